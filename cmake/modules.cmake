@@ -1,0 +1,50 @@
+# One static library per folder of src/, so that each test and program links what it needs and the layers stay visible.
+# A folder's x86/ files are compiled for the instruction set that their name ends in and chosen at run time.
+
+set(MIEN_MODULES "" CACHE INTERNAL "")
+
+# mien_module(<folder> LIBS <modules…> [PKGS <pkg-config names…>] [LINK <libraries…>])
+# A folder may bring a module.cmake of its own (generated sources, extra definitions); it sees the target mien_<folder>.
+function(mien_module name)
+  cmake_parse_arguments(ARG "" "" "LIBS;PKGS;LINK" ${ARGN})
+  set(folder ${CMAKE_SOURCE_DIR}/src/${name})
+  file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.c)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    file(GLOB sse4 CONFIGURE_DEPENDS ${folder}/x86/*_sse4.c)
+    file(GLOB avx2 CONFIGURE_DEPENDS ${folder}/x86/*_avx2.c)
+    file(GLOB avx512 CONFIGURE_DEPENDS ${folder}/x86/*_avx512.c)
+    set_source_files_properties(${sse4} PROPERTIES COMPILE_OPTIONS "-msse4.1")
+    set_source_files_properties(${avx2} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mbmi2;-ffp-contract=off")
+    set_source_files_properties(${avx512} PROPERTIES COMPILE_OPTIONS
+      "-mavx2;-mfma;-mbmi2;-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-ffp-contract=off")
+  endif()
+  if(NOT sources AND NOT EXISTS ${folder}/module.cmake)
+    return() # not written yet
+  endif()
+  add_library(mien_${name} STATIC ${sources} ${sse4} ${avx2} ${avx512})
+  target_include_directories(mien_${name} PUBLIC ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
+  foreach(library ${ARG_LIBS})
+    if(library MATCHES "::" OR library STREQUAL "m")
+      target_link_libraries(mien_${name} PUBLIC ${library})
+    elseif(TARGET mien_${library})
+      target_link_libraries(mien_${name} PUBLIC mien_${library})
+    endif()
+  endforeach()
+  foreach(package ${ARG_PKGS})
+    string(MAKE_C_IDENTIFIER PKG_${package} variable)
+    pkg_check_modules(${variable} REQUIRED IMPORTED_TARGET ${package})
+    target_link_libraries(mien_${name} PUBLIC PkgConfig::${variable})
+  endforeach()
+  target_link_libraries(mien_${name} PUBLIC ${ARG_LINK})
+  if(EXISTS ${folder}/module.cmake)
+    include(${folder}/module.cmake)
+  endif()
+  set(MIEN_MODULES ${MIEN_MODULES} mien_${name} CACHE INTERNAL "")
+endfunction()
+
+# Everything that was found, as one target for tests and programs.
+function(mien_finish)
+  target_compile_definitions(mien_base PRIVATE MIEN_VERSION="${PROJECT_VERSION}")
+  add_library(mien_all INTERFACE)
+  target_link_libraries(mien_all INTERFACE ${MIEN_MODULES})
+endfunction()

@@ -1,0 +1,136 @@
+/**
+ * The main job: a picture in, faces and their apparent expressions out.
+ *
+ *     mien_analyzer  (immutable, shared)  detector + emotion model + settings
+ *         └─ mien_session (one per thread) all mutable state of a run
+ *                └─ mien_result           what was found; owned by the caller
+ *
+ * A label is the expression that a face appears to show, not what a person feels.
+ */
+#ifndef MIEN_ANALYZER_H
+#define MIEN_ANALYZER_H
+
+#include <mien/image.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The seven classes, in the order of every probability array of mien (FER-2013's order). */
+typedef enum mien_emotion {
+    MIEN_EMOTION_ANGRY = 0,
+    MIEN_EMOTION_DISGUST,
+    MIEN_EMOTION_FEAR,
+    MIEN_EMOTION_HAPPY,
+    MIEN_EMOTION_SAD,
+    MIEN_EMOTION_SURPRISE,
+    MIEN_EMOTION_NEUTRAL,
+    MIEN_EMOTION_COUNT
+} mien_emotion;
+
+/** "angry", "disgust", … "neutral"; NULL outside the range. */
+MIEN_API const char *mien_emotion_name(mien_emotion emotion);
+
+/** Pixels of the upright picture; x grows right, y down. May not extend beyond the picture. */
+typedef struct mien_rect {
+    int32_t x, y, width, height;
+} mien_rect;
+
+/** One face. */
+typedef struct mien_face {
+    mien_rect box;
+    float score;              /**< the detector's confidence; its scale depends on the detector, larger is surer */
+    mien_emotion emotion;     /**< the class of the largest probability */
+    float confidence;         /**< that probability, 0..1 */
+    float probabilities[MIEN_EMOTION_COUNT]; /**< calibrated, sum 1 */
+    int uncertain;            /**< non-zero: confidence is below the model's threshold of doubt */
+    float quality;            /**< 0..1: size, sharpness and light of the crop; low means do not trust the label */
+} mien_face;
+
+/** Milliseconds of wall-clock time spent on each step. */
+typedef struct mien_timing {
+    double decode, detect, classify, total;
+} mien_timing;
+
+/** What an analysis found. Zero-initialise before first use; may be reused; free with mien_result_done(). */
+typedef struct mien_result {
+    size_t width, height; /**< of the upright picture */
+    mien_face *faces;     /**< by descending score; owned by the result */
+    size_t face_count;
+    size_t raw_count;     /**< candidates before the false-positive filter, for information */
+    int stage;            /**< which of a preset's detection passes found the faces, from 1; 0 = none */
+    mien_timing timing;
+} mien_result;
+
+MIEN_API void mien_result_done(mien_result *result);
+
+/**
+ * Ways of going about it. The named presets repeat what the systems they come from do.
+ *   default      mien's own choice of detector and crop
+ *   neo          grey, Gaussian 3×3, equalised; cascade 1.1 / 4 / 30×30; false-positive filter; NMS 0.3
+ *   faceml       grey; cascade 1.1 / 5 / 30×30; crop without padding
+ *   history-api  CLAHE; cascade in up to three passes; NMS 0.3; padded boxes
+ */
+typedef enum mien_preset {
+    MIEN_PRESET_DEFAULT = 0,
+    MIEN_PRESET_NEO,
+    MIEN_PRESET_FACEML,
+    MIEN_PRESET_HISTORY_API,
+    MIEN_PRESET_COUNT
+} mien_preset;
+
+/** "default", "neo", "faceml", "history-api"; NULL outside the range. */
+MIEN_API const char *mien_preset_name(mien_preset preset);
+/** The preset of that name. @return MIEN_OK or MIEN_ENOTFOUND. */
+MIEN_API mien_status mien_preset_from_name(const char *name, mien_preset *preset, mien_error *error);
+
+typedef struct mien_analyzer_options {
+    const char *model_path;    /**< emotion model; NULL = the shipped one */
+    const char *cascade_path;  /**< OpenCV cascade XML; NULL = haarcascade_frontalface_default.xml of opencv-data */
+    const char *detector_path; /**< face network; NULL = the shipped one, where there is one */
+    int threads;               /**< threads that one analysis may use, 1..64; default 1 */
+} mien_analyzer_options;
+
+typedef struct mien_analyze_options {
+    mien_preset preset;
+    mien_image_limits limits;   /**< for mien_analyze_bytes() */
+    size_t max_faces;           /**< keep this many best faces; 0 = all */
+    int32_t min_face;           /**< smallest face side in pixels; 0 = the preset's own rule */
+    float min_confidence;       /**< leave out faces whose confidence is below, 0..1; default 0 */
+    double scale_factor;        /**< cascade pyramid step, > 1; 0 = the preset's */
+    int min_neighbors;          /**< cascade grouping; negative = the preset's; default -1 */
+    const mien_rect *face_boxes;/**< non-NULL: no detection; classify exactly these (clipped) boxes */
+    size_t face_box_count;
+} mien_analyze_options;
+
+typedef struct mien_analyzer mien_analyzer; /**< immutable; shared between threads */
+typedef struct mien_session mien_session;   /**< one per thread */
+
+MIEN_API void mien_analyzer_default_options(mien_analyzer_options *options);
+MIEN_API void mien_analyze_default_options(mien_analyze_options *options);
+
+/**
+ * Load detector and model.
+ * @param options   NULL = defaults.
+ * @param analyzer  [out] destroy with mien_analyzer_destroy() after all its sessions.
+ * @return MIEN_OK, MIEN_ENOTFOUND (a file is missing), MIEN_EFORMAT, MIEN_EUNSUPPORTED, MIEN_ENOMEM.
+ */
+MIEN_API mien_status mien_analyzer_create(const mien_analyzer_options *options, mien_analyzer **analyzer,
+                                          mien_error *error);
+MIEN_API void mien_analyzer_destroy(mien_analyzer **analyzer);
+
+/** The memory of one thread's runs; keeps a reference to the analyzer, which must outlive it. */
+MIEN_API mien_status mien_session_create(mien_analyzer *analyzer, mien_session **session, mien_error *error);
+MIEN_API void mien_session_destroy(mien_session **session);
+
+/** Analyse an encoded picture. `result` is overwritten; on failure it is untouched. No face is MIEN_OK with face_count 0. */
+MIEN_API mien_status mien_analyze_bytes(mien_session *session, const void *bytes, size_t length,
+                                        const mien_analyze_options *options, mien_result *result, mien_error *error);
+/** Analyse raw pixels: grey, RGB, BGR, RGBA or BGRA with any stride. */
+MIEN_API mien_status mien_analyze_view(mien_session *session, const mien_image_view *view,
+                                       const mien_analyze_options *options, mien_result *result, mien_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,17 @@
+/* Whole files: read with a limit, written so that a crash leaves the old or the new one, never half of one. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include "base/buffer.h"
+
+/** Append the whole file to `out`; "-" is standard input. Regular files and pipes only.
+ *  @return MIEN_OK, MIEN_ENOTFOUND, MIEN_EDENIED, MIEN_EIO (a directory, a read error), MIEN_ELIMIT (`limit` bytes). */
+mien_status file_read(const char *path, size_t limit, buffer *out, mien_error *error);
+
+/** Write to a temporary name beside `path`, flush to the disk, rename over it. A full disk leaves the old file. */
+mien_status file_write(const char *path, const void *bytes, size_t length, mien_error *error);
+
+/** Create the folder and those above it; an existing folder is fine. */
+mien_status file_make_folders(const char *path, mien_error *error);
+
+#endif

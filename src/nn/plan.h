@@ -1,0 +1,49 @@
+/* Inference: a graph compiled once (normalisation folded, activations and sums fused, weights reordered into blocked
+ * layouts) and run by sessions that allocate nothing.
+ *
+ * A plan is immutable and shared between threads. A session belongs to one thread at a time.
+ */
+#ifndef NN_PLAN_H
+#define NN_PLAN_H
+
+#include "nn/graph.h"
+
+typedef enum nn_precision { NN_F32 = 0, NN_BF16, NN_INT8 } nn_precision;
+
+typedef struct nn_plan_options {
+    int batch;             /* images per run, ≥ 1; default 1 */
+    int height, width;     /* of the input, where the graph leaves them NN_DYNAMIC; 0 otherwise */
+    nn_precision precision;
+    int threads;           /* oneDNN threads within one run; default 1 */
+    /* int8 only: representative inputs [count, C, H, W] for the activations' ranges; borrowed for the call */
+    const float *calibration;
+    int calibration_count;
+    bool reference;        /* run the plain-C operators instead: for tests */
+} nn_plan_options;
+
+typedef struct nn_plan nn_plan;
+typedef struct nn_session nn_session;
+
+void nn_plan_default_options(nn_plan_options *options);
+/** `graph` is borrowed for the call. MIEN_EUNSUPPORTED names the node that cannot run. */
+mien_status nn_plan_create(const nn_graph *graph, const nn_plan_options *options, nn_plan **plan, mien_error *error);
+void nn_plan_destroy(nn_plan **plan);
+
+size_t nn_plan_input_count(const nn_plan *plan);
+size_t nn_plan_output_count(const nn_plan *plan);
+/** Shapes with the batch and every size filled in. */
+nn_shape nn_plan_input_shape(const nn_plan *plan, size_t index);
+nn_shape nn_plan_output_shape(const nn_plan *plan, size_t index);
+/** For each step of the plan "node: implementation", as oneDNN names it; NULL past the end. A name with "ref" is slow. */
+const char *nn_plan_step_name(const nn_plan *plan, size_t step);
+
+/** `plan` must outlive the session. */
+mien_status nn_session_create(const nn_plan *plan, nn_session **session, mien_error *error);
+void nn_session_destroy(nn_session **session);
+/** Plain NCHW f32, to be filled before a run; stays valid as long as the session. */
+float *nn_session_input(nn_session *session, size_t index);
+mien_status nn_session_run(nn_session *session, mien_error *error);
+/** Plain NCHW f32, valid until the next run. */
+const float *nn_session_output(const nn_session *session, size_t index);
+
+#endif
