@@ -64,16 +64,16 @@ mien_status error_prefix(mien_error *error, mien_status code, const char *format
 {
     if (!error)
         return code;
-    char context[sizeof error->message];
+    char joined[2 * sizeof error->message + 2];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(context, sizeof context, format, arguments);
+    vsnprintf(joined, sizeof error->message, format, arguments);
     va_end(arguments);
 
-    size_t used = strlen(context);
-    if (used + 3 < sizeof context)
-        snprintf(context + used, sizeof context - used, ": %s", error->message);
-    memcpy(error->message, context, sizeof context);
+    size_t used = strlen(joined);
+    snprintf(joined + used, sizeof joined - used, ": %s", error->message);
+    memcpy(error->message, joined, sizeof error->message);
+    error->message[sizeof error->message - 1] = '\0';
     return code;
 }
 
