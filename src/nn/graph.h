@@ -17,6 +17,10 @@ enum { NN_MAX_RANK = 6, NN_MAX_INPUTS = 16, NN_BATCH = -1 };
 /** NN_DYNAMIC height/width (fully convolutional networks) are stored as -2 and fixed when a plan is made. */
 enum { NN_DYNAMIC = -2 };
 
+/** Limits that keep a hostile file from asking for the machine: elements of one image's tensor and of one weight,
+ *  nodes and weights of one graph, any attribute (kernel, stride, padding, axis bounds). */
+enum { NN_MAX_ELEMENTS = 1 << 30, NN_MAX_WEIGHT = 1 << 28, NN_MAX_NODES = 16384, NN_MAX_ATTRIBUTE = 1 << 20 };
+
 typedef struct nn_shape {
     int rank;
     int64_t dim[NN_MAX_RANK];
@@ -24,7 +28,7 @@ typedef struct nn_shape {
 
 /** Operators, by ONNX meaning where there is one. weights[] below: index into graph->weights or -1. */
 typedef enum nn_op {
-    NN_INPUT = 0,
+    NN_INPUT = 0,       /* shape [NN_BATCH, …]; dims 2 and 3 may be NN_DYNAMIC */
     NN_CONV,            /* weights: 0 kernel [O, I/groups, kh, kw], 1 bias [O] or -1 */
     NN_DENSE,           /* weights: 0 kernel [O, I], 1 bias [O] or -1; input [N,I] */
     NN_BATCH_NORM,      /* weights: 0 gamma, 1 beta, 2 running mean, 3 running variance, each [C] */
@@ -50,7 +54,7 @@ typedef enum nn_op {
     NN_DIV,
     NN_CONCAT,          /* axis */
     NN_FLATTEN,         /* [N, …] -> [N, product], NCHW order */
-    NN_RESHAPE,         /* shape; dim[0] stays the batch */
+    NN_RESHAPE,         /* shape; dim[0] stays the batch; one other dim may be -1, "the rest" (NN_DYNAMIC when unknown) */
     NN_TRANSPOSE,       /* permutation; permutation[0] is 0 */
     NN_SLICE,           /* axis, begin, end (end exclusive, -1 never: already resolved) */
     NN_PAD,             /* pad_*: zeros around H and W */
@@ -61,7 +65,8 @@ typedef enum nn_op {
     NN_OP_COUNT
 } nn_op;
 
-/** One node. Fields that an operator does not use are 0. */
+/** One node. Fields that an operator does not use are 0 (strides, dilations and groups of 0 are taken as 1, a kernel of 0
+ *  as the weight's; a softmax axis of 0 as the last). Operators without weights get weights[] -1 by themselves. */
 typedef struct nn_node {
     nn_op op;
     char *name;                 /* unique; owned by the graph; names the node in errors and in ONNX */
@@ -100,6 +105,7 @@ typedef struct nn_graph {
     int weight_count;
     int *outputs; /* node indices */
     int output_count;
+    int node_capacity, weight_capacity, output_capacity;
     mien_status failed; /* sticky: after a failed build step every later one does nothing and returns -1 */
     mien_error error;
 } nn_graph;
@@ -119,7 +125,20 @@ mien_status nn_graph_set_output(nn_graph *graph, int node);
 /** Index of the first NN_INPUT node, or -1. */
 int nn_graph_input(const nn_graph *graph);
 
-/** Multiply-adds of one image (convolutions and dense layers), and trainable numbers. */
+/** Elements of a shape whose sizes are all fixed (a batch of NN_BATCH counts as 1); 0 where one is NN_DYNAMIC. */
+size_t nn_shape_count(const nn_shape *shape);
+bool nn_shape_equal(const nn_shape *a, const nn_shape *b);
+
+/**
+ * Every node's output shape with the batch and the open sizes filled in, checked anew.
+ * @param height,width  replace NN_DYNAMIC in the inputs; 0 where nothing is open (MIEN_EINVAL otherwise).
+ * @param shapes        [out] graph->node_count shapes.
+ */
+mien_status nn_graph_shapes(const nn_graph *graph, int64_t batch, int64_t height, int64_t width, nn_shape *shapes,
+                            mien_error *error);
+
+/** Multiply-adds of one image (convolutions and dense layers; an open height or width counts as 1), saturating, and
+ *  trainable numbers. */
 uint64_t nn_graph_multiply_adds(const nn_graph *graph);
 uint64_t nn_graph_parameters(const nn_graph *graph);
 
@@ -134,6 +153,8 @@ int nn_conv(nn_graph *graph, const char *name, int input, int filters, int kerne
             bool bias);
 int nn_batch_norm(nn_graph *graph, const char *name, int input);
 int nn_dense(nn_graph *graph, const char *name, int input, int features, bool bias);
+/** Activations (slopes: leaky 0.01, ELU 1, PReLU a weight [C] of 0.25, clip 0..6, hard sigmoid 1/6 and 1/2), global pools,
+ *  flatten, softmax, identity. */
 int nn_unary(nn_graph *graph, nn_op op, const char *name, int input);
 int nn_binary(nn_graph *graph, nn_op op, const char *name, int a, int b);
 int nn_pool(nn_graph *graph, nn_op op, const char *name, int input, int kernel, int stride, int pad);
