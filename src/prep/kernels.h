@@ -1,0 +1,32 @@
+/* Inner loops of the operations: a table filled with plain C first, then overridden by what the processor can do. Every
+ * version of a kernel writes the same bytes and touches nothing beyond `count`. */
+#ifndef PREP_KERNELS_H
+#define PREP_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct prep_kernels {
+    /** Grey of `count` pixels of 3 (4) bytes; weight[i] belongs to byte i of a pixel, their sum is 2¹⁵. */
+    void (*grey3)(const uint8_t *from, uint8_t *to, size_t count, const uint16_t weight[3]);
+    void (*grey4)(const uint8_t *from, uint8_t *to, size_t count, const uint16_t weight[3]);
+    /** to[i] = (from[at[i]] × weight[2i] + from[at[i] + step] × weight[2i+1]) >> shift; `at` does not fall. The second
+     *  byte is not read where its weight is 0. */
+    void (*stretch)(const uint8_t *from, uint16_t *to, size_t count, const uint32_t *at, const uint16_t *weight,
+                    size_t step, int shift);
+    /** to[i] = (((b0 × row0[i]) >> 16) + ((b1 × row1[i]) >> 16) + 2) >> 2: OpenCV's INTER_LINEAR, rows < 2¹⁵. */
+    void (*blend_linear)(const uint16_t *row0, const uint16_t *row1, uint8_t *to, size_t count, unsigned b0,
+                         unsigned b1);
+    /** to[i] = (b0 × row0[i] + b1 × row1[i] + 2¹⁵) >> 16, b0 + b1 = 256: INTER_LINEAR_EXACT. */
+    void (*blend_exact)(const uint16_t *row0, const uint16_t *row1, uint8_t *to, size_t count, unsigned b0,
+                        unsigned b1);
+    /** to[i] = (row0[2i] + row0[2i+1] + row1[2i] + row1[2i+1] + 2) >> 2. */
+    void (*halve)(const uint8_t *row0, const uint8_t *row1, uint8_t *to, size_t count);
+} prep_kernels;
+
+/** The table for this machine. */
+const prep_kernels *prep_kernels_get(void);
+/** Fill a table for the given cpu_flags(): 0 gives plain C only. */
+void prep_kernels_fill(prep_kernels *table, unsigned flags);
+
+#endif
