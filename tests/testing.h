@@ -1,4 +1,5 @@
-/* What every cmocka test of mien includes: cmocka in the order it wants, the data beside the project, and skipping aloud. */
+/* What every cmocka test of mien includes: cmocka in the order it wants, the data beside the project, and skipping
+ * aloud. */
 #ifndef TESTS_TESTING_H
 #define TESTS_TESTING_H
 
@@ -22,7 +23,8 @@ static inline const char *testing_shared(void)
     return set ? set : MIEN_SOURCE_DIR "/../shared";
 }
 
-/** Path of a file in the shared folder, in a static buffer per call site use; skips the test aloud where it is absent. */
+/** Path of a file in the shared folder, in a static buffer per call site use; skips the test aloud where it is absent.
+ */
 static inline const char *testing_shared_file(const char *name, char *path, size_t capacity)
 {
     snprintf(path, capacity, "%s/%s", testing_shared(), name);

@@ -39,12 +39,12 @@ typedef struct mien_rect {
 /** One face. */
 typedef struct mien_face {
     mien_rect box;
-    float score;              /**< the detector's confidence; its scale depends on the detector, larger is surer */
-    mien_emotion emotion;     /**< the class of the largest probability */
-    float confidence;         /**< that probability, 0..1 */
+    float score;          /**< the detector's confidence; its scale depends on the detector, larger is surer */
+    mien_emotion emotion; /**< the class of the largest probability */
+    float confidence;     /**< that probability, 0..1 */
     float probabilities[MIEN_EMOTION_COUNT]; /**< calibrated, sum 1 */
-    int uncertain;            /**< non-zero: confidence is below the model's threshold of doubt */
-    float quality;            /**< 0..1: size, sharpness and light of the crop; low means do not trust the label */
+    int uncertain;                           /**< non-zero: confidence is below the model's threshold of doubt */
+    float quality; /**< 0..1: size, sharpness and light of the crop; low means do not trust the label */
 } mien_face;
 
 /** Milliseconds of wall-clock time spent on each step. */
@@ -57,8 +57,8 @@ typedef struct mien_result {
     size_t width, height; /**< of the upright picture */
     mien_face *faces;     /**< by descending score; owned by the result */
     size_t face_count;
-    size_t raw_count;     /**< candidates before the false-positive filter, for information */
-    int stage;            /**< which of a preset's detection passes found the faces, from 1; 0 = none */
+    size_t raw_count; /**< candidates before the false-positive filter, for information */
+    int stage;        /**< which of a preset's detection passes found the faces, from 1; 0 = none */
     mien_timing timing;
 } mien_result;
 
@@ -93,13 +93,13 @@ typedef struct mien_analyzer_options {
 
 typedef struct mien_analyze_options {
     mien_preset preset;
-    mien_image_limits limits;   /**< for mien_analyze_bytes() */
-    size_t max_faces;           /**< keep this many best faces; 0 = all */
-    int32_t min_face;           /**< smallest face side in pixels; 0 = the preset's own rule */
-    float min_confidence;       /**< leave out faces whose confidence is below, 0..1; default 0 */
-    double scale_factor;        /**< cascade pyramid step, > 1; 0 = the preset's */
-    int min_neighbors;          /**< cascade grouping; negative = the preset's; default -1 */
-    const mien_rect *face_boxes;/**< non-NULL: no detection; classify exactly these (clipped) boxes */
+    mien_image_limits limits;    /**< for mien_analyze_bytes() */
+    size_t max_faces;            /**< keep this many best faces; 0 = all */
+    int32_t min_face;            /**< smallest face side in pixels; 0 = the preset's own rule */
+    float min_confidence;        /**< leave out faces whose confidence is below, 0..1; default 0 */
+    double scale_factor;         /**< cascade pyramid step, > 1; 0 = the preset's */
+    int min_neighbors;           /**< cascade grouping; negative = the preset's; default -1 */
+    const mien_rect *face_boxes; /**< non-NULL: no detection; classify exactly these (clipped) boxes */
     size_t face_box_count;
 } mien_analyze_options;
 
@@ -123,7 +123,8 @@ MIEN_API void mien_analyzer_destroy(mien_analyzer **analyzer);
 MIEN_API mien_status mien_session_create(mien_analyzer *analyzer, mien_session **session, mien_error *error);
 MIEN_API void mien_session_destroy(mien_session **session);
 
-/** Analyse an encoded picture. `result` is overwritten; on failure it is untouched. No face is MIEN_OK with face_count 0. */
+/** Analyse an encoded picture. `result` is overwritten; on failure it is untouched. No face is MIEN_OK with face_count
+ * 0. */
 MIEN_API mien_status mien_analyze_bytes(mien_session *session, const void *bytes, size_t length,
                                         const mien_analyze_options *options, mien_result *result, mien_error *error);
 /** Analyse raw pixels: grey, RGB, BGR, RGBA or BGRA with any stride. */

@@ -41,9 +41,9 @@ typedef struct mien_image {
 
 /** Limits, checked against the header before pixel memory is taken. 0 means the default. */
 typedef struct mien_image_limits {
-    size_t max_bytes;  /**< encoded size, default 64 MiB */
+    size_t max_bytes;    /**< encoded size, default 64 MiB */
     uint64_t max_pixels; /**< width × height, default 50,000,000 */
-    size_t max_side;   /**< longer side in pixels, default 32,768 */
+    size_t max_side;     /**< longer side in pixels, default 32,768 */
 } mien_image_limits;
 
 typedef struct mien_decode_options {
@@ -63,7 +63,8 @@ MIEN_API size_t mien_pixel_bytes(mien_pixel_format format);
  * @param bytes    borrowed for the call.
  * @param options  NULL = mien_decode_default_options().
  * @param image    [out] upright picture; free with mien_image_done().
- * @return MIEN_OK, MIEN_EFORMAT (empty, truncated, corrupt, not a picture), MIEN_EUNSUPPORTED, MIEN_ELIMIT, MIEN_ENOMEM.
+ * @return MIEN_OK, MIEN_EFORMAT (empty, truncated, corrupt, not a picture), MIEN_EUNSUPPORTED, MIEN_ELIMIT,
+ * MIEN_ENOMEM.
  */
 MIEN_API mien_status mien_image_decode(const void *bytes, size_t length, const mien_decode_options *options,
                                        mien_image *image, mien_error *error);

@@ -105,8 +105,8 @@ static mien_status base64_encode_any(const uint8_t *bytes, size_t length, const 
     char *to = (char *)out->data + out->length;
     for (size_t i = 0; i < length; i += 3) {
         size_t left = length - i;
-        uint32_t bits = (uint32_t)bytes[i] << 16 | (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
-                        (left > 2 ? bytes[i + 2] : 0);
+        uint32_t bits =
+            (uint32_t)bytes[i] << 16 | (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) | (left > 2 ? bytes[i + 2] : 0);
         *to++ = alphabet[bits >> 18];
         *to++ = alphabet[bits >> 12 & 63];
         if (left > 1)

@@ -7,8 +7,7 @@
 /** Fill in `error` (may be NULL) and return `code`, so that a failure is one line: `return error_set(error, …);`. */
 mien_status error_set(mien_error *error, mien_status code, const char *format, ...) MIEN_PRINTF(3, 4);
 /** The same with a byte position in the input. */
-mien_status error_set_at(mien_error *error, mien_status code, size_t offset, const char *format, ...)
-    MIEN_PRINTF(4, 5);
+mien_status error_set_at(mien_error *error, mien_status code, size_t offset, const char *format, ...) MIEN_PRINTF(4, 5);
 /** Put "context: " before the message of an error already set; returns its code. */
 mien_status error_prefix(mien_error *error, mien_status code, const char *format, ...) MIEN_PRINTF(3, 4);
 /** MIEN_ENOMEM with the number of bytes that were asked for. */

@@ -1,5 +1,5 @@
-/* POSIX files. Writing goes through a temporary file, fsync and rename (the only sequence that survives both a crash and
- * a full disk); reading checks the limit as it goes, since a pipe does not tell its length. */
+/* POSIX files. Writing goes through a temporary file, fsync and rename (the only sequence that survives both a crash
+ * and a full disk); reading checks the limit as it goes, since a pipe does not tell its length. */
 #include "base/file.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@ enum { FILE_CHUNK_BYTES = 1 << 16 };
 static mien_status file_failed(mien_error *error, const char *path, const char *what)
 {
     int code = errno;
-    mien_status status = code == ENOENT || code == ENOTDIR ? MIEN_ENOTFOUND
+    mien_status status = code == ENOENT || code == ENOTDIR                  ? MIEN_ENOTFOUND
                          : code == EACCES || code == EPERM || code == EROFS ? MIEN_EDENIED
                          : code == ENOMEM                                   ? MIEN_ENOMEM
                                                                             : MIEN_EIO;

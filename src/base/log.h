@@ -1,4 +1,5 @@
-/* Log lines go to a callback that the program sets; code under src/ never prints. No face, token or key is ever logged. */
+/* Log lines go to a callback that the program sets; code under src/ never prints. No face, token or key is ever logged.
+ */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 

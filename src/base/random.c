@@ -1,5 +1,5 @@
-/* xoshiro256** (Blackman & Vigna 2018): small state that a checkpoint can hold, good statistics, faster than the rest of
- * a training step. Secrets come from getrandom(2), never from here. */
+/* xoshiro256** (Blackman & Vigna 2018): small state that a checkpoint can hold, good statistics, faster than the rest
+ * of a training step. Secrets come from getrandom(2), never from here. */
 #include "base/random.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* Reproducible random numbers (xoshiro256**, Blackman & Vigna 2018, seeded by splitmix64) and secret ones (the kernel's). */
+/* Reproducible random numbers (xoshiro256**, Blackman & Vigna 2018, seeded by splitmix64) and secret ones (the
+ * kernel's). */
 #ifndef BASE_RANDOM_H
 #define BASE_RANDOM_H
 

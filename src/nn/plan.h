@@ -11,14 +11,14 @@
 typedef enum nn_precision { NN_F32 = 0, NN_BF16, NN_INT8 } nn_precision;
 
 typedef struct nn_plan_options {
-    int batch;             /* images per run, ≥ 1; default 1 */
-    int height, width;     /* of the input, where the graph leaves them NN_DYNAMIC; 0 otherwise */
+    int batch;         /* images per run, ≥ 1; default 1 */
+    int height, width; /* of the input, where the graph leaves them NN_DYNAMIC; 0 otherwise */
     nn_precision precision;
-    int threads;           /* oneDNN threads within one run; default 1 */
+    int threads; /* oneDNN threads within one run; default 1 */
     /* int8 only: representative inputs [count, C, H, W] for the activations' ranges; borrowed for the call */
     const float *calibration;
     int calibration_count;
-    bool reference;        /* run the plain-C operators instead: for tests */
+    bool reference; /* run the plain-C operators instead: for tests */
 } nn_plan_options;
 
 typedef struct nn_plan nn_plan;
@@ -34,7 +34,8 @@ size_t nn_plan_output_count(const nn_plan *plan);
 /** Shapes with the batch and every size filled in. */
 nn_shape nn_plan_input_shape(const nn_plan *plan, size_t index);
 nn_shape nn_plan_output_shape(const nn_plan *plan, size_t index);
-/** For each step of the plan "node: implementation", as oneDNN names it; NULL past the end. A name with "ref" is slow. */
+/** For each step of the plan "node: implementation", as oneDNN names it; NULL past the end. A name with "ref" is slow.
+ */
 const char *nn_plan_step_name(const nn_plan *plan, size_t step);
 
 /** `plan` must outlive the session. */

@@ -1,8 +1,8 @@
 /* Training: forward and backward of a graph for one microbatch, on one thread.
  *
  * The trainer (train/) splits each batch into microbatches of a fixed size and gives them to tapes on worker threads or
- * MPI ranks. Batch normalisation uses the statistics of its microbatch, gradients are summed in a fixed order: the result
- * depends on the microbatch size, never on how many threads or ranks there are.
+ * MPI ranks. Batch normalisation uses the statistics of its microbatch, gradients are summed in a fixed order: the
+ * result depends on the microbatch size, never on how many threads or ranks there are.
  *
  * Parameters live in one flat f32 array, the graph's weights one after the other in plain layout, so that optimiser,
  * average, checkpoint and all-reduce are loops over one array. nn_parameters_layout gives the offsets.
@@ -13,7 +13,8 @@
 #include "nn/graph.h"
 #include "nn/plan.h"
 
-/** Where graph->weights[i] lies in the flat array: offset[i] (each aligned to 16 floats). Returns the array's length. */
+/** Where graph->weights[i] lies in the flat array: offset[i] (each aligned to 16 floats). Returns the array's length.
+ */
 size_t nn_parameters_layout(const nn_graph *graph, size_t *offset);
 void nn_parameters_from_graph(const nn_graph *graph, float *flat);
 void nn_parameters_to_graph(const float *flat, nn_graph *graph);
@@ -27,8 +28,8 @@ typedef struct nn_tape_options {
 
 typedef struct nn_tape nn_tape;
 
-/** `graph` must outlive the tape; only its structure and flags are read. A final NN_SOFTMAX output is left out: the tape
- *  gives logits. oneDNN runs on the calling thread only. */
+/** `graph` must outlive the tape; only its structure and flags are read. A final NN_SOFTMAX output is left out: the
+ * tape gives logits. oneDNN runs on the calling thread only. */
 mien_status nn_tape_create(const nn_graph *graph, const nn_tape_options *options, nn_tape **tape, mien_error *error);
 void nn_tape_destroy(nn_tape **tape);
 

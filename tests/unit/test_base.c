@@ -1,5 +1,5 @@
-/* Guards src/base: checked sizes, the buffer's limit, base64 in and out, random sequences that resume, the thread pool's
- * exactly-once promise, and files that are replaced whole. */
+/* Guards src/base: checked sizes, the buffer's limit, base64 in and out, random sequences that resume, the thread
+ * pool's exactly-once promise, and files that are replaced whole. */
 #include "testing.h"
 
 #include <stdatomic.h>
@@ -168,9 +168,12 @@ static void test_files_are_replaced_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes_do_not_wrap),          cmocka_unit_test(test_buffer_keeps_its_limit),
-        cmocka_unit_test(test_base64_round_trip_and_rubbish), cmocka_unit_test(test_random_resumes_and_is_fair),
-        cmocka_unit_test(test_thread_pool_runs_each_part_once), cmocka_unit_test(test_files_are_replaced_whole),
+        cmocka_unit_test(test_sizes_do_not_wrap),
+        cmocka_unit_test(test_buffer_keeps_its_limit),
+        cmocka_unit_test(test_base64_round_trip_and_rubbish),
+        cmocka_unit_test(test_random_resumes_and_is_fair),
+        cmocka_unit_test(test_thread_pool_runs_each_part_once),
+        cmocka_unit_test(test_files_are_replaced_whole),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

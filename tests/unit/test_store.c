@@ -1,0 +1,324 @@
+/* Guards src/store: what is added is found again, for every backend; quotas are exact under concurrency; a picture
+ * lives as long as a record needs it; records survive SIGKILL; foreign, locked and read-only files are refused with
+ * their reason. */
+#include "testing.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/file.h"
+#include "store/pictures.h"
+#include "store/store.h"
+
+static char folder[64];
+static mien_error error;
+
+static int make_folder(void **state)
+{
+    (void)state;
+    strcpy(folder, "/tmp/mien-store-XXXXXX");
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    char command[128];
+    chmod(folder, 0700);
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command);
+}
+
+static store *open_store(bool on_disk)
+{
+    store_options options;
+    store_default_options(&options);
+    options.folder = on_disk ? folder : NULL;
+    store *s = NULL;
+    assert_ok(store_open(&options, &s, &error), &error);
+    return s;
+}
+
+static void check_users(store *s)
+{
+    store_user user = {.id = "u1", .email = "ann@example.org", .password_hash = "hash", .created_us = 5}, found = {0};
+    assert_ok(store_user_add(s, &user, &error), &error);
+    assert_int_equal(store_user_add(s, &user, &error), MIEN_ECONFLICT);
+    store_user other = {.id = "u2", .email = "ann@example.org"};
+    assert_int_equal(store_user_add(s, &other, &error), MIEN_ECONFLICT);
+    other.email = NULL;
+    assert_ok(store_user_add(s, &other, &error), &error);
+    other.id = "";
+    assert_int_equal(store_user_add(s, &other, &error), MIEN_EINVAL);
+    assert_ok(store_user_by_email(s, "ann@example.org", &found, &error), &error);
+    assert_string_equal(found.id, "u1");
+    assert_null(found.display_name);
+    found.display_name = strdup("Ann");
+    assert_ok(store_user_update(s, &found, &error), &error);
+    store_user_done(&found);
+    assert_ok(store_user_touch(s, "u1", 77, &error), &error);
+    assert_ok(store_user_by_id(s, "u1", &found, &error), &error);
+    assert_string_equal(found.display_name, "Ann");
+    assert_int_equal(found.usage_count, 1);
+    assert_int_equal(found.last_used_us, 77);
+    assert_int_equal(found.created_us, 5);
+    store_user_done(&found);
+    assert_int_equal(store_user_by_id(s, "u1' OR '1'='1", &found, &error), MIEN_ENOTFOUND);
+    assert_int_equal(store_user_touch(s, "nobody", 1, &error), MIEN_ENOTFOUND);
+}
+
+static void check_tokens(store *s)
+{
+    store_token token = {.kind = STORE_TOKEN_REFRESH, .user_id = "u1", .created_us = 1, .expires_us = 100}, found = {0};
+    memset(token.hash, 7, sizeof token.hash);
+    assert_ok(store_token_add(s, &token, &error), &error);
+    assert_ok(store_token_find(s, token.hash, STORE_TOKEN_REFRESH, 99, &found, &error), &error);
+    assert_string_equal(found.user_id, "u1");
+    store_token_done(&found);
+    assert_int_equal(store_token_find(s, token.hash, STORE_TOKEN_REFRESH, 100, &found, &error), MIEN_ENOTFOUND);
+    assert_int_equal(store_token_find(s, token.hash, STORE_TOKEN_API_KEY, 1, &found, &error), MIEN_ENOTFOUND);
+    assert_ok(store_token_revoke(s, token.hash, STORE_TOKEN_REFRESH, &error), &error);
+    assert_int_equal(store_token_revoke(s, token.hash, STORE_TOKEN_REFRESH, &error), MIEN_ENOTFOUND);
+    token.expires_us = 0;
+    assert_ok(store_token_add(s, &token, &error), &error);
+    assert_ok(store_token_find(s, token.hash, STORE_TOKEN_REFRESH, INT64_MAX, &found, &error), &error);
+    store_token_done(&found);
+    assert_ok(store_token_revoke_all(s, "u1", STORE_TOKEN_REFRESH, &error), &error);
+    assert_int_equal(store_token_find(s, token.hash, STORE_TOKEN_REFRESH, 1, &found, &error), MIEN_ENOTFOUND);
+}
+
+static void check_quota(store *s)
+{
+    int64_t used = 0, resets = 0;
+    for (int i = 1; i <= 3; i++) {
+        assert_ok(store_quota_take(s, "guest", 1000 + i, 500, 3, &used, &resets, &error), &error);
+        assert_int_equal(used, i);
+        assert_int_equal(resets, 1501);
+    }
+    assert_int_equal(store_quota_take(s, "guest", 1400, 500, 3, &used, &resets, &error), MIEN_ELIMIT);
+    assert_int_equal(used, 3);
+    assert_int_equal(resets, 1501);
+    assert_ok(store_quota_look(s, "guest", 1400, 500, &used, &resets, &error), &error);
+    assert_int_equal(used, 3);
+    assert_ok(store_quota_take(s, "guest", 1501, 500, 3, &used, &resets, &error), &error);
+    assert_int_equal(used, 1);
+    /* a clock that was set back must not lock the guest out until it has caught up */
+    assert_ok(store_quota_take(s, "guest", 10, 500, 3, &used, &resets, &error), &error);
+    assert_int_equal(used, 1);
+    assert_int_equal(resets, 510);
+}
+
+static void add_record(store *s, const char *id, const char *user, int64_t when, const char *emotion,
+                       const char *picture)
+{
+    store_record record = {.id = (char *)id,
+                           .user_id = (char *)user,
+                           .created_us = when,
+                           .emotion = (char *)emotion,
+                           .result = "{\"faces\":[]}"};
+    assert_ok(store_history_add(s, &record, picture, picture ? strlen(picture) : 0, &error), &error);
+}
+
+static void check_history(store *s)
+{
+    store_page page = {0};
+    char id[16];
+    for (int i = 0; i < 10; i++) {
+        snprintf(id, sizeof id, "r%d", i);
+        add_record(s, id, "u1", 100 + i / 2, i % 2 ? "happy" : NULL, NULL);
+    }
+    add_record(s, "other", "u2", 104, "happy", NULL);
+    store_query query = {.user_id = "u1", .skip = 1, .limit = 3};
+    assert_ok(store_history_list(s, &query, &page, &error), &error);
+    assert_int_equal(page.total, 10);
+    assert_int_equal(page.count, 3);
+    assert_string_equal(page.records[0].id, "r8"); /* newest first, r9 skipped */
+    assert_string_equal(page.records[0].result, "{\"faces\":[]}");
+    store_page_done(&page);
+    query = (store_query){.user_id = "u1", .emotion = "happy", .from_us = 101, .until_us = 104, .limit = 100};
+    assert_ok(store_history_list(s, &query, &page, &error), &error);
+    assert_int_equal(page.total, 3);
+    assert_string_equal(page.records[2].id, "r3");
+    store_page_done(&page);
+    query = (store_query){.user_id = "nobody", .limit = 5};
+    assert_ok(store_history_list(s, &query, &page, &error), &error);
+    assert_int_equal(page.count, 0);
+    store_page_done(&page);
+    query.limit = 0;
+    assert_int_equal(store_history_list(s, &query, &page, &error), MIEN_EINVAL);
+    store_record record = {0};
+    assert_ok(store_history_get(s, "other", &record, &error), &error);
+    assert_string_equal(record.user_id, "u2");
+    store_record_done(&record);
+    assert_ok(store_history_delete(s, "other", &error), &error);
+    assert_int_equal(store_history_delete(s, "other", &error), MIEN_ENOTFOUND);
+    size_t removed = 0;
+    assert_ok(store_prune(s, 102, 1000, &removed, &error), &error);
+    assert_int_equal(removed, 4);
+    assert_ok(store_user_erase(s, "u1", &error), &error);
+    query = (store_query){.user_id = "u1", .limit = 5};
+    assert_ok(store_history_list(s, &query, &page, &error), &error);
+    assert_int_equal(page.total, 0);
+    store_page_done(&page);
+    assert_int_equal(store_user_erase(s, "u1", &error), MIEN_ENOTFOUND);
+}
+
+static void test_conformance(void **state)
+{
+    (void)state;
+    for (int on_disk = 0; on_disk <= 1; on_disk++) {
+        store *s = open_store(on_disk);
+        assert_ok(store_check(s, &error), &error);
+        check_users(s);
+        check_tokens(s);
+        check_quota(s);
+        check_history(s);
+        store_close(&s);
+        assert_null(s);
+    }
+}
+
+static void test_a_picture_lives_as_long_as_it_is_needed(void **state)
+{
+    (void)state;
+    store *s = open_store(true);
+    add_record(s, "a", "u1", 1, NULL, "the same picture");
+    add_record(s, "b", "u2", 2, NULL, "the same picture");
+    store_record record = {0};
+    assert_ok(store_history_get(s, "a", &record, &error), &error);
+    assert_true(pictures_is_name(record.picture));
+    buffer bytes = {0};
+    assert_ok(store_picture_read(s, record.picture, &bytes, &error), &error);
+    assert_string_equal(buffer_text(&bytes), "the same picture");
+    assert_ok(store_history_delete(s, "a", &error), &error);
+    buffer_clear(&bytes);
+    assert_ok(store_picture_read(s, record.picture, &bytes, &error), &error);
+    assert_ok(store_history_delete_all(s, "u2", &error), &error);
+    assert_int_equal(store_picture_read(s, record.picture, &bytes, &error), MIEN_ENOTFOUND);
+    const char *const tricks[] = {"../mien.db",
+                                  "",
+                                  "..",
+                                  "/etc/passwd",
+                                  "ab/../../mien.db",
+                                  "ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef0123456789"};
+    for (size_t i = 0; i < sizeof tricks / sizeof tricks[0]; i++)
+        assert_int_equal(store_picture_read(s, tricks[i], &bytes, &error), MIEN_ENOTFOUND);
+    store_record_done(&record);
+    buffer_done(&bytes);
+    store_close(&s);
+}
+
+struct takers {
+    store *store;
+    int taken[4];
+    pthread_barrier_t start;
+};
+
+static void *take_quota(void *argument)
+{
+    struct takers *t = argument;
+    int64_t used, resets;
+    int taken = 0;
+    pthread_barrier_wait(&t->start);
+    for (int i = 0; i < 50; i++)
+        taken += store_quota_take(t->store, "crowd", 10, 1000, 60, &used, &resets, NULL) == MIEN_OK;
+    return (void *)(intptr_t)taken;
+}
+
+static void test_quota_is_exact_under_concurrency(void **state)
+{
+    (void)state;
+    struct takers t = {.store = open_store(true)};
+    pthread_t threads[4];
+    intptr_t total = 0;
+    pthread_barrier_init(&t.start, NULL, 4);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, take_quota, &t), 0);
+    for (int i = 0; i < 4; i++) {
+        void *taken;
+        pthread_join(threads[i], &taken);
+        total += (intptr_t)taken;
+    }
+    assert_int_equal(total, 60);
+    pthread_barrier_destroy(&t.start);
+    store_close(&t.store);
+}
+
+/* The child acknowledges each record through the pipe after store_history_add has returned, until it is killed. */
+static void test_sigkill_loses_no_acknowledged_record(void **state)
+{
+    (void)state;
+    int channel[2];
+    assert_int_equal(pipe(channel), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        close(channel[0]);
+        store *s = open_store(true);
+        for (int i = 0;; i++) {
+            char id[16];
+            snprintf(id, sizeof id, "k%d", i);
+            add_record(s, id, "u1", i + 1, NULL, id);
+            if (write(channel[1], &i, sizeof i) != sizeof i)
+                _exit(1);
+        }
+    }
+    close(channel[1]);
+    int last = -1, got;
+    while (last < 40 && read(channel[0], &got, sizeof got) == sizeof got)
+        last = got;
+    kill(child, SIGKILL);
+    while (read(channel[0], &got, sizeof got) == sizeof got)
+        last = got;
+    close(channel[0]);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_true(last >= 40);
+    store *s = open_store(true);
+    for (int i = 0; i <= last; i++) {
+        char id[16];
+        store_record record = {0};
+        buffer bytes = {0};
+        snprintf(id, sizeof id, "k%d", i);
+        assert_ok(store_history_get(s, id, &record, &error), &error);
+        assert_ok(store_picture_read(s, record.picture, &bytes, &error), &error);
+        assert_string_equal(buffer_text(&bytes), id);
+        buffer_done(&bytes);
+        store_record_done(&record);
+    }
+    store_close(&s);
+}
+
+static void test_foreign_files_are_refused(void **state)
+{
+    (void)state;
+    char path[96];
+    snprintf(path, sizeof path, "%s/mien.db", folder);
+    const char text[] = "this is not a database, and it is long enough to be looked at: "
+                        "0123456789012345678901234567890123456789012345678901234567890123456789";
+    assert_ok(file_write(path, text, sizeof text, &error), &error);
+    store_options options;
+    store_default_options(&options);
+    options.folder = folder;
+    store *s = NULL;
+    assert_int_equal(store_open(&options, &s, &error), MIEN_EFORMAT);
+    assert_null(s);
+    buffer bytes = {0};
+    assert_ok(file_read(path, 1000, &bytes, &error), &error);
+    assert_memory_equal(bytes.data, text, sizeof text);
+    buffer_done(&bytes);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_conformance, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_a_picture_lives_as_long_as_it_is_needed, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_quota_is_exact_under_concurrency, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_sigkill_loses_no_acknowledged_record, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_foreign_files_are_refused, make_folder, remove_folder),
+    };
+    return cmocka_run_group_tests_name("store", tests, NULL, NULL);
+}
