@@ -1,6 +1,6 @@
-/* Engine.IO protocol 4 on the server's side: sessions over HTTP long-polling and WebSocket and the upgrade between them.
- * Bytes in, bytes out: no sockets, no threads, no clock. Whoever owns the sockets calls the functions below from one
- * thread and passes the time as monotonic milliseconds; output comes through engineio_transport.
+/* Engine.IO protocol 4 on the server's side: sessions over HTTP long-polling and WebSocket and the upgrade between
+ * them. Bytes in, bytes out: no sockets, no threads, no clock. Whoever owns the sockets calls the functions below from
+ * one thread and passes the time as monotonic milliseconds; output comes through engineio_transport.
  *
  *   HTTP request   engineio_http()                    answered now, or later through transport.poll_answer
  *   WebSocket      engineio_ws_check(), _open(), _receive(), _next(), _sent(), _closed()
@@ -82,7 +82,8 @@ typedef struct engineio_handlers {
 mien_status engineio_create(const engineio_options *options, const engineio_transport *transport,
                             const engineio_handlers *handlers, engineio_server **server, mien_error *error);
 /** Closes every session (closed() is called) and answers waiting polls. WebSockets still open stay valid, and end with
- *  engineio_ws_closed() as always, which must come before this call: destroy the server last. Accepts a pointer to NULL. */
+ *  engineio_ws_closed() as always, which must come before this call: destroy the server last. Accepts a pointer to
+ * NULL. */
 void engineio_destroy(engineio_server **server);
 /** Close every session, for a graceful stop: the farewells are queued, so run the event loop a little longer. */
 void engineio_close_all(engineio_server *server);
@@ -112,10 +113,12 @@ void engineio_poll_lost(engineio_session *session);
 
 /** Before accepting a WebSocket: false = refuse the upgrade with this HTTP answer. */
 bool engineio_ws_check(engineio_server *server, const char *query, uint64_t now, engineio_response *refusal);
-/** An accepted WebSocket. @param connection the caller's handle for ws_wake. @param ws [out] until engineio_ws_closed(). */
+/** An accepted WebSocket. @param connection the caller's handle for ws_wake. @param ws [out] until
+ * engineio_ws_closed(). */
 mien_status engineio_ws_open(engineio_server *server, const char *query, const char *peer, void *connection,
                              uint64_t now, engineio_ws **ws, mien_error *error);
-/** A piece of a message as it arrives; `final` marks a message's last piece. Pieces are joined here, up to max_payload. */
+/** A piece of a message as it arrives; `final` marks a message's last piece. Pieces are joined here, up to max_payload.
+ */
 void engineio_ws_receive(engineio_ws *ws, const uint8_t *bytes, size_t length, bool binary, bool final, uint64_t now);
 
 typedef enum engineio_ws_action { ENGINEIO_WS_IDLE, ENGINEIO_WS_SEND, ENGINEIO_WS_CLOSE } engineio_ws_action;

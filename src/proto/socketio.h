@@ -1,9 +1,10 @@
-/* Socket.IO protocol 5 on top of Engine.IO 4: namespaces, events, acknowledgements both ways, binary attachments, rooms.
- * Like engineio.h it owns no socket and no clock and is used from one thread: the event loop feeds the Engine.IO server
- * that socketio_engine() names, and this layer speaks to the application through one socketio_handlers per namespace.
+/* Socket.IO protocol 5 on top of Engine.IO 4: namespaces, events, acknowledgements both ways, binary attachments,
+ * rooms. Like engineio.h it owns no socket and no clock and is used from one thread: the event loop feeds the Engine.IO
+ * server that socketio_engine() names, and this layer speaks to the application through one socketio_handlers per
+ * namespace.
  *
- * Binary values travel as the protocol has them: the JSON holds {"_placeholder":true,"num":n}, the bytes stand beside it.
- * Source: github.com/socketio/socket.io-protocol, revision 5. */
+ * Binary values travel as the protocol has them: the JSON holds {"_placeholder":true,"num":n}, the bytes stand beside
+ * it. Source: github.com/socketio/socket.io-protocol, revision 5. */
 #ifndef PROTO_SOCKETIO_H
 #define PROTO_SOCKETIO_H
 
@@ -89,8 +90,8 @@ mien_status socketio_acknowledge(socketio_socket *socket, uint64_t ack, const so
 mien_status socketio_join(socketio_socket *socket, const char *room, mien_error *error);
 void socketio_leave(socketio_socket *socket, const char *room);
 /** To everybody in the room but `except` (may be NULL). @return how many it was sent to. */
-size_t socketio_emit_room(socketio_namespace *space, const char *room, const socketio_socket *except,
-                          const char *event, const socketio_args *args);
+size_t socketio_emit_room(socketio_namespace *space, const char *room, const socketio_socket *except, const char *event,
+                          const socketio_args *args);
 size_t socketio_room_size(const socketio_namespace *space, const char *room);
 
 /** The bytes that a placeholder among the arguments stands for; NULL when `value` is none. */
