@@ -6,18 +6,6 @@
 
 #include "base/cpu.h"
 
-static void grey3_c(const uint8_t *from, uint8_t *to, size_t count, const uint16_t weight[3])
-{
-    for (size_t i = 0; i < count; i++, from += 3)
-        to[i] = (uint8_t)((from[0] * weight[0] + from[1] * weight[1] + from[2] * weight[2] + (1 << 14)) >> 15);
-}
-
-static void grey4_c(const uint8_t *from, uint8_t *to, size_t count, const uint16_t weight[3])
-{
-    for (size_t i = 0; i < count; i++, from += 4)
-        to[i] = (uint8_t)((from[0] * weight[0] + from[1] * weight[1] + from[2] * weight[2] + (1 << 14)) >> 15);
-}
-
 static void stretch_c(const uint8_t *from, uint16_t *to, size_t count, const uint32_t *at, const uint16_t *weight,
                       size_t step, int shift)
 {
@@ -52,8 +40,6 @@ void prep_kernels_fill(prep_kernels *table, unsigned flags)
 {
     (void)flags;
     *table = (prep_kernels){
-        .grey3 = grey3_c,
-        .grey4 = grey4_c,
         .stretch = stretch_c,
         .blend_linear = blend_linear_c,
         .blend_exact = blend_exact_c,

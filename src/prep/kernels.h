@@ -7,9 +7,6 @@
 #include <stdint.h>
 
 typedef struct prep_kernels {
-    /** Grey of `count` pixels of 3 (4) bytes; weight[i] belongs to byte i of a pixel, their sum is 2¹⁵. */
-    void (*grey3)(const uint8_t *from, uint8_t *to, size_t count, const uint16_t weight[3]);
-    void (*grey4)(const uint8_t *from, uint8_t *to, size_t count, const uint16_t weight[3]);
     /** to[i] = (from[at[i]] × weight[2i] + from[at[i] + step] × weight[2i+1]) >> shift; `at` does not fall. The second
      *  byte is not read where its weight is 0. */
     void (*stretch)(const uint8_t *from, uint16_t *to, size_t count, const uint32_t *at, const uint16_t *weight,

@@ -14,7 +14,7 @@
 #include <mien/image.h>
 
 /** Any format → GREY8 of the same size. Luma of BT.601 in 15-bit fixed point, (3735 B + 19235 G + 9798 R + 2¹⁴) >> 15;
- *  identical to OpenCV's COLOR_BGR2GRAY. Alpha is not looked at. Grey is copied. */
+ *  identical to OpenCV's COLOR_BGR2GRAY. Alpha is blended over white first. Grey is copied. */
 mien_status prep_grey(const mien_image_view *source, mien_image *target, mien_error *error);
 
 /** Bilinear, pixel centres aligned, 11-bit coefficients; identical to OpenCV's INTER_LINEAR on 8-bit images: exactly

@@ -26,8 +26,8 @@ static void test_grey_weighs_the_channels(void **state)
     assert_ok(prep_grey(&source, &target, &error), &error);
     assert_memory_equal(grey, expected, 4);
 
-    const uint8_t mirrored[] = {255, 76, 150, 29};
-    uint8_t bgra[] = {255, 255, 255, 0, 0, 0, 255, 0, 0, 255, 0, 0, 255, 0, 0, 0};
+    const uint8_t mirrored[] = {255, 76, 150, 255};
+    const uint8_t bgra[] = {255, 255, 255, 255, 0, 0, 255, 255, 0, 255, 0, 255, 255, 0, 0, 0};
     source = view_of(bgra, 4, 1, MIEN_PIXEL_BGRA8);
     assert_ok(prep_grey(&source, &target, &error), &error);
     assert_memory_equal(grey, mirrored, 4);
