@@ -1,0 +1,120 @@
+/* Convolution and dense. The primitive chooses the layouts ("any"): blocks of 16 channels on AVX-512. Normalisation is
+ * folded already; activations and sums go in as posts, as many as the primitive takes without falling back on oneDNN's
+ * reference code. A dense layer is an inner product that reads the picture in its blocked layout. */
+#include "nn/onednn_build.h"
+
+typedef struct linear {
+    nn_shape kernel;
+    int groups;
+    dnnl_memory_desc_t src, weights, bias, dst;
+    bool convolution;
+    const plan_step *step;
+} linear;
+
+static linear describe(onednn_plan *plan, const plan_step *step)
+{
+    const nn_node *node = &step->node;
+    linear l = {.step = step, .convolution = node->op == NN_CONV, .groups = 1};
+    const nn_shape *in = onednn_shape(plan, node->inputs[0]), *out = onednn_shape(plan, step->output);
+    l.kernel = *in;
+    l.kernel.dim[0] = out->dim[1];
+    if (l.convolution) {
+        l.groups = node->groups;
+        l.kernel = (nn_shape){4, {out->dim[1], in->dim[1] / node->groups, node->kernel_h, node->kernel_w}};
+    }
+    l.src = onednn_any(in, plan->type);
+    l.weights = onednn_kernel_any(&l.kernel, l.groups, plan->type);
+    l.dst = onednn_any(out, plan->type);
+    if (step->bias)
+        l.bias = onednn_vector(out->dim[1], dnnl_f32);
+    return l;
+}
+
+static dnnl_primitive_desc_t try_linear(onednn_plan *plan, const linear *l, const_dnnl_primitive_attr_t attr)
+{
+    const nn_node *node = &l->step->node;
+    const dnnl_memory_desc_t *bias = l->step->bias ? &l->bias : NULL;
+    if (!l->convolution) {
+        dnnl_inner_product_desc_t desc;
+        if (dnnl_inner_product_forward_desc_init(&desc, dnnl_forward_inference, &l->src, &l->weights, bias, &l->dst))
+            return NULL;
+        return onednn_try(plan, &desc, attr);
+    }
+    dnnl_convolution_desc_t desc;
+    dnnl_dims_t strides = {node->stride_h, node->stride_w};
+    dnnl_dims_t dilation = {node->dilation_h - 1, node->dilation_w - 1};
+    dnnl_dims_t before = {node->pad_top, node->pad_left}, after = {node->pad_bottom, node->pad_right};
+    if (dnnl_dilated_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_direct, &l->src,
+                                                   &l->weights, bias, &l->dst, strides, dilation, before, after))
+        return NULL;
+    return onednn_try(plan, &desc, attr);
+}
+
+/* The descriptor with as many posts as it takes; *taken says how many. */
+static dnnl_primitive_desc_t try_posts(onednn_plan *plan, const linear *l, const dnnl_memory_desc_t *dst, int *taken,
+                                       onednn_posts *posts)
+{
+    const plan_step *step = l->step;
+    for (int attempt = 0; attempt < 2 * step->post_count; attempt++) {
+        int count = step->post_count - attempt / 2;
+        onednn_mark mark = onednn_mark_here(plan);
+        bool good = onednn_posts_init(plan, step, count, dst, attempt % 2 == 0, posts);
+        dnnl_primitive_desc_t pd = good ? try_linear(plan, l, posts->attr) : NULL;
+        dnnl_memory_desc_t made = pd ? onednn_query(pd, dnnl_query_dst_md, 0) : *dst;
+        if (pd && dnnl_memory_desc_equal(&made, dst)) {
+            *taken = count;
+            return pd;
+        }
+        if (pd)
+            dnnl_primitive_desc_destroy(pd);
+        onednn_posts_done(posts);
+        onednn_rewind(plan, step, mark);
+    }
+    *posts = (onednn_posts){.sum_tensor = -1};
+    *taken = 0;
+    return NULL;
+}
+
+static int bind_weights(onednn_plan *plan, const linear *l, int operation, const dnnl_memory_desc_t *wanted)
+{
+    dnnl_memory_desc_t plain = onednn_kernel_plain(&l->kernel, l->groups, dnnl_f32);
+    int weights = onednn_tensor_weight(plan, l->step->kernel, &plain, wanted);
+    onednn_bind_tensor(plan, operation, DNNL_ARG_WEIGHTS, weights);
+    if (l->step->bias)
+        onednn_bind_tensor(plan, operation, DNNL_ARG_BIAS,
+                           onednn_tensor_weight(plan, l->step->bias, &l->bias, &l->bias));
+    return weights;
+}
+
+static int emit(onednn_plan *plan, const linear *l, dnnl_primitive_desc_t pd, const onednn_posts *posts)
+{
+    dnnl_memory_desc_t src = onednn_query(pd, dnnl_query_src_md, 0), dst = onednn_query(pd, dnnl_query_dst_md, 0);
+    dnnl_memory_desc_t weights = onednn_query(pd, dnnl_query_weights_md, 0);
+    int input = onednn_value_as(plan, l->step->node.inputs[0], &src);
+    int operation = onednn_emit(plan, pd, l->step->node.name);
+    int result = posts && posts->sum_tensor >= 0 ? onednn_tensor_reuse(plan, posts->sum_tensor, &dst)
+                                                 : onednn_tensor_new(plan, &dst);
+    onednn_bind_tensor(plan, operation, DNNL_ARG_SRC, input);
+    onednn_bind_tensor(plan, operation, DNNL_ARG_DST, result);
+    bind_weights(plan, l, operation, &weights);
+    if (posts)
+        onednn_posts_bind(plan, operation, posts);
+    return result;
+}
+
+int onednn_emit_linear(onednn_plan *plan, const plan_step *step)
+{
+    linear l = describe(plan, step);
+    dnnl_primitive_desc_t bare = try_linear(plan, &l, NULL);
+    if (!bare)
+        return onednn_emit_posts(plan, step, 0, onednn_emit_plain(plan, step));
+    int taken = 0;
+    onednn_posts posts = {.sum_tensor = -1};
+    dnnl_memory_desc_t dst = onednn_query(bare, dnnl_query_dst_md, 0);
+    dnnl_primitive_desc_t with = try_posts(plan, &l, &dst, &taken, &posts);
+    if (with)
+        dnnl_primitive_desc_destroy(bare);
+    int result = emit(plan, &l, with ? with : bare, with ? &posts : NULL);
+    onednn_posts_done(&posts);
+    return onednn_emit_posts(plan, step, taken, result);
+}
