@@ -1,0 +1,652 @@
+/* Guards the native model format: every operator survives writing and reading, weights bit for bit; foreign ways of
+ * saying the same thing are understood; broken files give a named reason and never a crash. */
+#include "testing.h"
+
+#include "base/buffer.h"
+#include "base/random.h"
+#include "model/model.h"
+#include "model/onnx_document.h"
+
+static void save(const model *m, buffer *out)
+{
+    mien_error error = {0};
+    assert_ok(model_save_onnx_buffer(m, out, &error), &error);
+}
+
+static void load(const buffer *bytes, model *m)
+{
+    mien_error error = {0};
+    assert_ok(model_load_bytes(bytes->data, bytes->length, NULL, m, &error), &error);
+}
+
+/* A vector weight with telling values. */
+static int vector(nn_graph *g, const char *name, int64_t count, unsigned flags)
+{
+    int index = nn_graph_weight(g, name, (nn_shape){1, {count}}, flags);
+    for (int64_t i = 0; i < count; i++)
+        g->weights[index].data[i] = 0.125f + (float)i * 0.3f;
+    return index;
+}
+
+static int node(nn_graph *g, nn_op op, const char *name, int input, nn_node set)
+{
+    set.op = op;
+    set.name = (char *)name;
+    set.input_count = 1;
+    set.inputs[0] = input;
+    return nn_graph_add(g, &set);
+}
+
+#define NONE .weights = {-1, -1, -1, -1}
+
+/* A network in which every operator occurs. */
+static void build_everything(model *m)
+{
+    nn_graph *g = &m->graph;
+    int x = nn_input(g, "picture", 3, 24, 20);
+    int a = nn_conv(g, "conv", x, 8, 3, 2, 1, 1, true);
+    a = nn_batch_norm(g, "bn", a);
+    a = nn_unary(g, NN_RELU, "relu", a);
+    a = nn_conv(g, "depthwise", a, 8, 3, 1, 1, 8, false);
+    a = node(g, NN_SCALE_SHIFT, "both", a,
+             (nn_node){.weights = {vector(g, "both.a", 8, 0), vector(g, "both.b", 8, 0), -1, -1}});
+    a = node(g, NN_SCALE_SHIFT, "scale", a, (nn_node){.weights = {vector(g, "scale.a", 8, 0), -1, -1, -1}});
+    a = nn_unary(g, NN_RELU, "between", a); /* else the two would be read as one */
+    a = node(g, NN_SCALE_SHIFT, "shift", a, (nn_node){.weights = {-1, vector(g, "shift.b", 8, 0), -1, -1}});
+    a = node(g, NN_CLIP, "clip", a, (nn_node){.alpha = -1, .beta = 6, NONE});
+    a = node(g, NN_LEAKY_RELU, "leaky", a, (nn_node){.alpha = 0.1f, NONE});
+    a = node(g, NN_ELU, "elu", a, (nn_node){.alpha = 0.7f, NONE});
+    a = node(g, NN_PRELU, "prelu", a, (nn_node){.weights = {vector(g, "prelu.slope", 8, 1), -1, -1, -1}});
+    a = node(g, NN_PRELU, "prelu1", a, (nn_node){.weights = {vector(g, "prelu1.slope", 1, 1), -1, -1, -1}});
+    a = nn_unary(g, NN_SWISH, "swish", a);
+    a = nn_unary(g, NN_HARD_SWISH, "hardswish", a);
+    int squeezed = nn_unary(g, NN_GLOBAL_AVG_POOL, "gap", a);
+    squeezed = nn_conv(g, "excite", squeezed, 8, 1, 1, 0, 1, true);
+    squeezed = nn_unary(g, NN_SIGMOID, "gate", squeezed);
+    a = nn_binary(g, NN_MUL, "excited", a, squeezed);
+    int maximum = nn_pool(g, NN_MAX_POOL, "max", a, 3, 1, 1);
+    int average = node(g, NN_AVG_POOL, "avg", a,
+                       (nn_node){.kernel_h = 3,
+                                 .kernel_w = 2,
+                                 .stride_h = 1,
+                                 .stride_w = 1,
+                                 .pad_top = 1,
+                                 .pad_bottom = 1,
+                                 .pad_right = 1,
+                                 .count_include_pad = true,
+                                 NONE});
+    int sum = nn_binary(g, NN_ADD, "sum", maximum, average);
+    int difference = nn_binary(g, NN_SUB, "difference", sum, average);
+    difference = nn_unary(g, NN_EXP, "exp", nn_unary(g, NN_TANH, "tanh", difference));
+    int ratio = nn_binary(g, NN_DIV, "ratio", sum, difference);
+    int both[2] = {ratio, sum};
+    nn_node concat = {
+        .op = NN_CONCAT, .name = "concat", .input_count = 2, .inputs = {both[0], both[1]}, .axis = 1, NONE};
+    int joined = nn_graph_add(g, &concat);
+    a = node(g, NN_SLICE, "slice", joined, (nn_node){.axis = 1, .begin = 3, .end = 13, NONE});
+    a = node(g, NN_PAD, "pad", a, (nn_node){.pad_top = 1, .pad_left = 2, .pad_bottom = 3, .pad_right = 0, NONE});
+    a = node(g, NN_UPSAMPLE, "up", a, (nn_node){.stride_h = 2, .stride_w = 3, NONE});
+    a = node(g, NN_HARD_SIGMOID, "hardsigmoid", a, (nn_node){.alpha = 0.25f, .beta = 0.5f, NONE});
+    a = node(g, NN_TRANSPOSE, "transpose", a, (nn_node){.permutation = {0, 2, 3, 1}, NONE});
+    a = node(g, NN_RESHAPE, "reshape", a, (nn_node){.shape = {3, {NN_BATCH, 32 * 36 / 4, 40}}, NONE});
+    a = node(g, NN_SOFTMAX, "inner", a, (nn_node){.axis = 1, NONE});
+    int top = nn_unary(g, NN_GLOBAL_MAX_POOL, "gmp", joined);
+    top = nn_unary(g, NN_FLATTEN, "flat", top);
+    top = nn_dropout(g, "drop", top, 0.3f);
+    top = nn_dense(g, "hidden", top, 9, false);
+    top = nn_unary(g, NN_IDENTITY, "same", top);
+    top = nn_dense(g, "logits", top, 7, true);
+    top = nn_unary(g, NN_SOFTMAX, "probabilities", top);
+    nn_graph_initialise(g, 42);
+    nn_graph_set_output(g, top);
+    nn_graph_set_output(g, a);
+    if (g->failed)
+        fail_msg("%s", g->error.message);
+    model_info_init(&m->info, g);
+}
+
+static void assert_same_node(const nn_node *a, const nn_node *b)
+{
+    assert_string_equal(a->name, b->name);
+    assert_int_equal(a->op, b->op);
+    assert_int_equal(a->input_count, b->input_count);
+    for (int i = 0; i < a->input_count; i++)
+        assert_int_equal(a->inputs[i], b->inputs[i]);
+    assert_true(nn_shape_equal(&a->shape, &b->shape));
+    const int left[] = {a->groups,     a->kernel_h,   a->kernel_w, a->stride_h, a->stride_w,
+                        a->dilation_h, a->dilation_w, a->pad_top,  a->pad_left, a->pad_bottom,
+                        a->pad_right,  a->axis,       a->begin,    a->end,      a->count_include_pad};
+    const int right[] = {b->groups,     b->kernel_h,   b->kernel_w, b->stride_h, b->stride_w,
+                         b->dilation_h, b->dilation_w, b->pad_top,  b->pad_left, b->pad_bottom,
+                         b->pad_right,  b->axis,       b->begin,    b->end,      b->count_include_pad};
+    for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
+        if (left[i] != right[i])
+            fail_msg("%s: field %zu is %d, was %d", a->name, i, right[i], left[i]);
+    }
+    for (int i = 0; i < NN_MAX_RANK; i++)
+        assert_int_equal(a->permutation[i], b->permutation[i]);
+    assert_true(a->alpha == b->alpha && a->beta == b->beta && a->epsilon == b->epsilon && a->momentum == b->momentum);
+}
+
+static void assert_same_weight(const nn_graph *a, int i, const nn_graph *b, int k)
+{
+    assert_int_equal(i < 0, k < 0);
+    if (i < 0)
+        return;
+    assert_string_equal(a->weights[i].name, b->weights[k].name);
+    assert_int_equal(a->weights[i].flags, b->weights[k].flags);
+    assert_true(nn_shape_equal(&a->weights[i].shape, &b->weights[k].shape));
+    assert_memory_equal(a->weights[i].data, b->weights[k].data, a->weights[i].count * sizeof(float));
+}
+
+static void assert_same_graph(const nn_graph *a, const nn_graph *b)
+{
+    assert_int_equal(a->node_count, b->node_count);
+    for (int i = 0; i < a->node_count; i++) {
+        assert_same_node(&a->nodes[i], &b->nodes[i]);
+        for (int slot = 0; slot < 4; slot++)
+            assert_same_weight(a, a->nodes[i].weights[slot], b, b->nodes[i].weights[slot]);
+    }
+    assert_int_equal(a->output_count, b->output_count);
+    for (int i = 0; i < a->output_count; i++)
+        assert_int_equal(a->outputs[i], b->outputs[i]);
+}
+
+static void round_trip_keeps_every_operator(void **state)
+{
+    (void)state;
+    model m = {0}, back = {0};
+    build_everything(&m);
+    bool seen[NN_OP_COUNT] = {false};
+    for (int i = 0; i < m.graph.node_count; i++)
+        seen[m.graph.nodes[i].op] = true;
+    for (int op = 0; op < NN_OP_COUNT; op++) {
+        if (!seen[op])
+            fail_msg("%s is not tested", nn_op_name((nn_op)op));
+    }
+    buffer bytes = {0};
+    save(&m, &bytes);
+    const char *copy = getenv("MIEN_TEST_SAVE");
+    if (copy) {
+        mien_error error = {0};
+        assert_ok(model_save_onnx(&m, copy, &error), &error);
+    }
+    load(&bytes, &back);
+    assert_same_graph(&m.graph, &back.graph);
+    assert_true(model_output_is_probability(&back, 0));
+    buffer_done(&bytes);
+    model_done(&back);
+    model_done(&m);
+}
+
+static void round_trip_keeps_open_sizes(void **state)
+{
+    (void)state;
+    model m = {0}, back = {0};
+    int x = nn_input(&m.graph, "picture", 1, NN_DYNAMIC, NN_DYNAMIC);
+    x = nn_conv(&m.graph, "conv", x, 4, 3, 2, 1, 1, true);
+    nn_graph_set_output(&m.graph, x);
+    model_info_init(&m.info, &m.graph);
+    assert_int_equal(m.info.input.width, 0);
+    buffer bytes = {0};
+    save(&m, &bytes);
+    load(&bytes, &back);
+    assert_same_graph(&m.graph, &back.graph);
+    buffer_done(&bytes);
+    model_done(&back);
+    model_done(&m);
+}
+
+static void small_model(model *m)
+{
+    int x = nn_input(&m->graph, "x", 1, 4, 4);
+    x = nn_conv(&m->graph, "c", x, 2, 3, 1, 1, 1, true);
+    x = nn_unary(&m->graph, NN_SWISH, "s", x);
+    x = nn_unary(&m->graph, NN_FLATTEN, "f", x);
+    x = nn_dense(&m->graph, "d", x, 3, true);
+    nn_graph_initialise(&m->graph, 1);
+    nn_graph_set_output(&m->graph, x);
+    model_info_init(&m->info, &m->graph);
+}
+
+static void information_survives(void **state)
+{
+    (void)state;
+    model m = {0}, back = {0};
+    mien_error error = {0};
+    small_model(&m);
+    const char *labels[] = {"angry", "happy", "neutral"};
+    assert_ok(model_info_set_labels(&m.info, labels, 3, &error), &error);
+    const char *const set[][2] = {{"task", "emotion"},
+                                  {"name", "small"},
+                                  {"training", "mien train --arch x\nlr=0.1"},
+                                  {"input.mean", "0.485,0.456,0.406"},
+                                  {"input.std", "0.5"},
+                                  {"input.channels", "3"},
+                                  {"input.pixels", "bgr"},
+                                  {"crop.scale", "1.25"},
+                                  {"crop.square", "0"},
+                                  {"crop.shift_y", "-0.1"},
+                                  {"temperature", "1.37"},
+                                  {"uncertain_below", "0.4"},
+                                  {"measured.PublicTest.top1", "0.6503"},
+                                  {"anything", "kept"}};
+    for (size_t i = 0; i < sizeof set / sizeof *set; i++)
+        assert_ok(model_info_set(&m.info, set[i][0], set[i][1], &error), &error);
+    buffer bytes = {0};
+    save(&m, &bytes);
+    load(&bytes, &back);
+    const model_info *info = &back.info;
+    assert_int_equal(info->task, MODEL_TASK_EMOTION);
+    assert_string_equal(info->training, "mien train --arch x\nlr=0.1");
+    assert_int_equal(info->label_count, 3);
+    assert_string_equal(info->labels[1], "happy");
+    assert_int_equal(info->input.pixels, MODEL_PIXELS_BGR);
+    assert_true(info->input.mean[2] == 0.406f && info->input.std[2] == 0.5f && info->input.scale == 1.0f / 255);
+    assert_true(info->crop.scale == 1.25f && !info->crop.square && info->crop.shift_y == -0.1f);
+    assert_true(info->temperature == 1.37f && info->uncertain_below == 0.4f);
+    assert_int_equal(info->figure_count, 1);
+    assert_string_equal(info->figures[0].name, "PublicTest.top1");
+    assert_true(info->figures[0].value == 0.6503);
+    assert_string_equal(model_info_property(info, "anything"), "kept");
+    float low, high;
+    model_input_range(&info->input, &low, &high);
+    assert_true(low < -0.9f && low > -1 && high > 1.18f && high < 1.19f);
+    buffer_done(&bytes);
+    model_done(&back);
+    model_done(&m);
+}
+
+static void bad_information_is_refused(void **state)
+{
+    (void)state;
+    model_info info;
+    model_info_init(&info, NULL);
+    const char *const bad[][2] = {{"task", "cats"},       {"temperature", "0"},        {"temperature", "nan"},
+                                  {"input.std", "0"},     {"input.width", "-1"},       {"input.width", "4.5"},
+                                  {"input.mean", "1,,2"}, {"input.mean", "1,2,3,4,5"}, {"input.scale", "1x"},
+                                  {"labels", "a,,b"},     {"measured.top1", "high"},   {"crop.square", "2"},
+                                  {"input.pixels", "RGB"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        mien_error error = {0};
+        if (model_info_set(&info, bad[i][0], bad[i][1], &error) != MIEN_EINVAL)
+            fail_msg("%s = %s was accepted", bad[i][0], bad[i][1]);
+        assert_true(error.message[0]);
+    }
+    model_info_done(&info);
+}
+
+/* ---- what other programs write, made from the same structures ---- */
+
+typedef struct sketch {
+    onnx_document d;
+    onnx_node nodes[12];
+    onnx_tensor tensors[12];
+    onnx_port ports[4];
+} sketch;
+
+static void sketch_init(sketch *s, int64_t opset, int rank, const int64_t *dim)
+{
+    *s = (sketch){.d = {.opset = opset, .name = "sketch", .description = ""}};
+    s->d.nodes = s->nodes;
+    s->d.tensors = s->tensors;
+    s->d.inputs = s->ports;
+    s->d.outputs = s->ports + 1;
+    s->d.input_count = s->d.output_count = 1;
+    s->ports[0] = (onnx_port){.name = "x", .type = ONNX_FLOAT, .rank = rank};
+    memcpy(s->ports[0].dim, dim, (size_t)rank * sizeof *dim);
+    s->ports[1] = (onnx_port){.name = "y", .type = ONNX_FLOAT, .rank = 0};
+}
+
+static onnx_node *sketch_node(sketch *s, const char *op, size_t count, const char **inputs, const char **output)
+{
+    onnx_node *n = &s->nodes[s->d.node_count++];
+    *n = (onnx_node){.name = "",
+                     .op = op,
+                     .domain = "",
+                     .inputs = inputs,
+                     .input_count = count,
+                     .outputs = output,
+                     .output_count = 1};
+    return n;
+}
+
+static void sketch_floats(sketch *s, const char *name, int rank, const int64_t *dim, const float *values)
+{
+    onnx_tensor *t = &s->tensors[s->d.tensor_count++];
+    *t = (onnx_tensor){.name = name, .rank = rank, .count = 1, .floats = values};
+    for (int i = 0; i < rank; i++) {
+        t->dim[i] = dim[i];
+        t->count *= (size_t)dim[i];
+    }
+}
+
+static void sketch_ints(sketch *s, const char *name, int64_t count, const int64_t *values)
+{
+    s->tensors[s->d.tensor_count++] =
+        (onnx_tensor){.name = name, .rank = 1, .dim = {count}, .count = (size_t)count, .whole = true, .ints = values};
+}
+
+static mien_status sketch_load(sketch *s, model *m, mien_error *error)
+{
+    buffer bytes = {0};
+    assert_ok(onnx_document_write(&s->d, &bytes, error), error);
+    mien_status status = model_load_bytes(bytes.data, bytes.length, NULL, m, error);
+    buffer_done(&bytes);
+    return status;
+}
+
+#define NAMES(...) ((const char *[]){__VA_ARGS__})
+#define DIMS(...) ((const int64_t[]){__VA_ARGS__})
+
+static void matmul_and_add_are_one_dense_layer(void **state)
+{
+    (void)state;
+    sketch s;
+    model m = {0};
+    mien_error error = {0};
+    sketch_init(&s, 11, 2, DIMS(-1, 2));
+    sketch_floats(&s, "w", 2, DIMS(2, 3), (const float[]){1, 2, 3, 4, 5, 6});
+    sketch_floats(&s, "b", 1, DIMS(3), (const float[]){7, 8, 9});
+    sketch_node(&s, "MatMul", 2, NAMES("x", "w"), NAMES("product"));
+    sketch_node(&s, "Add", 2, NAMES("b", "product"), NAMES("y"));
+    assert_ok(sketch_load(&s, &m, &error), &error);
+    assert_int_equal(m.graph.node_count, 2);
+    const nn_node *dense = &m.graph.nodes[1];
+    assert_int_equal(dense->op, NN_DENSE);
+    const float transposed[] = {1, 4, 2, 5, 3, 6}, bias[] = {7, 8, 9};
+    assert_memory_equal(m.graph.weights[dense->weights[0]].data, transposed, sizeof transposed);
+    assert_memory_equal(m.graph.weights[dense->weights[1]].data, bias, sizeof bias);
+    model_done(&m);
+}
+
+static void gemm_scales_its_weights(void **state)
+{
+    (void)state;
+    sketch s;
+    model m = {0};
+    mien_error error = {0};
+    onnx_attribute scale[] = {{.name = "alpha", .type = ONNX_ATTRIBUTE_FLOAT, .f = 2, .text = ""},
+                              {.name = "beta", .type = ONNX_ATTRIBUTE_FLOAT, .f = 0.5f, .text = ""}};
+    sketch_init(&s, 9, 2, DIMS(1, 2));
+    sketch_floats(&s, "w", 2, DIMS(2, 2), (const float[]){1, 2, 3, 4});
+    sketch_floats(&s, "b", 1, DIMS(2), (const float[]){10, 20});
+    onnx_node *gemm = sketch_node(&s, "Gemm", 3, NAMES("x", "w", "b"), NAMES("y"));
+    gemm->attributes = scale;
+    gemm->attribute_count = 2;
+    assert_ok(sketch_load(&s, &m, &error), &error);
+    const float kernel[] = {2, 6, 4, 8}, bias[] = {5, 10};
+    assert_memory_equal(m.graph.weights[m.graph.nodes[1].weights[0]].data, kernel, sizeof kernel);
+    assert_memory_equal(m.graph.weights[m.graph.nodes[1].weights[1]].data, bias, sizeof bias);
+    model_done(&m);
+}
+
+/* x.view(x.size(0), -1), as PyTorch exports it. */
+static void computed_shapes_disappear(void **state)
+{
+    (void)state;
+    sketch s;
+    model m = {0};
+    mien_error error = {0};
+    onnx_attribute axes = {.name = "axes", .type = ONNX_ATTRIBUTE_INTS, .ints = DIMS(0), .int_count = 1, .text = ""};
+    sketch_init(&s, 9, 4, DIMS(-1, 2, 3, 4));
+    s.tensors[0] = (onnx_tensor){.name = "zero", .count = 1, .whole = true, .ints = DIMS(0)};
+    s.d.tensor_count = 1;
+    sketch_ints(&s, "rest", 1, DIMS(-1));
+    sketch_node(&s, "Shape", 1, NAMES("x"), NAMES("shape"));
+    sketch_node(&s, "Gather", 2, NAMES("shape", "zero"), NAMES("batch"));
+    onnx_node *unsqueeze = sketch_node(&s, "Unsqueeze", 1, NAMES("batch"), NAMES("batch1"));
+    unsqueeze->attributes = &axes;
+    unsqueeze->attribute_count = 1;
+    sketch_node(&s, "Concat", 2, NAMES("batch1", "rest"), NAMES("target"));
+    sketch_node(&s, "Reshape", 2, NAMES("x", "target"), NAMES("y"));
+    assert_ok(sketch_load(&s, &m, &error), &error);
+    assert_int_equal(m.graph.node_count, 2);
+    assert_int_equal(m.graph.nodes[1].op, NN_FLATTEN);
+    assert_int_equal(m.graph.nodes[1].shape.dim[1], 24);
+    model_done(&m);
+}
+
+/* Constants that vary along other axes than the channels are applied to the flattened tensor. */
+static void constants_of_any_shape_are_affine(void **state)
+{
+    (void)state;
+    sketch s;
+    model m = {0};
+    mien_error error = {0};
+    sketch_init(&s, 11, 3, DIMS(1, 2, 2));
+    sketch_floats(&s, "k", 1, DIMS(2), (const float[]){3, 5});
+    sketch_floats(&s, "two", 0, NULL, (const float[]){2});
+    sketch_node(&s, "Div", 2, NAMES("x", "two"), NAMES("half"));
+    sketch_node(&s, "Sub", 2, NAMES("half", "k"), NAMES("y"));
+    assert_ok(sketch_load(&s, &m, &error), &error);
+    assert_int_equal(m.graph.node_count, 4); /* input, flatten, affine, reshape */
+    const nn_node *affine = &m.graph.nodes[2];
+    assert_int_equal(affine->op, NN_SCALE_SHIFT);
+    const float scale[] = {0.5f, 0.5f, 0.5f, 0.5f}, shift[] = {-3, -5, -3, -5};
+    assert_memory_equal(m.graph.weights[affine->weights[0]].data, scale, sizeof scale);
+    assert_memory_equal(m.graph.weights[affine->weights[1]].data, shift, sizeof shift);
+    assert_string_equal(m.graph.nodes[3].name, "y");
+    model_done(&m);
+}
+
+static void automatic_padding_is_asymmetric(void **state)
+{
+    (void)state;
+    sketch s;
+    model m = {0};
+    mien_error error = {0};
+    onnx_attribute set[] = {
+        {.name = "auto_pad", .type = ONNX_ATTRIBUTE_TEXT, .text = "SAME_UPPER"},
+        {.name = "strides", .type = ONNX_ATTRIBUTE_INTS, .ints = DIMS(2, 2), .int_count = 2, .text = ""}};
+    sketch_init(&s, 9, 4, DIMS(-1, 1, 6, 5));
+    sketch_floats(&s, "w", 4, DIMS(1, 1, 3, 3), (const float[9]){1});
+    onnx_node *conv = sketch_node(&s, "Conv", 2, NAMES("x", "w"), NAMES("y"));
+    conv->attributes = set;
+    conv->attribute_count = 2;
+    assert_ok(sketch_load(&s, &m, &error), &error);
+    const nn_node *n = &m.graph.nodes[1];
+    assert_true(n->pad_top == 0 && n->pad_bottom == 1 && n->pad_left == 1 && n->pad_right == 1);
+    model_done(&m);
+}
+
+static void assert_refused(sketch *s, mien_status code, const char *says)
+{
+    model m = {0};
+    mien_error error = {0};
+    mien_status status = sketch_load(s, &m, &error);
+    if (status != code || !strstr(error.message, says))
+        fail_msg("%s: \"%s\" does not say \"%s\"", mien_status_name(status), error.message, says);
+    assert_null(m.graph.nodes);
+}
+
+static void faults_are_named(void **state)
+{
+    (void)state;
+    sketch s;
+    sketch_init(&s, 13, 2, DIMS(-1, 4));
+    sketch_node(&s, "Erf", 1, NAMES("x"), NAMES("y"));
+    assert_refused(&s, MIEN_EUNSUPPORTED, "node \"y\" (Erf)");
+
+    sketch_init(&s, 13, 2, DIMS(-1, 4));
+    sketch_node(&s, "Relu", 1, NAMES("b"), NAMES("a"));
+    sketch_node(&s, "Relu", 1, NAMES("a"), NAMES("b"));
+    sketch_node(&s, "Add", 2, NAMES("x", "b"), NAMES("y"));
+    assert_refused(&s, MIEN_EFORMAT, "cycle");
+
+    sketch_init(&s, 13, 2, DIMS(-1, 4));
+    sketch_node(&s, "Relu", 1, NAMES("x"), NAMES("y"));
+    sketch_node(&s, "Tanh", 1, NAMES("x"), NAMES("y"));
+    assert_refused(&s, MIEN_EFORMAT, "given twice");
+
+    sketch_init(&s, 13, 2, DIMS(-1, 4));
+    sketch_node(&s, "Relu", 1, NAMES("z"), NAMES("y"));
+    assert_refused(&s, MIEN_EFORMAT, "nothing computes its input \"z\"");
+
+    sketch_init(&s, 13, 2, DIMS(-1, 4));
+    sketch_node(&s, "MatMul", 2, NAMES("x", "w"), NAMES("y"));
+    sketch_floats(&s, "w", 2, DIMS(3, 1), (const float[]){1, 2, 3});
+    assert_refused(&s, MIEN_EFORMAT, "4");
+
+    sketch_init(&s, 13, 4, DIMS(-1, INT32_MAX, INT32_MAX, INT32_MAX));
+    sketch_node(&s, "Relu", 1, NAMES("x"), NAMES("y"));
+    assert_refused(&s, MIEN_ELIMIT, "elements");
+
+    sketch_init(&s, 4, 2, DIMS(-1, 4));
+    sketch_node(&s, "Relu", 1, NAMES("x"), NAMES("y"));
+    assert_refused(&s, MIEN_EUNSUPPORTED, "operator set 4");
+}
+
+/* ---- broken bytes ---- */
+
+static void try_bytes(const uint8_t *bytes, size_t length)
+{
+    model m = {0};
+    mien_error error = {0};
+    mien_status status = model_load_bytes(bytes, length, NULL, &m, &error);
+    if (status)
+        assert_true(error.message[0]);
+    else
+        model_done(&m);
+}
+
+static void truncation_is_an_error_at_every_length(void **state)
+{
+    (void)state;
+    model m = {0};
+    small_model(&m);
+    buffer bytes = {0};
+    save(&m, &bytes);
+    for (size_t length = 0; length < bytes.length; length++) {
+        uint8_t *exact = malloc(length ? length : 1); /* so that a sanitizer sees one byte too many */
+        assert_non_null(exact);
+        memcpy(exact, bytes.data, length);
+        try_bytes(exact, length);
+        free(exact);
+    }
+    buffer_done(&bytes);
+    model_done(&m);
+}
+
+static void flipped_bits_never_crash(void **state)
+{
+    (void)state;
+    model m = {0};
+    small_model(&m);
+    buffer bytes = {0};
+    save(&m, &bytes);
+    random_state random;
+    random_seed(&random, 7, 0);
+    for (size_t bit = 0; bit < bytes.length * 8; bit++) {
+        bytes.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        try_bytes(bytes.data, bytes.length);
+        bytes.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    for (int round = 0; round < 300; round++) {
+        uint8_t was[8];
+        size_t at[8];
+        for (int i = 0; i < 8; i++) {
+            at[i] = random_below(&random, (uint32_t)bytes.length);
+            was[i] = bytes.data[at[i]];
+            bytes.data[at[i]] = (uint8_t)random_next(&random);
+        }
+        try_bytes(bytes.data, bytes.length);
+        for (int i = 7; i >= 0; i--)
+            bytes.data[at[i]] = was[i];
+    }
+    buffer_done(&bytes);
+    model_done(&m);
+}
+
+/* Subgraphs in attributes nested to the depth of the file: field 7 (graph) > 1 (node) > 5 (attribute) > 6 (graph) … */
+static void deep_nesting_is_refused(void **state)
+{
+    (void)state;
+    buffer nested = {0}, outer = {0};
+    for (int depth = 0; depth < 2999; depth++) {
+        static const uint8_t tags[] = {0x0a, 0x32, 0x2a};
+        uint8_t tag = tags[depth % 3];
+        buffer_clear(&outer);
+        buffer_append_byte(&outer, tag);
+        size_t length = nested.length;
+        do {
+            buffer_append_byte(&outer, (uint8_t)((length & 127) | (length > 127 ? 128 : 0)));
+            length >>= 7;
+        } while (length);
+        buffer_append(&outer, nested.data ? nested.data : (const uint8_t *)"", nested.length);
+        buffer swap = nested;
+        nested = outer;
+        outer = swap;
+    }
+    nested.data[0] = 0x3a; /* the outermost graph is the model's */
+    model m = {0};
+    mien_error error = {0};
+    mien_status status = model_load_bytes(nested.data, nested.length, NULL, &m, &error);
+    assert_int_equal(status, MIEN_ELIMIT);
+    assert_non_null(strstr(error.message, "deep"));
+    buffer_done(&nested);
+    buffer_done(&outer);
+}
+
+static void limits_hold(void **state)
+{
+    (void)state;
+    model m = {0}, back = {0};
+    mien_error error = {0};
+    small_model(&m);
+    buffer bytes = {0};
+    save(&m, &bytes);
+    model_limits limits = {.max_bytes = bytes.length - 1};
+    assert_int_equal(model_load_bytes(bytes.data, bytes.length, &limits, &back, &error), MIEN_ELIMIT);
+    limits = (model_limits){.max_items = 20};
+    assert_int_equal(model_load_bytes(bytes.data, bytes.length, &limits, &back, &error), MIEN_ELIMIT);
+    limits = (model_limits){.max_weight_bytes = 64};
+    assert_int_equal(model_load_bytes(bytes.data, bytes.length, &limits, &back, &error), MIEN_ELIMIT);
+    assert_int_equal(model_load_bytes("", 0, NULL, &back, &error), MIEN_EFORMAT);
+    assert_int_equal(model_load_bytes("this is text, not a model", 25, NULL, &back, &error), MIEN_EFORMAT);
+    assert_int_equal(model_load("/nonexistent/model.onnx", NULL, &back, &error), MIEN_ENOTFOUND);
+    assert_null(back.graph.nodes);
+    buffer_done(&bytes);
+    model_done(&m);
+}
+
+static void foreign_detector_loads(void **state)
+{
+    (void)state;
+    char path[4096];
+    model m = {0};
+    mien_error error = {0};
+    assert_ok(model_load(testing_shared_file("models/version-RFB-320.onnx", path, sizeof path), NULL, &m, &error),
+              &error);
+    assert_int_equal(m.graph.output_count, 2);
+    const nn_node *scores = &m.graph.nodes[m.graph.outputs[0]], *boxes = &m.graph.nodes[m.graph.outputs[1]];
+    assert_string_equal(scores->name, "scores");
+    assert_string_equal(boxes->name, "boxes");
+    assert_true(scores->shape.rank == 3 && scores->shape.dim[1] == 4420 && scores->shape.dim[2] == 2);
+    assert_true(boxes->shape.rank == 3 && boxes->shape.dim[1] == 4420 && boxes->shape.dim[2] == 4);
+    assert_int_equal(m.info.input.width, 320);
+    assert_int_equal(m.info.input.channels, 3);
+    model_done(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(round_trip_keeps_every_operator),
+        cmocka_unit_test(round_trip_keeps_open_sizes),
+        cmocka_unit_test(information_survives),
+        cmocka_unit_test(bad_information_is_refused),
+        cmocka_unit_test(matmul_and_add_are_one_dense_layer),
+        cmocka_unit_test(gemm_scales_its_weights),
+        cmocka_unit_test(computed_shapes_disappear),
+        cmocka_unit_test(constants_of_any_shape_are_affine),
+        cmocka_unit_test(automatic_padding_is_asymmetric),
+        cmocka_unit_test(faults_are_named),
+        cmocka_unit_test(truncation_is_an_error_at_every_length),
+        cmocka_unit_test(flipped_bits_never_crash),
+        cmocka_unit_test(deep_nesting_is_refused),
+        cmocka_unit_test(limits_hold),
+        cmocka_unit_test(foreign_detector_loads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
