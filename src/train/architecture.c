@@ -1,0 +1,117 @@
+/* The table of architectures and what all of them share: the input, the head and the model's description. A recipe is
+ * written in the language of the configuration file, so that what a name stands for can be read and overridden. */
+#include "train/architecture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "train/dataset.h"
+
+#define RECIPE_SOURCE4                                                                                                 \
+    "optimizer = adam\nlr = 0.001\nepsilon = 1e-7\nbatch = 128\nepochs = 30\nseed = 2025\nrotation = 10\n"             \
+    "shift = 0.1\nzoom = 0.1\nflip = 0.5\nclass_weights = balanced\nschedule = plateau\nmin_lr = 0.01\n"
+
+#define RECIPE_MIEN                                                                                                    \
+    "optimizer = sgd\nlr = 0.05\nmomentum = 0.9\nweight_decay = 0.0005\nbatch = 128\nepochs = 60\n"                    \
+    "schedule = cosine\nwarmup = 1\nema = 0.999\nclip = 5\nprecision = bf16\nflip = 0.5\nrotation = 12\n"              \
+    "shift = 0.08\nzoom = 0.1\nbrightness = 0.1\ncontrast = 0.2\nlabel_smoothing = 0.05\nerasing = 0.1\n"
+
+static const architecture architecture_table[] = {
+    {"baseline", "three convolutions 32/64/128 with pooling, dense 256 (source 4, model A)", 1, 48, 48, 0, 1, 0.3f,
+     RECIPE_SOURCE4, architecture_trunk_baseline},
+    {"atulapra", "four convolutions without normalisation, dense 1024 (source 1)", 1, 48, 48, 0, 1, 0.5f,
+     "optimizer = adam\nlr = 0.0001\nbatch = 64\nepochs = 50\n", architecture_trunk_atulapra},
+    {"dcnn", "six convolutions 64/128/256 with ELU (source 0)", 1, 48, 48, 0, 1, 0.6f,
+     "optimizer = adam\nlr = 0.001\nbatch = 32\nepochs = 100\nrotation = 15\nshift = 0.15\nzoom = 0.15\nflip = 0.5\n"
+     "schedule = plateau\nplateau_patience = 7\npatience = 11\n",
+     architecture_trunk_dcnn},
+    {"mobilenetv2", "inverted residuals at 96 x 96, convolution 128, dense 256 (source 4, model B)", 3, 96, 96, 0.5f,
+     0.5f, 0.5f, RECIPE_SOURCE4, architecture_trunk_mobilenetv2},
+    {"mien-tiny", "5 convolutions, 30 M multiply-adds: cameras and small machines", 1, 48, 48, 0.5f, 0.25f, 0.2f,
+     RECIPE_MIEN, architecture_trunk_mien_tiny},
+    {"mien-small", "6 convolutions, below 60 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.3f, RECIPE_MIEN,
+     architecture_trunk_mien_small},
+    {"mien-base", "8 convolutions, 118 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f, RECIPE_MIEN,
+     architecture_trunk_mien_base},
+    {"mien-large", "residual, 14 convolutions, 310 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f, RECIPE_MIEN,
+     architecture_trunk_mien_large},
+};
+
+const architecture *architecture_list(size_t *count)
+{
+    *count = sizeof(architecture_table) / sizeof(architecture_table[0]);
+    return architecture_table;
+}
+
+mien_status architecture_find(const char *name, const architecture **out, mien_error *error)
+{
+    size_t count, used = 0;
+    const architecture *list = architecture_list(&count);
+    char names[160] = "";
+    for (size_t i = 0; i < count; i++) {
+        if (!strcmp(list[i].name, name)) {
+            *out = &list[i];
+            return MIEN_OK;
+        }
+        int wrote = snprintf(names + used, sizeof(names) - used, " %s", list[i].name);
+        used += wrote > 0 && (size_t)wrote < sizeof(names) - used ? (size_t)wrote : 0;
+    }
+    return error_set(error, MIEN_ENOTFOUND, "no architecture '%.40s'; there are%s", name, names);
+}
+
+static mien_status architecture_describe(const architecture *arch, model *m, mien_error *error)
+{
+    const char *labels[DATASET_CLASSES];
+    for (int c = 0; c < DATASET_CLASSES; c++)
+        labels[c] = mien_emotion_name((mien_emotion)c);
+    model_info_init(&m->info, &m->graph);
+    m->info.task = MODEL_TASK_EMOTION;
+    m->info.input.width = arch->width;
+    m->info.input.height = arch->height;
+    m->info.input.channels = arch->channels;
+    m->info.input.pixels = MODEL_PIXELS_GREY;
+    m->info.input.scale = 1.0f / 255;
+    for (int c = 0; c < MODEL_MAX_CHANNELS; c++) {
+        m->info.input.mean[c] = arch->mean;
+        m->info.input.std[c] = arch->std;
+    }
+    mien_status status = model_info_set(&m->info, "name", arch->name, error);
+    if (!status)
+        status = model_info_set(&m->info, "description", arch->summary, error);
+    if (!status)
+        status = model_info_set_labels(&m->info, labels, DATASET_CLASSES, error);
+    return status;
+}
+
+mien_status architecture_build(const train_config *config, model *out, mien_error *error)
+{
+    const architecture *arch = NULL;
+    mien_status status = architecture_find(config->arch, &arch, error);
+    if (status)
+        return status;
+    model m = {0};
+    nn_graph *graph = &m.graph;
+    int side_h = config->crop ? config->crop : arch->height, side_w = config->crop ? config->crop : arch->width;
+    int input = nn_input(graph, "input", arch->channels, side_h, side_w);
+    int trunk = arch->trunk(graph, arch, input, config->dropout < 0 ? arch->dropout : config->dropout);
+    nn_graph_set_output(graph, nn_dense(graph, "logits", trunk, DATASET_CLASSES, true));
+    if (config->votes_head > 0)
+        nn_graph_set_output(graph, nn_dense(graph, "votes", trunk, DATASET_CLASSES, true));
+    status = graph->failed;
+    if (status)
+        error_set(error, status, "%s: %s", arch->name, graph->error.message);
+    if (!status) {
+        nn_graph_initialise(graph, (uint64_t)config->seed);
+        status = architecture_describe(arch, &m, error);
+    }
+    if (!status) {
+        m.info.input.height = side_h;
+        m.info.input.width = side_w;
+    }
+    if (status)
+        model_done(&m);
+    else
+        *out = m;
+    return status;
+}

@@ -1,0 +1,39 @@
+/* Networks by name. */
+#ifndef TRAIN_ARCHITECTURE_H
+#define TRAIN_ARCHITECTURE_H
+
+#include "model/model.h"
+#include "train/config.h"
+
+typedef struct architecture {
+    const char *name, *summary;
+    int channels, height, width; /* of the input */
+    float mean, std;             /* value = (pixel / 255 - mean) / std */
+    float dropout;               /* in the head */
+    const char *recipe;          /* settings that suit it, as lines of a configuration file */
+    /** Everything below the logits: returns the node that the last dense layers stand on, or -1. */
+    int (*trunk)(nn_graph *graph, const struct architecture *self, int input, float dropout);
+} architecture;
+
+const architecture *architecture_list(size_t *count);
+/** MIEN_ENOTFOUND lists the names. */
+mien_status architecture_find(const char *name, const architecture **out, mien_error *error);
+
+/**
+ * Build the network that `config` asks for, with random weights of its seed: one output of 7 logits, and a second one
+ * where config->votes_head asks for it. The input specification, the labels and the task are filled in.
+ * Free with model_done.
+ */
+mien_status architecture_build(const train_config *config, model *out, mien_error *error);
+
+/* The families, each in a file of its own. */
+int architecture_trunk_baseline(nn_graph *graph, const architecture *self, int input, float dropout);
+int architecture_trunk_atulapra(nn_graph *graph, const architecture *self, int input, float dropout);
+int architecture_trunk_dcnn(nn_graph *graph, const architecture *self, int input, float dropout);
+int architecture_trunk_mobilenetv2(nn_graph *graph, const architecture *self, int input, float dropout);
+int architecture_trunk_mien_tiny(nn_graph *graph, const architecture *self, int input, float dropout);
+int architecture_trunk_mien_small(nn_graph *graph, const architecture *self, int input, float dropout);
+int architecture_trunk_mien_base(nn_graph *graph, const architecture *self, int input, float dropout);
+int architecture_trunk_mien_large(nn_graph *graph, const architecture *self, int input, float dropout);
+
+#endif

@@ -1,0 +1,246 @@
+/* The front of the data set readers: tells the kind of source by what it is (a folder, or a CSV by its header), keeps the
+ * growing arrays and answers questions about rows. Everything is held as 8-bit pixels: all of FER-2013 is 82 MB, which
+ * leaves no reading to do while training. */
+#include "train/dataset.h"
+
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "emotion/emotion.h"
+#include "train/dataset_builder.h"
+
+enum { DATASET_SIDE = 48, DATASET_MOST_SIDE = 4096, DATASET_FIELDS = 32, DATASET_FIRST_ROWS = 1024 };
+static const size_t dataset_most_rows = 10000000;
+
+static const char *const dataset_split_names[DATASET_SPLITS] = {"Training", "PublicTest", "PrivateTest"};
+
+const char *dataset_split_name(dataset_split split)
+{
+    return (unsigned)split < DATASET_SPLITS ? dataset_split_names[split] : NULL;
+}
+
+mien_status dataset_split_from_name(const char *name, dataset_split *split, mien_error *error)
+{
+    static const struct {
+        const char *name;
+        dataset_split split;
+    } names[] = {{"Training", DATASET_TRAINING},      {"train", DATASET_TRAINING},
+                 {"PublicTest", DATASET_PUBLIC_TEST}, {"validation", DATASET_PUBLIC_TEST},
+                 {"val", DATASET_PUBLIC_TEST},        {"valid", DATASET_PUBLIC_TEST},
+                 {"test", DATASET_PUBLIC_TEST},       {"PrivateTest", DATASET_PRIVATE_TEST}};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (!strcasecmp(name, names[i].name)) {
+            *split = names[i].split;
+            return MIEN_OK;
+        }
+    return error_set(error, MIEN_EINVAL, "'%s' is not a split: Training, PublicTest or PrivateTest", name);
+}
+
+void dataset_done(dataset *data)
+{
+    if (!data)
+        return;
+    for (size_t i = 0; data->paths && i < data->count; i++)
+        memory_free(data->paths[i]);
+    memory_free(data->paths);
+    memory_free(data->pixels);
+    memory_free(data->labels);
+    memory_free(data->splits);
+    memory_free(data->votes);
+    memory_free(data->not_face);
+    *data = (dataset){0};
+}
+
+static bool dataset_grow(void **block, size_t count, size_t size)
+{
+    void *grown = memory_resize(*block, count, size);
+    if (grown)
+        *block = grown;
+    return grown;
+}
+
+static mien_status dataset_builder_grow(dataset_builder *builder, mien_error *error)
+{
+    dataset *data = &builder->data;
+    size_t size = data->height * data->width;
+    size_t capacity = builder->capacity ? builder->capacity + builder->capacity / 2 : DATASET_FIRST_ROWS;
+    if (!dataset_grow((void **)&data->pixels, capacity, size) || !dataset_grow((void **)&data->labels, capacity, 1) ||
+        !dataset_grow((void **)&data->splits, capacity, 1) ||
+        !dataset_grow((void **)&data->paths, capacity, sizeof(char *)))
+        return error_set(error, MIEN_ENOMEM, "no memory for %zu pictures of %zu x %zu", capacity, data->width,
+                         data->height);
+    builder->capacity = capacity;
+    return MIEN_OK;
+}
+
+mien_status dataset_builder_add(dataset_builder *builder, uint8_t label, dataset_split split, const char *path,
+                                uint8_t **pixels, mien_error *error)
+{
+    dataset *data = &builder->data;
+    if (data->count >= builder->most_rows)
+        return error_set(error, MIEN_ELIMIT, "more than %zu rows", builder->most_rows);
+    if (data->count == builder->capacity) {
+        mien_status status = dataset_builder_grow(builder, error);
+        if (status)
+            return status;
+    }
+    char *kept = NULL;
+    if (path && !(kept = memory_text(path)))
+        return error_no_memory(error, strlen(path) + 1);
+    data->paths[data->count] = kept;
+    data->labels[data->count] = label;
+    data->splits[data->count] = (uint8_t)split;
+    *pixels = data->pixels + data->count * data->height * data->width;
+    data->count++;
+    return MIEN_OK;
+}
+
+int dataset_split_fields(char *line, char **fields, int capacity)
+{
+    int count = 0;
+    for (char *at = line; at; count++) {
+        bool quoted = *at == '"';
+        char *begin = quoted ? at + 1 : at;
+        char *end = quoted ? strchr(begin, '"') : strchr(begin, ',');
+        char *comma = end && quoted ? strchr(end, ',') : end;
+        if (end)
+            *end = '\0';
+        if (count < capacity)
+            fields[count] = begin;
+        at = comma ? comma + 1 : NULL;
+    }
+    return count;
+}
+
+bool dataset_parse_label(const char *text, uint8_t *label)
+{
+    while (*text == ' ')
+        text++;
+    size_t length = strlen(text);
+    while (length && text[length - 1] == ' ')
+        length--;
+    if (length == 1 && text[0] >= '0' && text[0] < '0' + DATASET_CLASSES) {
+        *label = (uint8_t)(text[0] - '0');
+        return true;
+    }
+    mien_emotion found = emotion_from_label(text, length);
+    if (found >= MIEN_EMOTION_COUNT)
+        return false;
+    *label = (uint8_t)found;
+    return true;
+}
+
+static bool dataset_is_one_of(const char *name, const char *const *names)
+{
+    for (; *names; names++)
+        if (!strcasecmp(name, *names))
+            return true;
+    return false;
+}
+
+/* Columns by their names in the header, in any order. */
+static dataset_columns dataset_find_columns(char *header)
+{
+    static const char *const labels[] = {"emotion", "label", "class", NULL};
+    static const char *const paths[] = {"path", "file", "image", "filename", NULL};
+    static const char *const splits[] = {"usage", "split", NULL};
+    static const char *const pixels[] = {"pixels", NULL};
+    dataset_columns columns = {-1, -1, -1, -1};
+    char *fields[DATASET_FIELDS];
+    int count = dataset_split_fields(header, fields, DATASET_FIELDS);
+    for (int i = 0; i < count && i < DATASET_FIELDS; i++) {
+        char *name = fields[i] + strspn(fields[i], " ");
+        name[strcspn(name, " ")] = '\0';
+        if (dataset_is_one_of(name, labels))
+            columns.label = i;
+        else if (dataset_is_one_of(name, pixels))
+            columns.pixels = i;
+        else if (dataset_is_one_of(name, paths))
+            columns.path = i;
+        else if (dataset_is_one_of(name, splits))
+            columns.split = i;
+    }
+    return columns;
+}
+
+static mien_status dataset_read_csv(dataset_builder *builder, const char *path, mien_error *error)
+{
+    dataset_lines *lines = NULL;
+    mien_status status = dataset_lines_open(path, &lines, error);
+    if (status)
+        return status;
+    char *header = NULL;
+    size_t length = 0;
+    status = dataset_lines_next(lines, &header, &length, error);
+    if (status)
+        goto out;
+    dataset_columns columns = {-1, -1, -1, -1};
+    if (header)
+        columns = dataset_find_columns(header);
+    if (columns.label < 0 || (columns.pixels < 0 && columns.path < 0))
+        status = error_set(error, MIEN_EFORMAT,
+                           "%s, line 1: no header with emotion,pixels[,Usage] or path,label[,split]", path);
+    else if (columns.pixels >= 0)
+        status = dataset_read_pixels(builder, path, lines, columns, error);
+    else
+        status = dataset_read_paths(builder, path, lines, columns, error);
+out:
+    dataset_lines_close(&lines);
+    return status;
+}
+
+mien_status dataset_read(const char *path, const dataset_options *options, dataset *out, mien_error *error)
+{
+    dataset_builder builder = {.options = options ? *options : (dataset_options){0}};
+    builder.most_rows = builder.options.most_rows ? builder.options.most_rows : dataset_most_rows;
+    builder.data.height = builder.options.height ? builder.options.height : DATASET_SIDE;
+    builder.data.width = builder.options.width ? builder.options.width : DATASET_SIDE;
+    if (builder.data.height > DATASET_MOST_SIDE || builder.data.width > DATASET_MOST_SIDE)
+        return error_set(error, MIEN_EINVAL, "pictures of %zu x %zu are too large to train on", builder.data.width,
+                         builder.data.height);
+    struct stat about;
+    mien_status status;
+    if (!stat(path, &about) && S_ISDIR(about.st_mode))
+        status = dataset_read_folder(&builder, path, error);
+    else
+        status = dataset_read_csv(&builder, path, error);
+    if (!status && !builder.data.count)
+        status = error_set(error, MIEN_EFORMAT, "%s: holds no pictures", path);
+    if (!status && builder.options.votes)
+        status = dataset_read_votes(&builder.data, builder.options.votes, error);
+    if (status)
+        dataset_done(&builder.data);
+    else
+        *out = builder.data;
+    return status;
+}
+
+mien_status dataset_rows(const dataset *data, const char *split, bool drop_not_face, size_t **rows, size_t *count,
+                         mien_error *error)
+{
+    dataset_split wanted = DATASET_SPLITS;
+    if (strcasecmp(split, "all")) {
+        mien_status status = dataset_split_from_name(split, &wanted, error);
+        if (status)
+            return status;
+    }
+    size_t *found = memory_array(data->count, sizeof(*found));
+    if (!found)
+        return error_no_memory(error, data->count * sizeof(*found));
+    size_t n = 0;
+    for (size_t i = 0; i < data->count; i++) {
+        bool dropped = drop_not_face && data->not_face && data->not_face[i];
+        if (!dropped && (wanted == DATASET_SPLITS || data->splits[i] == wanted))
+            found[n++] = i;
+    }
+    if (!n) {
+        memory_free(found);
+        return error_set(error, MIEN_ENOTFOUND, "no rows of the split %s", split);
+    }
+    *rows = found;
+    *count = n;
+    return MIEN_OK;
+}

@@ -1,0 +1,204 @@
+/* Pictures in files: a folder with one folder per class (the folder's name is the label, in any spelling), optionally
+ * below train/, test/ or validation/, or a CSV of paths and labels, whose paths are relative to the CSV. Entries are
+ * sorted by name so that the order, and with it every random choice, does not depend on the file system. */
+#include "train/dataset_builder.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "prep/prep.h"
+
+enum { IMAGES_FIELDS = 32, IMAGES_PATH = 4096, IMAGES_MOST_BYTES = 64 << 20 };
+
+/* Halved as long as it stays larger than the target: one bilinear step from a large picture would skip pixels. */
+static mien_status images_shrink(mien_image *image, size_t width, size_t height, mien_error *error)
+{
+    while (image->width >= 2 * width && image->height >= 2 * height && image->width % 2 == 0 && image->height % 2 == 0) {
+        mien_image half = {0};
+        mien_status status = mien_image_init(&half, image->width / 2, image->height / 2, MIEN_PIXEL_GREY8, error);
+        mien_image_view view = mien_image_as_view(image);
+        if (!status)
+            status = prep_resize_linear(&view, &half, error);
+        if (status) {
+            mien_image_done(&half);
+            return status;
+        }
+        mien_image_done(image);
+        *image = half;
+    }
+    return MIEN_OK;
+}
+
+static mien_status images_load(const char *path, size_t width, size_t height, uint8_t *pixels, mien_error *error)
+{
+    buffer bytes = {0};
+    mien_image image = {0};
+    mien_decode_options options;
+    mien_decode_default_options(&options);
+    options.format = MIEN_PIXEL_GREY8;
+    mien_status status = file_read(path, IMAGES_MOST_BYTES, &bytes, error);
+    if (status)
+        goto out;
+    status = mien_image_decode(bytes.data, bytes.length, &options, &image, error);
+    if (!status)
+        status = images_shrink(&image, width, height, error);
+    if (status) {
+        error_prefix(error, status, "%s", path);
+        goto out;
+    }
+    mien_image target = {.data = pixels, .width = width, .height = height, .stride = width, .format = MIEN_PIXEL_GREY8};
+    mien_image_view view = mien_image_as_view(&image);
+    status = prep_resize_linear(&view, &target, error);
+out:
+    mien_image_done(&image);
+    buffer_done(&bytes);
+    return status;
+}
+
+static mien_status images_add(dataset_builder *builder, const char *path, uint8_t label, dataset_split split,
+                              mien_error *error)
+{
+    dataset *data = &builder->data;
+    uint8_t *pixels = NULL;
+    mien_status status = dataset_builder_add(builder, label, split, path, &pixels, error);
+    if (status)
+        return status;
+    mien_error local = {0};
+    status = images_load(path, data->width, data->height, pixels, &local);
+    if (!status)
+        return MIEN_OK;
+    if (!builder->options.skip || status == MIEN_ENOMEM)
+        return error_set(error, status, "%s", local.message);
+    builder->options.skip(builder->options.skip_context, path, &local);
+    data->count--;
+    memory_free(data->paths[data->count]);
+    data->skipped++;
+    return MIEN_OK;
+}
+
+static mien_status images_read_row(dataset_builder *builder, const char *folder, int folder_length, char *line,
+                                   dataset_columns columns, mien_error *error)
+{
+    char *fields[IMAGES_FIELDS], path[IMAGES_PATH];
+    int count = dataset_split_fields(line, fields, IMAGES_FIELDS);
+    if (columns.label >= count || columns.path >= count || columns.split >= count)
+        return error_set(error, MIEN_EFORMAT, "%d fields are too few", count);
+    uint8_t label = 0;
+    if (!dataset_parse_label(fields[columns.label], &label))
+        return error_set(error, MIEN_EFORMAT, "'%.40s' is not an emotion", fields[columns.label]);
+    dataset_split split = DATASET_TRAINING;
+    if (columns.split >= 0) {
+        mien_status status = dataset_split_from_name(fields[columns.split], &split, error);
+        if (status)
+            return status;
+    }
+    const char *name = fields[columns.path];
+    int length = *name == '/' ? snprintf(path, sizeof(path), "%s", name)
+                              : snprintf(path, sizeof(path), "%.*s%s", folder_length, folder, name);
+    if (length < 0 || (size_t)length >= sizeof(path))
+        return error_set(error, MIEN_ELIMIT, "a path longer than %d bytes", IMAGES_PATH - 1);
+    return images_add(builder, path, label, split, error);
+}
+
+mien_status dataset_read_paths(dataset_builder *builder, const char *path, dataset_lines *lines,
+                               dataset_columns columns, mien_error *error)
+{
+    const char *slash = strrchr(path, '/');
+    int folder_length = slash ? (int)(slash + 1 - path) : 0;
+    for (;;) {
+        char *line = NULL;
+        size_t length = 0;
+        mien_status status = dataset_lines_next(lines, &line, &length, error);
+        if (status || !line)
+            return status;
+        if (!length)
+            continue;
+        status = images_read_row(builder, path, folder_length, line, columns, error);
+        if (status)
+            return error_prefix(error, status, "%s, line %zu", path, dataset_lines_number(lines));
+    }
+}
+
+static int images_visible(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+static void images_free_names(struct dirent **names, int count)
+{
+    for (int i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+}
+
+/* Calls `visit` for each entry below `folder` in the order of their names. */
+typedef mien_status (*images_visit)(dataset_builder *builder, const char *path, const char *name, int context,
+                                    mien_error *error);
+
+static mien_status images_walk(dataset_builder *builder, const char *folder, int context, images_visit visit,
+                               mien_error *error)
+{
+    struct dirent **names = NULL;
+    int count = scandir(folder, &names, images_visible, alphasort);
+    if (count < 0)
+        return error_set(error, MIEN_EIO, "%s: cannot list the folder", folder);
+    mien_status status = MIEN_OK;
+    for (int i = 0; i < count && !status; i++) {
+        char path[IMAGES_PATH];
+        int length = snprintf(path, sizeof(path), "%s/%s", folder, names[i]->d_name);
+        if (length < 0 || (size_t)length >= sizeof(path))
+            status = error_set(error, MIEN_ELIMIT, "%s: a path longer than %d bytes", folder, IMAGES_PATH - 1);
+        else
+            status = visit(builder, path, names[i]->d_name, context, error);
+    }
+    images_free_names(names, count);
+    return status;
+}
+
+static bool images_is_folder(const char *path)
+{
+    struct stat about;
+    return !stat(path, &about) && S_ISDIR(about.st_mode);
+}
+
+/* `context` holds label and split in one number. */
+static mien_status images_visit_picture(dataset_builder *builder, const char *path, const char *name, int context,
+                                        mien_error *error)
+{
+    (void)name;
+    if (images_is_folder(path))
+        return MIEN_OK;
+    return images_add(builder, path, (uint8_t)(context % DATASET_CLASSES),
+                      (dataset_split)(context / DATASET_CLASSES), error);
+}
+
+static mien_status images_visit_class(dataset_builder *builder, const char *path, const char *name, int context,
+                                      mien_error *error)
+{
+    uint8_t label = 0;
+    if (!images_is_folder(path))
+        return MIEN_OK;
+    if (!dataset_parse_label(name, &label))
+        return error_set(error, MIEN_EFORMAT, "%s: '%s' is not an emotion", path, name);
+    return images_walk(builder, path, context * DATASET_CLASSES + label, images_visit_picture, error);
+}
+
+static mien_status images_visit_top(dataset_builder *builder, const char *path, const char *name, int context,
+                                    mien_error *error)
+{
+    dataset_split split = DATASET_TRAINING;
+    if (images_is_folder(path) && !dataset_split_from_name(name, &split, NULL))
+        return images_walk(builder, path, (int)split, images_visit_class, error);
+    return images_visit_class(builder, path, name, context, error);
+}
+
+mien_status dataset_read_folder(dataset_builder *builder, const char *path, mien_error *error)
+{
+    return images_walk(builder, path, DATASET_TRAINING, images_visit_top, error);
+}

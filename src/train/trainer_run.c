@@ -1,0 +1,201 @@
+/* The loop over epochs: shuffle, step, checkpoint, validate with the averaged weights, keep the best, stop when asked or
+ * when nothing improves any more. */
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "train/trainer_state.h"
+
+static const double run_progress_ms = 500;
+
+/* The order of an epoch's pictures; the rows left over after the last full batch differ from epoch to epoch. */
+static void run_shuffle(trainer *t)
+{
+    if (t->ordered_epoch == t->now.epoch)
+        return;
+    random_state stream;
+    augment_stream(&stream, (uint64_t)t->config.seed, (uint32_t)t->now.epoch, UINT32_MAX);
+    for (size_t i = 0; i < t->row_count; i++)
+        t->order[i] = (uint32_t)i;
+    for (size_t i = t->row_count; i > 1; i--) {
+        size_t k = random_below(&stream, (uint32_t)i);
+        uint32_t kept = t->order[i - 1];
+        t->order[i - 1] = t->order[k];
+        t->order[k] = kept;
+    }
+    t->ordered_epoch = t->now.epoch;
+}
+
+static void run_speed(const trainer *t, double *images_per_second, double *remaining)
+{
+    double seconds = (clock_monotonic_ms() - t->started_ms) / 1000;
+    int64_t steps = t->now.epoch * (int64_t)t->steps + t->now.step;
+    int64_t made = steps - t->started_steps, left = (int64_t)t->config.epochs * (int64_t)t->steps - steps;
+    *images_per_second = seconds > 0 ? (double)made * (double)t->config.batch / seconds : 0;
+    *remaining = made > 0 ? seconds / (double)made * (double)left : 0;
+}
+
+static void run_count_time(trainer *t)
+{
+    t->now.seconds = t->started_seconds + (clock_monotonic_ms() - t->started_ms) / 1000;
+}
+
+static void run_report(trainer *t, const trainer_events *events, double rate)
+{
+    double now = clock_monotonic_ms();
+    if (!events->progress || now - t->progress_ms < run_progress_ms)
+        return;
+    t->progress_ms = now;
+    trainer_progress p = {.epoch = (int)t->now.epoch + 1,
+                          .epochs = t->config.epochs,
+                          .step = t->now.step,
+                          .steps = (int64_t)t->steps,
+                          .rate = rate};
+    p.loss = t->now.loss_sum / (double)t->now.seen;
+    p.top1 = (double)t->now.correct / (double)t->now.seen;
+    run_speed(t, &p.images_per_second, &p.remaining_seconds);
+    events->progress(events->context, &p);
+}
+
+/* Accuracy against FER+'s majority, on the rows that have one. */
+static double run_votes_top1(const trainer *t, const float *probabilities)
+{
+    size_t correct = 0, count = 0;
+    for (size_t i = 0; i < t->check_count; i++) {
+        uint8_t label = 0;
+        if (!dataset_majority(t->validation->votes + t->checked[i] * DATASET_VOTES, &label))
+            continue;
+        count++;
+        correct += metrics_argmax(probabilities + i * DATASET_CLASSES, DATASET_CLASSES) == label;
+    }
+    return count ? (double)correct / (double)count : -1;
+}
+
+static mien_status run_validate(trainer *t, trainer_epoch *epoch, mien_error *error)
+{
+    float *probabilities = memory_array(t->check_count * DATASET_CLASSES, sizeof(float));
+    uint8_t *labels = memory_array(t->check_count, 1);
+    mien_status status = MIEN_OK;
+    if (!probabilities || !labels) {
+        status = error_no_memory(error, t->check_count * DATASET_CLASSES * sizeof(float));
+        goto out;
+    }
+    const float *parameters = optimizer_average(t->opt);
+    status = trainer_predict(t, parameters, t->validation, t->checked, t->check_count, 0, probabilities, error);
+    if (status)
+        goto out;
+    for (size_t i = 0; i < t->check_count; i++)
+        labels[i] = t->validation->labels[t->checked[i]];
+    metrics_compute(probabilities, labels, t->check_count, &epoch->validation);
+    epoch->votes_top1 = -1;
+    if (t->validation->votes && t->outputs > 1)
+        status = trainer_predict(t, parameters, t->validation, t->checked, t->check_count, 1, probabilities, error);
+    if (!status && t->validation->votes)
+        epoch->votes_top1 = run_votes_top1(t, probabilities);
+out:
+    memory_free(probabilities);
+    memory_free(labels);
+    return status;
+}
+
+static mien_status run_finish_epoch(trainer *t, double rate, const trainer_events *events, mien_error *error)
+{
+    trainer_epoch epoch = {.epoch = (int)t->now.epoch + 1, .epochs = t->config.epochs, .rate = rate};
+    epoch.loss = t->now.loss_sum / (double)t->now.seen;
+    epoch.top1 = (double)t->now.correct / (double)t->now.seen;
+    mien_status status = run_validate(t, &epoch, error);
+    if (status)
+        return status;
+    epoch.improved = epoch.validation.top1 > t->now.best_top1;
+    if (epoch.improved) {
+        t->now.best_top1 = epoch.validation.top1;
+        t->now.best_epoch = t->now.epoch;
+        t->now.stale = 0;
+    } else {
+        t->now.stale++;
+    }
+    epoch.best_top1 = t->now.best_top1;
+    epoch.best_epoch = (int)t->now.best_epoch + 1;
+    schedule_observe(&t->config, &t->now.schedule, epoch.validation.top1);
+    run_speed(t, &epoch.images_per_second, &epoch.remaining_seconds);
+    run_count_time(t);
+    epoch.seconds = t->now.seconds;
+    if (epoch.improved)
+        status = trainer_save_best(t, &epoch, error);
+    if (!status)
+        status = trainer_log_epoch(t, &epoch, error);
+    if (status)
+        return status;
+    t->now.epoch++;
+    t->now.step = 0;
+    t->now.loss_sum = 0;
+    t->now.correct = t->now.seen = 0;
+    if (events->epoch)
+        events->epoch(events->context, &epoch);
+    return trainer_save(t, error);
+}
+
+static mien_status run_checkpoint(trainer *t, mien_error *error)
+{
+    run_count_time(t);
+    t->checkpoint_ms = clock_monotonic_ms();
+    return trainer_save(t, error);
+}
+
+static mien_status run_epoch(trainer *t, const trainer_events *events, mien_error *error)
+{
+    double rate = 0;
+    run_shuffle(t);
+    while (t->now.step < (int64_t)t->steps) {
+        mien_status status = trainer_step(t, &rate, error);
+        if (status)
+            return status;
+        run_report(t, events, rate);
+        if (events->stop && atomic_load(events->stop)) {
+            status = run_checkpoint(t, error);
+            return status ? status : error_set(error, MIEN_ECANCELLED, "stopped in epoch %d", (int)t->now.epoch + 1);
+        }
+        if (clock_monotonic_ms() - t->checkpoint_ms > (double)t->config.checkpoint_minutes * 60000)
+            status = run_checkpoint(t, error);
+        if (status)
+            return status;
+    }
+    return run_finish_epoch(t, rate, events, error);
+}
+
+static mien_status run_write_config(const trainer *t, mien_error *error)
+{
+    char path[2 * CONFIG_TEXT];
+    buffer text = {0};
+    mien_status status = file_make_folders(t->config.out, error);
+    if (!status)
+        status = trainer_path(t, "config.txt", path, sizeof(path), error);
+    if (!status) {
+        config_write(&t->config, &text);
+        status = buffer_status(&text, error);
+    }
+    if (!status)
+        status = file_write(path, text.data, text.length, error);
+    buffer_done(&text);
+    return status;
+}
+
+mien_status trainer_run(trainer *t, const trainer_events *events, mien_error *error)
+{
+    static const trainer_events none = {0};
+    if (!events)
+        events = &none;
+    t->started_ms = t->checkpoint_ms = clock_monotonic_ms();
+    t->started_seconds = t->now.seconds;
+    t->started_steps = t->now.epoch * (int64_t)t->steps + t->now.step;
+    mien_status status = run_write_config(t, error);
+    while (!status && t->now.epoch < t->config.epochs) {
+        if (t->config.patience > 0 && t->now.stale >= t->config.patience)
+            break;
+        status = run_epoch(t, events, error);
+    }
+    return status;
+}
