@@ -1,11 +1,13 @@
-/* Our own family, for 48 x 48 grey faces. Two layers look at the full 48 x 48 before anything is halved: nets that leave it
- * after one underfit. Everything is 3 x 3 convolutions of 32 to 256 channels with normalisation and ReLU, since these run
- * at the machine's peak and fuse; widths double where the sides halve, so that no stage costs much more than another. */
+/* Our own family, for 48 x 48 grey faces. Two layers look at the full 48 x 48 before anything is halved: nets that
+ * leave it after one underfit. Everything is 3 x 3 convolutions of 32 to 256 channels with normalisation and ReLU,
+ * since these run at the machine's peak and fuse; widths double where the sides halve, so that no stage costs much more
+ * than another. */
 #include "train/architecture.h"
 
 #include <stdio.h>
 
-/* One stage: `plain` convolutions, then `residual` blocks of two, then the sides are halved (but for the last stage). */
+/* One stage: `plain` convolutions, then `residual` blocks of two, then the sides are halved (but for the last stage).
+ */
 typedef struct mien_stage {
     int channels, plain, residual;
 } mien_stage;

@@ -1,4 +1,5 @@
-/* MobileNetV2 (Sandler et al. 2018) at width 1 with the head that source 4 puts on it: convolution 128, pooling, dense 256. */
+/* MobileNetV2 (Sandler et al. 2018) at width 1 with the head that source 4 puts on it: convolution 128, pooling, dense
+ * 256. */
 #include "train/architecture.h"
 
 #include <stdio.h>

@@ -1,6 +1,7 @@
-/* Flip, rotation, shift and zoom are one affine map sampled once (bilinear, border pixels repeated), brightness, contrast
- * and gamma are one table of 256 values applied before it: a picture costs one pass whatever the recipe asks for, a few
- * per cent of the network's own time. Random erasing: Zhong et al. 2017; mixup: Zhang et al. 2018; CutMix: Yun et al. 2019. */
+/* Flip, rotation, shift and zoom are one affine map sampled once (bilinear, border pixels repeated), brightness,
+ * contrast and gamma are one table of 256 values applied before it: a picture costs one pass whatever the recipe asks
+ * for, a few per cent of the network's own time. Random erasing: Zhong et al. 2017; mixup: Zhang et al. 2018; CutMix:
+ * Yun et al. 2019. */
 #include "train/augment.h"
 
 #include <math.h>
@@ -141,7 +142,8 @@ static void augment_blur(const augment_target *target, float *scratch, float *ou
         }
     }
     for (int y = 0; y < height; y++) {
-        const float *above = scratch + (y > 0 ? y - 1 : 0) * width, *below = scratch + (y < height - 1 ? y + 1 : y) * width;
+        const float *above = scratch + (y > 0 ? y - 1 : 0) * width,
+                    *below = scratch + (y < height - 1 ? y + 1 : y) * width;
         for (int x = 0; x < width; x++)
             out[y * width + x] = 0.25f * (above[x] + below[x]) + 0.5f * scratch[y * width + x];
     }

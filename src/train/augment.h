@@ -1,7 +1,7 @@
 /* One training picture from one or two stored ones: geometry, light, blur, noise, erasing and mixing.
  *
- * Every choice is drawn from the random stream of (seed, epoch, row), so a picture is the same whichever thread makes it
- * and however the run was interrupted.
+ * Every choice is drawn from the random stream of (seed, epoch, row), so a picture is the same whichever thread makes
+ * it and however the run was interrupted.
  */
 #ifndef TRAIN_AUGMENT_H
 #define TRAIN_AUGMENT_H

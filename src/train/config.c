@@ -1,5 +1,5 @@
-/* The settings' table and the little language of their file. One table serves the file, the flags, the help text and the
- * copy that each run keeps, so that a setting cannot exist in one place and be missing in another. */
+/* The settings' table and the little language of their file. One table serves the file, the flags, the help text and
+ * the copy that each run keeps, so that a setting cannot exist in one place and be missing in another. */
 #include "train/config.h"
 
 #include <errno.h>
@@ -13,12 +13,30 @@
 enum { CONFIG_FILE_MOST = 1 << 20, CONFIG_LINE_MOST = 2048 };
 
 #define AT(field) offsetof(train_config, field), sizeof(((train_config *)0)->field)
-#define TEXT(field, help) {#field, CONFIG_STRING, AT(field), 0, 0, NULL, help}
-#define CHOICE(field, choices, help) {#field, CONFIG_STRING, AT(field), 0, 0, choices, help}
-#define WHOLE(field, least, most, help) {#field, CONFIG_INTEGER, AT(field), least, most, NULL, help}
-#define LONG(field, least, most, help) {#field, CONFIG_LONG, AT(field), least, most, NULL, help}
-#define NUMBER(field, least, most, help) {#field, CONFIG_NUMBER, AT(field), least, most, NULL, help}
-#define SWITCH(field, help) {#field, CONFIG_SWITCH, AT(field), 0, 1, "on|off", help}
+#define TEXT(field, help)                                                                                              \
+    {                                                                                                                  \
+#field, CONFIG_STRING, AT(field), 0, 0, NULL, help                                                             \
+    }
+#define CHOICE(field, choices, help)                                                                                   \
+    {                                                                                                                  \
+#field, CONFIG_STRING, AT(field), 0, 0, choices, help                                                          \
+    }
+#define WHOLE(field, least, most, help)                                                                                \
+    {                                                                                                                  \
+#field, CONFIG_INTEGER, AT(field), least, most, NULL, help                                                     \
+    }
+#define LONG(field, least, most, help)                                                                                 \
+    {                                                                                                                  \
+#field, CONFIG_LONG, AT(field), least, most, NULL, help                                                        \
+    }
+#define NUMBER(field, least, most, help)                                                                               \
+    {                                                                                                                  \
+#field, CONFIG_NUMBER, AT(field), least, most, NULL, help                                                      \
+    }
+#define SWITCH(field, help)                                                                                            \
+    {                                                                                                                  \
+#field, CONFIG_SWITCH, AT(field), 0, 1, "on|off", help                                                         \
+    }
 
 static const config_key config_table[] = {
     TEXT(arch, "architecture, by name"),
@@ -166,7 +184,8 @@ static mien_status config_set_number(void *field, const config_key *key, const c
     double number = strtod(value, &end);
     bool whole = key->kind != CONFIG_NUMBER;
     if (end == value || *end || !isfinite(number) || (whole && number != floor(number)))
-        return error_set(error, MIEN_EINVAL, "%s: '%s' is not a %s", key->name, value, whole ? "whole number" : "number");
+        return error_set(error, MIEN_EINVAL, "%s: '%s' is not a %s", key->name, value,
+                         whole ? "whole number" : "number");
     if (number < key->least || number > key->most)
         return error_set(error, MIEN_EINVAL, "%s: %s is not within %g..%g", key->name, value, key->least, key->most);
     if (key->kind == CONFIG_INTEGER)

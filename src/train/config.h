@@ -1,5 +1,5 @@
-/* Every setting of a training run in one plain structure, filled from an architecture's recipe, a `key = value` file and
- * command-line flags, in that order, and written back in full to the run's folder, the checkpoint and the report.
+/* Every setting of a training run in one plain structure, filled from an architecture's recipe, a `key = value` file
+ * and command-line flags, in that order, and written back in full to the run's folder, the checkpoint and the report.
  */
 #ifndef TRAIN_CONFIG_H
 #define TRAIN_CONFIG_H
@@ -22,7 +22,7 @@ typedef struct train_config {
     bool drop_not_face;
     char init[CONFIG_TEXT]; /* model whose weights are taken over, "" = random */
     char backbone[CONFIG_TEXT];
-    int freeze;             /* leading convolutions and dense layers kept as they are */
+    int freeze; /* leading convolutions and dense layers kept as they are */
     char out[CONFIG_TEXT];
     int64_t limit; /* training rows used, 0 = all */
     /* how long and how much */

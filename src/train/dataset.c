@@ -1,6 +1,6 @@
-/* The front of the data set readers: tells the kind of source by what it is (a folder, or a CSV by its header), keeps the
- * growing arrays and answers questions about rows. Everything is held as 8-bit pixels: all of FER-2013 is 82 MB, which
- * leaves no reading to do while training. */
+/* The front of the data set readers: tells the kind of source by what it is (a folder, or a CSV by its header), keeps
+ * the growing arrays and answers questions about rows. Everything is held as 8-bit pixels: all of FER-2013 is 82 MB,
+ * which leaves no reading to do while training. */
 #include "train/dataset.h"
 
 #include <string.h>

@@ -11,7 +11,12 @@
 
 enum { DATASET_CLASSES = MIEN_EMOTION_COUNT, DATASET_VOTES = 10 };
 
-typedef enum dataset_split { DATASET_TRAINING = 0, DATASET_PUBLIC_TEST, DATASET_PRIVATE_TEST, DATASET_SPLITS } dataset_split;
+typedef enum dataset_split {
+    DATASET_TRAINING = 0,
+    DATASET_PUBLIC_TEST,
+    DATASET_PRIVATE_TEST,
+    DATASET_SPLITS
+} dataset_split;
 
 /** FER+'s columns, in the file's order. */
 enum {

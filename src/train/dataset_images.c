@@ -19,7 +19,8 @@ enum { IMAGES_FIELDS = 32, IMAGES_PATH = 4096, IMAGES_MOST_BYTES = 64 << 20 };
 /* Halved as long as it stays larger than the target: one bilinear step from a large picture would skip pixels. */
 static mien_status images_shrink(mien_image *image, size_t width, size_t height, mien_error *error)
 {
-    while (image->width >= 2 * width && image->height >= 2 * height && image->width % 2 == 0 && image->height % 2 == 0) {
+    while (image->width >= 2 * width && image->height >= 2 * height && image->width % 2 == 0 &&
+           image->height % 2 == 0) {
         mien_image half = {0};
         mien_status status = mien_image_init(&half, image->width / 2, image->height / 2, MIEN_PIXEL_GREY8, error);
         mien_image_view view = mien_image_as_view(image);
@@ -174,8 +175,8 @@ static mien_status images_visit_picture(dataset_builder *builder, const char *pa
     (void)name;
     if (images_is_folder(path))
         return MIEN_OK;
-    return images_add(builder, path, (uint8_t)(context % DATASET_CLASSES),
-                      (dataset_split)(context / DATASET_CLASSES), error);
+    return images_add(builder, path, (uint8_t)(context % DATASET_CLASSES), (dataset_split)(context / DATASET_CLASSES),
+                      error);
 }
 
 static mien_status images_visit_class(dataset_builder *builder, const char *path, const char *name, int context,

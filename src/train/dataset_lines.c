@@ -1,6 +1,6 @@
-/* Reads a text file in large pieces and hands out its lines in place. FER-2013 is 260 MB of text and 67 MB when packed, so
- * neither form is ever held whole; .xz is told by its first bytes and unpacked by liblzma's threaded decoder, which is
- * what makes reading the packed file as quick as the plain one where it was written in blocks. */
+/* Reads a text file in large pieces and hands out its lines in place. FER-2013 is 260 MB of text and 67 MB when packed,
+ * so neither form is ever held whole; .xz is told by its first bytes and unpacked by liblzma's threaded decoder, which
+ * is what makes reading the packed file as quick as the plain one where it was written in blocks. */
 #include "train/dataset_lines.h"
 
 #include <errno.h>
@@ -52,8 +52,8 @@ static mien_status lines_start(dataset_lines *lines, mien_error *error)
     mien_status status = lines_read(lines, lines->input, LINES_INPUT, &lines->input_length, error);
     if (status)
         return status;
-    lines->packed = lines->input_length >= sizeof(lines_xz_magic) &&
-                    !memcmp(lines->input, lines_xz_magic, sizeof(lines_xz_magic));
+    lines->packed =
+        lines->input_length >= sizeof(lines_xz_magic) && !memcmp(lines->input, lines_xz_magic, sizeof(lines_xz_magic));
     if (!lines->packed)
         return MIEN_OK;
     lzma_mt options = {.threads = LINES_THREADS,
@@ -81,8 +81,8 @@ mien_status dataset_lines_open(const char *path, dataset_lines **out, mien_error
     if (!lines->path || !lines->input || !lines->text)
         status = error_no_memory(error, LINES_INPUT + LINES_TEXT);
     if (!status && (lines->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)) < 0)
-        status = error_set(error, errno == ENOENT ? MIEN_ENOTFOUND : MIEN_EIO, "%s: cannot open: %s", path,
-                           strerror(errno));
+        status =
+            error_set(error, errno == ENOENT ? MIEN_ENOTFOUND : MIEN_EIO, "%s: cannot open: %s", path, strerror(errno));
     if (!status)
         status = lines_start(lines, error);
     if (status)

@@ -1,6 +1,6 @@
-/* FER-2013's own form: a CSV whose `pixels` column holds the grey values of one picture as text, "70 80 82 …". The first
- * row tells the size (a square); every later one must agree. The digits are read by hand: strtol would take longer than
- * unpacking the file. */
+/* FER-2013's own form: a CSV whose `pixels` column holds the grey values of one picture as text, "70 80 82 …". The
+ * first row tells the size (a square); every later one must agree. The digits are read by hand: strtol would take
+ * longer than unpacking the file. */
 #include "train/dataset_builder.h"
 
 #include <math.h>

@@ -12,10 +12,11 @@
 enum { VOTES_FIELDS = 2 + DATASET_VOTES };
 
 static const mien_emotion votes_class[DATASET_VOTES] = {
-    [VOTE_NEUTRAL] = MIEN_EMOTION_NEUTRAL,   [VOTE_HAPPINESS] = MIEN_EMOTION_HAPPY, [VOTE_SURPRISE] = MIEN_EMOTION_SURPRISE,
-    [VOTE_SADNESS] = MIEN_EMOTION_SAD,       [VOTE_ANGER] = MIEN_EMOTION_ANGRY,     [VOTE_DISGUST] = MIEN_EMOTION_DISGUST,
-    [VOTE_FEAR] = MIEN_EMOTION_FEAR,         [VOTE_CONTEMPT] = MIEN_EMOTION_COUNT,  [VOTE_UNKNOWN] = MIEN_EMOTION_COUNT,
-    [VOTE_NOT_FACE] = MIEN_EMOTION_COUNT,
+    [VOTE_NEUTRAL] = MIEN_EMOTION_NEUTRAL,   [VOTE_HAPPINESS] = MIEN_EMOTION_HAPPY,
+    [VOTE_SURPRISE] = MIEN_EMOTION_SURPRISE, [VOTE_SADNESS] = MIEN_EMOTION_SAD,
+    [VOTE_ANGER] = MIEN_EMOTION_ANGRY,       [VOTE_DISGUST] = MIEN_EMOTION_DISGUST,
+    [VOTE_FEAR] = MIEN_EMOTION_FEAR,         [VOTE_CONTEMPT] = MIEN_EMOTION_COUNT,
+    [VOTE_UNKNOWN] = MIEN_EMOTION_COUNT,     [VOTE_NOT_FACE] = MIEN_EMOTION_COUNT,
 };
 
 bool dataset_soft_votes(const uint8_t votes[DATASET_VOTES], float target[DATASET_CLASSES])
@@ -70,8 +71,7 @@ static mien_status votes_parse_row(char *line, uint8_t votes[DATASET_VOTES], uin
 static mien_status votes_read_line(dataset *data, size_t row, char *line, mien_error *error)
 {
     char *usage = NULL;
-    mien_status status =
-        votes_parse_row(line, data->votes + row * DATASET_VOTES, &data->not_face[row], &usage, error);
+    mien_status status = votes_parse_row(line, data->votes + row * DATASET_VOTES, &data->not_face[row], &usage, error);
     dataset_split split = DATASET_TRAINING;
     if (!status)
         status = dataset_split_from_name(usage, &split, error);

@@ -1,5 +1,6 @@
-/* Runs a model over the rows of a split and gathers its figures. The interval is the percentile bootstrap over pictures:
- * no assumption about their distribution, and a few milliseconds, since only "right or wrong" is resampled. */
+/* Runs a model over the rows of a split and gathers its figures. The interval is the percentile bootstrap over
+ * pictures: no assumption about their distribution, and a few milliseconds, since only "right or wrong" is resampled.
+ */
 #include "train/evaluate.h"
 
 #include <math.h>
@@ -198,8 +199,8 @@ static json_t *evaluate_json_classes(const metrics *m)
     for (int c = 0; c < DATASET_CLASSES; c++) {
         const metrics_class *k = &m->classes[c];
         json_object_set_new(all, mien_emotion_name((mien_emotion)c),
-                            json_pack("{s:f, s:f, s:f, s:I}", "precision", k->precision, "recall", k->recall, "f1", k->f1,
-                                      "support", (json_int_t)k->support));
+                            json_pack("{s:f, s:f, s:f, s:I}", "precision", k->precision, "recall", k->recall, "f1",
+                                      k->f1, "support", (json_int_t)k->support));
     }
     return all;
 }

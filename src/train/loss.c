@@ -1,5 +1,6 @@
 /* Cross-entropy with soft targets serves hard labels, smoothing, FER+ votes and mixed pictures alike; all of them only
- * change the target. Everything goes through log-softmax with the largest logit taken off, so that nothing overflows. */
+ * change the target. Everything goes through log-softmax with the largest logit taken off, so that nothing overflows.
+ */
 #include "train/loss.h"
 
 #include <math.h>

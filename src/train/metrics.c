@@ -1,5 +1,5 @@
-/* The usual definitions (those of scikit-learn's classification report), from one confusion matrix; calibration as in Guo
- * et al. 2017 with equal-width bins. */
+/* The usual definitions (those of scikit-learn's classification report), from one confusion matrix; calibration as in
+ * Guo et al. 2017 with equal-width bins. */
 #include "train/metrics.h"
 
 #include <math.h>
@@ -66,7 +66,8 @@ void metrics_compute(const float *probabilities, const uint8_t *labels, size_t c
     *out = m;
 }
 
-void metrics_reliability(const float *probabilities, const uint8_t *labels, size_t count, metrics_bin bins[METRICS_BINS])
+void metrics_reliability(const float *probabilities, const uint8_t *labels, size_t count,
+                         metrics_bin bins[METRICS_BINS])
 {
     for (int b = 0; b < METRICS_BINS; b++)
         bins[b] = (metrics_bin){0};

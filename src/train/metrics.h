@@ -32,6 +32,7 @@ int metrics_argmax(const float *values, int count);
 /** `probabilities` [count, DATASET_CLASSES], `labels` [count] below DATASET_CLASSES. A class without a prediction has
  *  precision 0, one without support recall 0; macro F1 is the mean over the classes that occur. */
 void metrics_compute(const float *probabilities, const uint8_t *labels, size_t count, metrics *out);
-void metrics_reliability(const float *probabilities, const uint8_t *labels, size_t count, metrics_bin bins[METRICS_BINS]);
+void metrics_reliability(const float *probabilities, const uint8_t *labels, size_t count,
+                         metrics_bin bins[METRICS_BINS]);
 
 #endif

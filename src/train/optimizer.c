@@ -1,6 +1,7 @@
-/* SGD with Nesterov momentum (as Sutskever et al. 2013, in the form most frameworks use), Adam (Kingma & Ba 2015) and AdamW
- * (Loshchilov & Hutter 2019). The parameters are cut into pieces of at most 16 Ki floats that do not cross weights; pieces
- * go to the pool's threads, sums over microbatches and over pieces are in a fixed order, so the threads never show. */
+/* SGD with Nesterov momentum (as Sutskever et al. 2013, in the form most frameworks use), Adam (Kingma & Ba 2015) and
+ * AdamW (Loshchilov & Hutter 2019). The parameters are cut into pieces of at most 16 Ki floats that do not cross
+ * weights; pieces go to the pool's threads, sums over microbatches and over pieces are in a fixed order, so the threads
+ * never show. */
 #include "train/optimizer.h"
 
 #include <math.h>

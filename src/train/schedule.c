@@ -1,4 +1,5 @@
-/* Linear warm-up, then constant, half a cosine (Loshchilov & Hutter 2017), steps, or falls when the validation stands still. */
+/* Linear warm-up, then constant, half a cosine (Loshchilov & Hutter 2017), steps, or falls when the validation stands
+ * still. */
 #include "train/schedule.h"
 
 #include <math.h>

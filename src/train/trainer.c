@@ -23,7 +23,8 @@ static mien_status trainer_check(const train_config *config, mien_error *error)
 static mien_status trainer_choose_rows(trainer *t, mien_error *error)
 {
     train_config *config = &t->config;
-    mien_status status = dataset_rows(t->training, config->split, config->drop_not_face, &t->rows, &t->row_count, error);
+    mien_status status =
+        dataset_rows(t->training, config->split, config->drop_not_face, &t->rows, &t->row_count, error);
     if (!status)
         status = dataset_rows(t->validation, config->validation_split, false, &t->checked, &t->check_count, error);
     if (status)

@@ -16,8 +16,8 @@
 typedef struct trainer_progress {
     int epoch, epochs; /* from 1 */
     int64_t step, steps;
-    double loss, top1; /* of this epoch so far, on the augmented pictures */
-    double rate;       /* learning rate */
+    double loss, top1;                           /* of this epoch so far, on the augmented pictures */
+    double rate;                                 /* learning rate */
     double images_per_second, remaining_seconds; /* of the whole run */
 } trainer_progress;
 
@@ -38,7 +38,8 @@ typedef struct trainer_events {
     void *context;
     void (*progress)(void *context, const trainer_progress *progress); /* at most twice a second */
     void (*epoch)(void *context, const trainer_epoch *epoch);
-    atomic_bool *stop; /* set from a signal handler: the step is finished, a checkpoint written, MIEN_ECANCELLED given */
+    atomic_bool
+        *stop; /* set from a signal handler: the step is finished, a checkpoint written, MIEN_ECANCELLED given */
 } trainer_events;
 
 typedef struct trainer trainer;
@@ -56,7 +57,8 @@ mien_status trainer_read_config(const char *folder, train_config *config, mien_e
 /** Go on from the checkpoint in config->out. */
 mien_status trainer_resume(trainer *t, mien_error *error);
 /**
- * Train to the end (or to the early stop). Writes config.txt, log.jsonl, checkpoint.bin and best.onnx below config->out.
+ * Train to the end (or to the early stop). Writes config.txt, log.jsonl, checkpoint.bin and best.onnx below
+ * config->out.
  * @return MIEN_OK, MIEN_ECANCELLED (stopped; may be resumed), MIEN_EIO (the checkpoint before it stays good) …
  */
 mien_status trainer_run(trainer *t, const trainer_events *events, mien_error *error);

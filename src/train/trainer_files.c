@@ -1,8 +1,8 @@
-/* What a run leaves on disk: checkpoint, log and the best model so far. Each is replaced whole, so that a crash or a full
- * disk costs nothing older; the log is cut back to what the checkpoint knows when a run is resumed.
+/* What a run leaves on disk: checkpoint, log and the best model so far. Each is replaced whole, so that a crash or a
+ * full disk costs nothing older; the log is cut back to what the checkpoint knows when a run is resumed.
  *
- * checkpoint.bin: "MIENCKP1", u64 length of all, u64 length of the configuration, its text, trainer_counters, the arrays
- * of optimizer_state in its order, u64 CRC-64 (that of .xz) of everything before it. Native byte order.
+ * checkpoint.bin: "MIENCKP1", u64 length of all, u64 length of the configuration, its text, trainer_counters, the
+ * arrays of optimizer_state in its order, u64 CRC-64 (that of .xz) of everything before it. Native byte order.
  */
 #include <fcntl.h>
 #include <lzma.h>
@@ -213,8 +213,8 @@ mien_status trainer_log_epoch(trainer *t, const trainer_epoch *epoch, mien_error
     const metrics *v = &epoch->validation;
     buffer_append_format(&line, "{\"epoch\":%d,\"epochs\":%d,\"rate\":%.6g,\"loss\":%.6f,\"top1\":%.6f,", epoch->epoch,
                          epoch->epochs, epoch->rate, epoch->loss, epoch->top1);
-    buffer_append_format(&line, "\"validation\":{\"count\":%zu,\"loss\":%.6f,\"top1\":%.6f,\"macro_f1\":%.6f,", v->count,
-                         v->loss, v->top1, v->macro_f1);
+    buffer_append_format(&line, "\"validation\":{\"count\":%zu,\"loss\":%.6f,\"top1\":%.6f,\"macro_f1\":%.6f,",
+                         v->count, v->loss, v->top1, v->macro_f1);
     buffer_append_format(&line, "\"balanced\":%.6f,\"ece\":%.6f", v->balanced, v->ece);
     if (epoch->votes_top1 >= 0)
         buffer_append_format(&line, ",\"votes_top1\":%.6f", epoch->votes_top1);

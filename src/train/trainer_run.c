@@ -1,5 +1,5 @@
-/* The loop over epochs: shuffle, step, checkpoint, validate with the averaged weights, keep the best, stop when asked or
- * when nothing improves any more. */
+/* The loop over epochs: shuffle, step, checkpoint, validate with the averaged weights, keep the best, stop when asked
+ * or when nothing improves any more. */
 
 #include <string.h>
 

@@ -29,12 +29,12 @@ typedef struct trainer_counters {
 typedef struct trainer_worker {
     nn_tape *tape;
     augment_scratch scratch;
-    float *targets;   /* [microbatch, classes] for the first output */
-    float *votes;     /* the same for the second; a row of negative numbers = no votes */
-    float *teacher;   /* the teachers' probabilities */
-    float *weights;   /* [microbatch] */
+    float *targets;                         /* [microbatch, classes] for the first output */
+    float *votes;                           /* the same for the second; a row of negative numbers = no votes */
+    float *teacher;                         /* the teachers' probabilities */
+    float *weights;                         /* [microbatch] */
     float *gradients[TRAINER_MOST_OUTPUTS]; /* [microbatch, classes] of the logits */
-    uint64_t version; /* of the parameters that its tape has seen */
+    uint64_t version;                       /* of the parameters that its tape has seen */
 } trainer_worker;
 
 typedef struct trainer_slot {
@@ -47,9 +47,9 @@ typedef struct trainer_slot {
 struct trainer {
     train_config config;
     const dataset *training, *validation;
-    size_t *rows, row_count;     /* to train on */
+    size_t *rows, row_count;      /* to train on */
     size_t *checked, check_count; /* to validate on */
-    uint32_t *order;             /* of this epoch: indices into rows */
+    uint32_t *order;              /* of this epoch: indices into rows */
     int64_t ordered_epoch;
     model network;
     augment_target target;

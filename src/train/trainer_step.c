@@ -1,6 +1,6 @@
 /* One step: the batch is cut into microbatches, each made (augmented, mixed) and run forward and backward by one worker
- * into a gradient array of its own; then the optimiser sums the arrays in order. Nothing here depends on which worker took
- * which microbatch: pictures come from their own random streams, sums from a fixed order. */
+ * into a gradient array of its own; then the optimiser sums the arrays in order. Nothing here depends on which worker
+ * took which microbatch: pictures come from their own random streams, sums from a fixed order. */
 #include "train/trainer_state.h"
 
 #include <string.h>
@@ -83,11 +83,11 @@ static double step_first_loss(const trainer *t, trainer_worker *worker, size_t i
     float scale = 1 / (float)t->config.batch, share = teacher ? t->config.distill_weight : 0;
     memcpy(target, worker->targets + index * DATASET_CLASSES, sizeof(target));
     loss_smooth(target, DATASET_CLASSES, t->config.label_smoothing);
-    float loss = loss_cross_entropy(logits, target, DATASET_CLASSES, (1 - share) * scale * worker->weights[index],
-                                    gradient);
+    float loss =
+        loss_cross_entropy(logits, target, DATASET_CLASSES, (1 - share) * scale * worker->weights[index], gradient);
     if (teacher)
-        loss += loss_distill(logits, teacher + index * DATASET_CLASSES, DATASET_CLASSES,
-                             t->config.distill_temperature, share * scale, gradient);
+        loss += loss_distill(logits, teacher + index * DATASET_CLASSES, DATASET_CLASSES, t->config.distill_temperature,
+                             share * scale, gradient);
     return (double)loss;
 }
 
@@ -195,7 +195,8 @@ static void predict_task(void *context, size_t index, size_t worker_index)
         augment_plain(&t->target, t->config.crop, false, data->pixels + row * data->height * data->width,
                       (int)data->height, (int)data->width, nn_tape_input(worker->tape) + i * size);
     }
-    slot->status = nn_tape_forward(worker->tape, job->parameters, worker->version != t->version, false, 0, &slot->error);
+    slot->status =
+        nn_tape_forward(worker->tape, job->parameters, worker->version != t->version, false, 0, &slot->error);
     if (slot->status)
         return;
     worker->version = t->version;

@@ -1,0 +1,299 @@
+/* Guards the readers of training data: FER-2013's CSV plain and packed, FER+ votes, a CSV of paths, folders of classes,
+ * and that what is wrong is named with its line. */
+#include "testing.h"
+
+#include <lzma.h>
+#include <sys/stat.h>
+
+#include <mien/image.h>
+
+#include "base/buffer.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "train/dataset.h"
+
+static char folder[] = "/tmp/mien_dataset_XXXXXX";
+
+static const char *in_folder(const char *name)
+{
+    static char paths[4][256];
+    static int next;
+    char *path = paths[next++ % 4];
+    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
+    return path;
+}
+
+static void put(const char *name, const char *text)
+{
+    mien_error error;
+    assert_ok(file_write(in_folder(name), text, strlen(text), &error), &error);
+}
+
+static const char three_rows[] = "emotion,pixels,Usage\n"
+                                 "0,0 1 2 255,Training\n"
+                                 "3,9 8 7 6,PublicTest\r\n"
+                                 "6,10 20 30 40,Training\n";
+
+static void check_three_rows(const dataset *data)
+{
+    static const uint8_t pixels[] = {0, 1, 2, 255, 9, 8, 7, 6, 10, 20, 30, 40};
+    assert_int_equal(data->count, 3);
+    assert_int_equal(data->height, 2);
+    assert_int_equal(data->width, 2);
+    assert_memory_equal(data->pixels, pixels, sizeof(pixels));
+    assert_int_equal(data->labels[1], MIEN_EMOTION_HAPPY);
+    assert_int_equal(data->splits[1], DATASET_PUBLIC_TEST);
+    size_t *rows = NULL, count = 0;
+    mien_error error;
+    assert_ok(dataset_rows(data, "Training", false, &rows, &count, &error), &error);
+    assert_int_equal(count, 2);
+    assert_int_equal(rows[1], 2);
+    memory_free(rows);
+    assert_int_equal(dataset_rows(data, "PrivateTest", false, &rows, &count, &error), MIEN_ENOTFOUND);
+    assert_int_equal(dataset_rows(data, "Sunday", false, &rows, &count, &error), MIEN_EINVAL);
+}
+
+static void test_reads_plain_csv(void **state)
+{
+    (void)state;
+    dataset data = {0};
+    mien_error error;
+    put("plain.csv", three_rows);
+    assert_ok(dataset_read(in_folder("plain.csv"), NULL, &data, &error), &error);
+    check_three_rows(&data);
+    dataset_done(&data);
+}
+
+static void test_reads_packed_csv_and_refuses_half_of_it(void **state)
+{
+    (void)state;
+    uint8_t packed[1024];
+    size_t length = 0;
+    assert_int_equal(lzma_easy_buffer_encode(6, LZMA_CHECK_CRC64, NULL, (const uint8_t *)three_rows,
+                                             sizeof(three_rows) - 1, packed, &length, sizeof(packed)),
+                     LZMA_OK);
+    mien_error error;
+    dataset data = {0};
+    assert_ok(file_write(in_folder("packed.csv.xz"), packed, length, &error), &error);
+    assert_ok(dataset_read(in_folder("packed.csv.xz"), NULL, &data, &error), &error);
+    check_three_rows(&data);
+    dataset_done(&data);
+    assert_ok(file_write(in_folder("half.csv.xz"), packed, length / 2, &error), &error);
+    assert_int_equal(dataset_read(in_folder("half.csv.xz"), NULL, &data, &error), MIEN_EFORMAT);
+    assert_int_equal(data.count, 0);
+}
+
+static void test_names_the_line_of_what_is_wrong(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *says;
+        mien_status status;
+    } cases[] = {
+        {"emotion,pixels,Usage\n0,1 2 3 4,Training\n0,1 2 3,Training\n", "line 3: 3 pixels instead of 4", MIEN_EFORMAT},
+        {"emotion,pixels,Usage\n7,1 2 3 4,Training\n", "line 2: '7' is not an emotion", MIEN_EFORMAT},
+        {"emotion,pixels,Usage\n0,1 2 256 4,Training\n", "line 2", MIEN_EFORMAT},
+        {"emotion,pixels,Usage\n0,1 2 x 4,Training\n", "line 2", MIEN_EFORMAT},
+        {"emotion,pixels,Usage\n0,1 2 3,Training\n", "line 2: 3 pixels do not make a square", MIEN_EFORMAT},
+        {"emotion,pixels,Usage\n0,1 2 3 4,Sunday\n", "line 2: 'Sunday'", MIEN_EINVAL},
+        {"emotion,pixels,Usage\n0\n", "line 2: 1 fields are too few", MIEN_EFORMAT},
+        {"a,b,c\n1,2,3\n", "line 1: no header", MIEN_EFORMAT},
+        {"", "no header", MIEN_EFORMAT},
+        {"emotion,pixels,Usage\n", "holds no pictures", MIEN_EFORMAT},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        dataset data = {0};
+        mien_error error = {0};
+        put("bad.csv", cases[i].text);
+        assert_int_equal(dataset_read(in_folder("bad.csv"), NULL, &data, &error), cases[i].status);
+        if (!strstr(error.message, cases[i].says))
+            fail_msg("case %zu says: %s", i, error.message);
+    }
+    dataset data = {0};
+    mien_error error = {0};
+    assert_int_equal(dataset_read(in_folder("absent.csv"), NULL, &data, &error), MIEN_ENOTFOUND);
+}
+
+static void test_limit_on_rows(void **state)
+{
+    (void)state;
+    dataset data = {0};
+    mien_error error;
+    dataset_options options = {.most_rows = 2};
+    put("plain.csv", three_rows);
+    assert_int_equal(dataset_read(in_folder("plain.csv"), &options, &data, &error), MIEN_ELIMIT);
+}
+
+static const char votes_header[] =
+    "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n";
+
+static void test_votes(void **state)
+{
+    (void)state;
+    char text[1024];
+    snprintf(text, sizeof(text), "%s%s", votes_header,
+             "Training,fer0000000.png,4,0,0,1,3,0,0,2,0,0\n"
+             "PublicTest,fer0000001.png,0,0,0,0,0,0,0,6,4,0\n"
+             "Training,,0,0,0,0,0,0,0,0,0,10\n");
+    dataset data = {0};
+    mien_error error;
+    put("plain.csv", three_rows);
+    put("votes.csv", text);
+    dataset_options options = {.votes = in_folder("votes.csv")};
+    assert_ok(dataset_read(in_folder("plain.csv"), &options, &data, &error), &error);
+    float soft[DATASET_CLASSES];
+    uint8_t label = 99;
+    assert_true(dataset_soft_votes(data.votes, soft));
+    assert_true(soft[MIEN_EMOTION_NEUTRAL] == 0.5f && soft[MIEN_EMOTION_SAD] == 0.125f);
+    assert_true(soft[MIEN_EMOTION_ANGRY] == 0.375f && soft[MIEN_EMOTION_HAPPY] == 0);
+    assert_true(dataset_majority(data.votes, &label));
+    assert_int_equal(label, MIEN_EMOTION_NEUTRAL);
+    assert_false(dataset_soft_votes(data.votes + DATASET_VOTES, soft));
+    assert_false(dataset_majority(data.votes + DATASET_VOTES, &label));
+    size_t *rows = NULL, count = 0;
+    assert_ok(dataset_rows(&data, "Training", true, &rows, &count, &error), &error);
+    assert_int_equal(count, 1);
+    memory_free(rows);
+    dataset_done(&data);
+}
+
+static void test_votes_that_do_not_match(void **state)
+{
+    (void)state;
+    char text[1024];
+    dataset data = {0};
+    mien_error error;
+    dataset_options options = {.votes = in_folder("votes.csv")};
+    snprintf(text, sizeof(text), "%sTraining,a,4,0,0,1,3,0,0,2,0,0\n", votes_header);
+    put("plain.csv", three_rows);
+    put("votes.csv", text);
+    assert_int_equal(dataset_read(in_folder("plain.csv"), &options, &data, &error), MIEN_EFORMAT);
+    assert_non_null(strstr(error.message, "1 rows"));
+    snprintf(text, sizeof(text), "%sPublicTest,a,4,0,0,1,3,0,0,2,0,0\n", votes_header);
+    put("votes.csv", text);
+    assert_int_equal(dataset_read(in_folder("plain.csv"), &options, &data, &error), MIEN_EFORMAT);
+    assert_non_null(strstr(error.message, "do not match"));
+}
+
+static void put_picture(const char *name, uint8_t grey)
+{
+    mien_error error;
+    mien_image image = {0};
+    uint8_t *bytes = NULL;
+    size_t length = 0;
+    assert_ok(mien_image_init(&image, 96, 96, MIEN_PIXEL_GREY8, &error), &error);
+    for (size_t y = 0; y < 96; y++)
+        memset(image.data + y * image.stride, grey, 96);
+    mien_image_view view = mien_image_as_view(&image);
+    assert_ok(mien_image_encode_png(&view, &bytes, &length, &error), &error);
+    assert_ok(file_write(in_folder(name), bytes, length, &error), &error);
+    mien_free(bytes);
+    mien_image_done(&image);
+}
+
+static void count_skipped(void *context, const char *path, const mien_error *error)
+{
+    (void)error;
+    assert_non_null(strstr(path, "broken"));
+    ++*(int *)context;
+}
+
+static void test_folders_of_classes(void **state)
+{
+    (void)state;
+    mien_error error;
+    assert_ok(file_make_folders(in_folder("tree/train/Happiness"), &error), &error);
+    assert_ok(file_make_folders(in_folder("tree/train/sad"), &error), &error);
+    assert_ok(file_make_folders(in_folder("tree/test/anger"), &error), &error);
+    put_picture("tree/train/Happiness/b.png", 20);
+    put_picture("tree/train/Happiness/a.png", 10);
+    put_picture("tree/train/sad/c.png", 30);
+    put_picture("tree/test/anger/d.png", 40);
+    put("tree/train/sad/broken.png", "not a picture");
+    dataset data = {0};
+    int skipped = 0;
+    dataset_options options = {.skip = count_skipped, .skip_context = &skipped};
+    assert_ok(dataset_read(in_folder("tree"), &options, &data, &error), &error);
+    assert_int_equal(skipped, 1);
+    assert_int_equal(data.count, 4);
+    static const uint8_t labels[] = {MIEN_EMOTION_ANGRY, MIEN_EMOTION_HAPPY, MIEN_EMOTION_HAPPY, MIEN_EMOTION_SAD};
+    static const uint8_t greys[] = {40, 10, 20, 30};
+    assert_memory_equal(data.labels, labels, 4);
+    assert_int_equal(data.splits[0], DATASET_PUBLIC_TEST);
+    for (size_t i = 0; i < 4; i++)
+        for (size_t k = 0; k < (size_t)48 * 48; k++)
+            assert_int_equal(data.pixels[i * 48 * 48 + k], greys[i]);
+    dataset_done(&data);
+    assert_int_equal(dataset_read(in_folder("tree"), NULL, &data, &error), MIEN_EFORMAT);
+    assert_non_null(strstr(error.message, "broken.png"));
+}
+
+static void test_csv_of_paths(void **state)
+{
+    (void)state;
+    mien_error error;
+    dataset data = {0};
+    put_picture("one.png", 77);
+    put("paths.csv", "label,path\njoy,one.png\n");
+    assert_ok(dataset_read(in_folder("paths.csv"), NULL, &data, &error), &error);
+    assert_int_equal(data.count, 1);
+    assert_int_equal(data.labels[0], MIEN_EMOTION_HAPPY);
+    assert_int_equal(data.pixels[0], 77);
+    dataset_done(&data);
+    put("paths.csv", "label,path\njoy,absent.png\n");
+    assert_int_equal(dataset_read(in_folder("paths.csv"), NULL, &data, &error), MIEN_ENOTFOUND);
+    assert_non_null(strstr(error.message, "line 2"));
+}
+
+static void test_fer2013_as_published(void **state)
+{
+    (void)state;
+    char path[512], votes[512];
+    testing_shared_file("fer2013/fer2013.csv.xz", path, sizeof(path));
+    testing_shared_file("fer2013/fer2013new.csv", votes, sizeof(votes));
+    dataset data = {0};
+    mien_error error;
+    dataset_options options = {.votes = votes};
+    assert_ok(dataset_read(path, &options, &data, &error), &error);
+    assert_int_equal(data.count, 28709 + 3589);
+    assert_int_equal(data.height, 48);
+    size_t classes[DATASET_CLASSES] = {0}, *rows = NULL, count = 0;
+    assert_ok(dataset_rows(&data, "Training", false, &rows, &count, &error), &error);
+    assert_int_equal(count, 28709);
+    for (size_t i = 0; i < count; i++)
+        classes[data.labels[rows[i]]]++;
+    assert_int_equal(classes[MIEN_EMOTION_DISGUST], 436);
+    assert_int_equal(classes[MIEN_EMOTION_HAPPY], 7215);
+    memory_free(rows);
+    dataset_done(&data);
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    char command[64];
+    snprintf(command, sizeof(command), "rm -rf %s", folder);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_reads_plain_csv),
+        cmocka_unit_test(test_reads_packed_csv_and_refuses_half_of_it),
+        cmocka_unit_test(test_names_the_line_of_what_is_wrong),
+        cmocka_unit_test(test_limit_on_rows),
+        cmocka_unit_test(test_votes),
+        cmocka_unit_test(test_votes_that_do_not_match),
+        cmocka_unit_test(test_folders_of_classes),
+        cmocka_unit_test(test_csv_of_paths),
+        cmocka_unit_test(test_fer2013_as_published),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
