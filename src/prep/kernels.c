@@ -2,6 +2,7 @@
  * the definition: tests/kernels/test_prep.c holds every other version against it. */
 #include "prep/kernels.h"
 
+#include <math.h>
 #include <pthread.h>
 
 #include "base/cpu.h"
@@ -36,6 +37,71 @@ static void halve_c(const uint8_t *row0, const uint8_t *row1, uint8_t *to, size_
         to[i] = (uint8_t)((row0[2 * i] + row0[2 * i + 1] + row1[2 * i] + row1[2 * i + 1] + 2) >> 2);
 }
 
+static void blur_row_c(const uint8_t *from, uint16_t *to, size_t count, const uint16_t *weight, size_t size,
+                       size_t step)
+{
+    for (size_t i = 0; i < count; i++)
+        to[i] = (uint16_t)(weight[0] * from[i]);
+    for (size_t k = 1; k < size; k++)
+        for (size_t i = 0; i < count; i++)
+            to[i] = (uint16_t)(to[i] + weight[k] * from[i + k * step]);
+}
+
+static void blur_column_c(const uint16_t *const *rows, uint8_t *to, size_t count, const uint16_t *weight, size_t size)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint32_t sum = 1u << 15;
+        for (size_t k = 0; k < size; k++)
+            sum += (uint32_t)weight[k] * rows[k][i];
+        to[i] = (uint8_t)(sum >> 16);
+    }
+}
+
+static uint8_t least(uint8_t a, uint8_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint8_t most(uint8_t a, uint8_t b)
+{
+    return a < b ? b : a;
+}
+
+static uint8_t middle(uint8_t a, uint8_t b, uint8_t c)
+{
+    return most(least(a, b), least(most(a, b), c));
+}
+
+/* Smith 1996: with the columns sorted, the median of nine is the middle one of the largest of the lows, the middle of
+ * the middles, and the least of the highs. */
+static void median3_c(const uint8_t *const rows[3], uint8_t *to, size_t count, size_t step)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint8_t low[3], mid[3], high[3];
+        for (size_t k = 0; k < 3; k++) {
+            uint8_t a = rows[0][i + k * step], b = rows[1][i + k * step], c = rows[2][i + k * step];
+            low[k] = least(least(a, b), c);
+            mid[k] = middle(a, b, c);
+            high[k] = most(most(a, b), c);
+        }
+        to[i] = middle(most(most(low[0], low[1]), low[2]), middle(mid[0], mid[1], mid[2]),
+                       least(least(high[0], high[1]), high[2]));
+    }
+}
+
+static void clahe_row_c(const uint8_t *from, uint8_t *to, size_t count, const uint8_t (*table)[256][4],
+                        const uint32_t *column, const float *right, float lower)
+{
+    float upper = 1.0f - lower;
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *four = table[column[i]][from[i]];
+        float left = 1.0f - right[i];
+        float value = ((float)four[0] * left + (float)four[1] * right[i]) * upper +
+                      ((float)four[2] * left + (float)four[3] * right[i]) * lower;
+        to[i] = (uint8_t)lrintf(value); /* a mean of bytes: 0..255 */
+    }
+}
+
 void prep_kernels_fill(prep_kernels *table, unsigned flags)
 {
     (void)flags;
@@ -44,6 +110,10 @@ void prep_kernels_fill(prep_kernels *table, unsigned flags)
         .blend_linear = blend_linear_c,
         .blend_exact = blend_exact_c,
         .halve = halve_c,
+        .blur_row = blur_row_c,
+        .blur_column = blur_column_c,
+        .median3 = median3_c,
+        .clahe_row = clahe_row_c,
     };
 }
 

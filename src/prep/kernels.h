@@ -19,6 +19,17 @@ typedef struct prep_kernels {
                         unsigned b1);
     /** to[i] = (row0[2i] + row0[2i+1] + row1[2i] + row1[2i+1] + 2) >> 2. */
     void (*halve)(const uint8_t *row0, const uint8_t *row1, uint8_t *to, size_t count);
+    /** to[i] = Σ weight[k] × from[i + k × step], k < size; weights sum to at most 256. */
+    void (*blur_row)(const uint8_t *from, uint16_t *to, size_t count, const uint16_t *weight, size_t size, size_t step);
+    /** to[i] = (Σ weight[k] × rows[k][i] + 2¹⁵) >> 16. */
+    void (*blur_column)(const uint16_t *const *rows, uint8_t *to, size_t count, const uint16_t *weight, size_t size);
+    /** Median of nine: to[i] of rows[0..2][i + {0, step, 2 step}]. */
+    void (*median3)(const uint8_t *const rows[3], uint8_t *to, size_t count, size_t step);
+    /** One row of CLAHE: to[i] = round(bilinear of four table entries). table[column[i]][from[i]] holds the values of
+     *  the four tiles around (upper left, upper right, lower left, lower right); right[i] is the weight of the right
+     *  ones, `lower` of the lower ones. */
+    void (*clahe_row)(const uint8_t *from, uint8_t *to, size_t count, const uint8_t (*table)[256][4],
+                      const uint32_t *column, const float *right, float lower);
 } prep_kernels;
 
 /** The table for this machine. */

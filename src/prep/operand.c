@@ -39,6 +39,17 @@ mien_status operand_check_same_size(const char *operation, const mien_image_view
     return MIEN_OK;
 }
 
+mien_status operand_check_same_format(const char *operation, const mien_image_view *source, const mien_image *target,
+                                      mien_error *error)
+{
+    mien_status status = operand_check_same_size(operation, source, target, error);
+    if (status)
+        return status;
+    if (source->format != target->format)
+        return error_set(error, MIEN_EINVAL, "%s: source and target differ in pixel format", operation);
+    return MIEN_OK;
+}
+
 mien_status operand_check_grey(const char *operation, const mien_image_view *source, const mien_image *target,
                                mien_error *error)
 {

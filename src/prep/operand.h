@@ -13,6 +13,9 @@ mien_status operand_check(const char *operation, const mien_image_view *source, 
 /** operand_check, and the sizes are equal. */
 mien_status operand_check_same_size(const char *operation, const mien_image_view *source, const mien_image *target,
                                     mien_error *error);
+/** operand_check_same_size, and the formats are equal. */
+mien_status operand_check_same_format(const char *operation, const mien_image_view *source, const mien_image *target,
+                                      mien_error *error);
 /** operand_check_same_size, and both are GREY8. */
 mien_status operand_check_grey(const char *operation, const mien_image_view *source, const mien_image *target,
                                mien_error *error);

@@ -1,0 +1,102 @@
+/* Median filter. 3 × 3 windows go through a network of minima and maxima, which vector units like; larger ones slide a
+ * histogram along each row (Huang, Yang & Tang 1979) with sums of 16 bins on top, so that finding the median costs at
+ * most 32 steps whatever the size. */
+#include "prep/prep.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "prep/edge.h"
+#include "prep/kernels.h"
+#include "prep/operand.h"
+
+enum { MEDIAN_MAX_SIZE = 63 };
+
+static void median_pad_row(const mien_image_view *source, size_t y, uint8_t *padded)
+{
+    size_t pixel = mien_pixel_bytes(source->format), row = source->width * pixel;
+    const uint8_t *from = source->data + y * source->stride;
+    memcpy(padded, from, pixel);
+    memcpy(padded + pixel, from, row);
+    memcpy(padded + pixel + row, from + row - pixel, pixel);
+}
+
+static mien_status median_three(const mien_image_view *source, mien_image *target, mien_error *error)
+{
+    size_t pixel = mien_pixel_bytes(source->format), row = (source->width + 2) * pixel;
+    uint8_t *ring = memory_array(3, row);
+    if (!ring)
+        return error_no_memory(error, 3 * row);
+    size_t next = 0;
+    for (size_t y = 0; y < source->height; y++) {
+        const uint8_t *rows[3];
+        for (; next < source->height && next <= y + 1; next++)
+            median_pad_row(source, next, ring + next % 3 * row);
+        for (size_t k = 0; k < 3; k++)
+            rows[k] = ring + edge_repeat((ptrdiff_t)(y + k) - 1, source->height) % 3 * row;
+        prep_kernels_get()->median3(rows, target->data + y * target->stride, source->width * pixel, pixel);
+    }
+    memory_free(ring);
+    return MIEN_OK;
+}
+
+typedef struct median_counts {
+    uint16_t coarse[16], fine[256];
+} median_counts;
+
+/* Add or take away one column of the window. */
+static void median_column(median_counts *counts, const mien_image_view *source, ptrdiff_t x, ptrdiff_t y,
+                          ptrdiff_t half, size_t channel, int change)
+{
+    size_t pixel = mien_pixel_bytes(source->format);
+    const uint8_t *column = source->data + edge_repeat(x, source->width) * pixel + channel;
+    for (ptrdiff_t dy = -half; dy <= half; dy++) {
+        uint8_t value = column[edge_repeat(y + dy, source->height) * source->stride];
+        counts->fine[value] = (uint16_t)(counts->fine[value] + change);
+        counts->coarse[value >> 4] = (uint16_t)(counts->coarse[value >> 4] + change);
+    }
+}
+
+static uint8_t median_find(const median_counts *counts, unsigned rank)
+{
+    unsigned seen = 0, coarse = 0;
+    while (seen + counts->coarse[coarse] <= rank)
+        seen += counts->coarse[coarse++];
+    unsigned value = coarse << 4;
+    while (seen + counts->fine[value] <= rank)
+        seen += counts->fine[value++];
+    return (uint8_t)value;
+}
+
+static void median_row(const mien_image_view *source, mien_image *target, size_t y, ptrdiff_t half, size_t channel)
+{
+    size_t pixel = mien_pixel_bytes(source->format);
+    unsigned rank = (unsigned)((2 * half + 1) * (2 * half + 1) / 2);
+    uint8_t *to = target->data + y * target->stride + channel;
+    median_counts counts;
+    memset(&counts, 0, sizeof counts);
+    for (ptrdiff_t x = -half; x < half; x++)
+        median_column(&counts, source, x, (ptrdiff_t)y, half, channel, 1);
+    for (ptrdiff_t x = 0; x < (ptrdiff_t)source->width; x++) {
+        median_column(&counts, source, x + half, (ptrdiff_t)y, half, channel, 1);
+        to[(size_t)x * pixel] = median_find(&counts, rank);
+        median_column(&counts, source, x - half, (ptrdiff_t)y, half, channel, -1);
+    }
+}
+
+mien_status prep_median(const mien_image_view *source, mien_image *target, unsigned size, mien_error *error)
+{
+    mien_status status = operand_check_same_format("median", source, target, error);
+    if (status)
+        return status;
+    if (size % 2 == 0 || size > MEDIAN_MAX_SIZE)
+        return error_set(error, MIEN_EINVAL, "median: the size must be odd and at most %d, not %u", MEDIAN_MAX_SIZE,
+                         size);
+    if (size == 3)
+        return median_three(source, target, error);
+    for (size_t channel = 0; channel < mien_pixel_bytes(source->format); channel++)
+        for (size_t y = 0; y < source->height; y++)
+            median_row(source, target, y, (ptrdiff_t)(size / 2), channel);
+    return MIEN_OK;
+}
