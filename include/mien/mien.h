@@ -5,5 +5,6 @@
 #include <mien/analyzer.h>
 #include <mien/base.h>
 #include <mien/image.h>
+#include <mien/tracker.h>
 
 #endif
