@@ -34,6 +34,10 @@ mien_status onednn_check(dnnl_status_t status, const char *what, mien_error *err
 dnnl_memory_desc_t onednn_plain(const nn_shape *shape, dnnl_data_type_t type);
 /** The same with the layout left to the primitive. */
 dnnl_memory_desc_t onednn_any(const nn_shape *shape, dnnl_data_type_t type);
+/** With strides of one's own, in elements. */
+dnnl_memory_desc_t onednn_strided(const nn_shape *shape, const dnnl_dim_t *strides, dnnl_data_type_t type);
+/** The part of `whole` that begins at `begin`; false where its layout cannot say so (a block would be cut). */
+bool onednn_part(const dnnl_memory_desc_t *whole, const nn_shape *part, const int64_t *begin, dnnl_memory_desc_t *md);
 /** One dimension of `count`. */
 dnnl_memory_desc_t onednn_vector(int64_t count, dnnl_data_type_t type);
 /** A convolution's kernel [O, I/groups, kh, kw] as oneDNN sees it: five dimensions when groups > 1. */

@@ -5,6 +5,7 @@
 #include "base/error.h"
 
 #include <omp.h>
+#include <string.h>
 
 mien_status onednn_check(dnnl_status_t status, const char *what, mien_error *error)
 {
@@ -84,6 +85,31 @@ dnnl_memory_desc_t onednn_plain(const nn_shape *shape, dnnl_data_type_t type)
 dnnl_memory_desc_t onednn_any(const nn_shape *shape, dnnl_data_type_t type)
 {
     return describe(shape->rank, shape->dim, type, false);
+}
+
+/* oneDNN's arrays of dimensions have a fixed length, ours are shorter. */
+static void copy_dims(int rank, const int64_t *from, dnnl_dims_t to)
+{
+    memset(to, 0, sizeof(dnnl_dims_t));
+    memcpy(to, from, (size_t)rank * sizeof *from);
+}
+
+dnnl_memory_desc_t onednn_strided(const nn_shape *shape, const dnnl_dim_t *strides, dnnl_data_type_t type)
+{
+    dnnl_memory_desc_t md = {0};
+    dnnl_dims_t dims, steps;
+    copy_dims(shape->rank, shape->dim, dims);
+    copy_dims(shape->rank, strides, steps);
+    dnnl_memory_desc_init_by_strides(&md, shape->rank, dims, type, steps);
+    return md;
+}
+
+bool onednn_part(const dnnl_memory_desc_t *whole, const nn_shape *part, const int64_t *begin, dnnl_memory_desc_t *md)
+{
+    dnnl_dims_t dims, offsets;
+    copy_dims(part->rank, part->dim, dims);
+    copy_dims(part->rank, begin, offsets);
+    return dnnl_memory_desc_init_submemory(md, whole, dims, offsets) == dnnl_success;
 }
 
 dnnl_memory_desc_t onednn_vector(int64_t count, dnnl_data_type_t type)

@@ -48,10 +48,10 @@ mien_status nn_tape_forward(nn_tape *tape, const float *parameters, bool fresh, 
 const float *nn_tape_output(const nn_tape *tape, size_t output);
 
 /**
- * Backward of the last training forward. output_gradients[o] has the shape of output o (NULL = zero). Adds each
- * trainable weight's gradient to `gradients` (same layout as the parameters). At statistics' places it adds the
- * microbatch's batch mean and (unbiased) variance, so that the trainer averages them over microbatches and moves the
- * running ones.
+ * Backward of the last training forward, once for each. output_gradients[o] has the shape of output o (NULL = zero).
+ * Adds each trainable weight's gradient to `gradients` (same layout as the parameters). At statistics' places it adds
+ * the microbatch's batch mean and (unbiased) variance, so that the trainer averages them over microbatches and moves
+ * the running ones.
  */
 mien_status nn_tape_backward(nn_tape *tape, const float *const *output_gradients, float *gradients, mien_error *error);
 
