@@ -1,0 +1,289 @@
+/* The HTTP/1 request parser. Written here rather than taken from libwebsockets, whose own one answers most malformed
+ * requests by hanging up, does not decode chunked request bodies, and merges repeated Content-Length headers; its event
+ * loop, TLS and HTTP/2 are used. Two steps: find the empty line, then cut the head up in place; bodies are decoded as
+ * they stream in, so that a limit holds before memory is taken. */
+#include "server/http_parser.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum { MAX_CHUNK_LINE = 256, MAX_TRAILERS = 4096 };
+
+static http_progress refuse(int *status, int code)
+{
+    *status = code;
+    return HTTP_REFUSED;
+}
+
+http_progress http_head_find(const uint8_t *bytes, size_t available, const http_limits *limits, size_t *scanned,
+                             size_t *length, int *status)
+{
+    size_t from = *scanned > 3 ? *scanned - 3 : 0;
+    for (const uint8_t *at = bytes + from; (at = memchr(at, '\n', available - (size_t)(at - bytes))); at++) {
+        size_t next = (size_t)(at - bytes) + 1;
+        size_t end = 0;
+        if (next < available && bytes[next] == '\n')
+            end = next + 1;
+        else if (next + 1 < available && bytes[next] == '\r' && bytes[next + 1] == '\n')
+            end = next + 2;
+        if (end > limits->head)
+            return refuse(status, 431);
+        if (end) {
+            *length = end;
+            return HTTP_READY;
+        }
+    }
+    *scanned = available;
+    if (available > limits->uri + 32 && !memchr(bytes, '\n', available))
+        return refuse(status, 414);
+    return available > limits->head ? refuse(status, 431) : HTTP_MORE;
+}
+
+static bool is_token(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+/* Cut off the line at `*at`; its end is overwritten by NUL. NULL when there is a stray CR or NUL in it. */
+static char *take_line(char **at, char *end)
+{
+    char *line = *at, *newline = memchr(line, '\n', (size_t)(end - line));
+    if (!newline)
+        return NULL;
+    *at = newline + 1;
+    if (newline > line && newline[-1] == '\r')
+        newline--;
+    *newline = 0;
+    size_t length = (size_t)(newline - line);
+    return memchr(line, '\r', length) || memchr(line, 0, length) ? NULL : line;
+}
+
+static http_progress parse_target(char *target, const http_limits *limits, buffer *path, http_request *request,
+                                  int *status)
+{
+    if (strlen(target) > limits->uri)
+        return refuse(status, 414);
+    if (!strncasecmp(target, "http://", 7) || !strncasecmp(target, "https://", 8)) {
+        char *authority = strstr(target, "//") + 2;
+        target = authority + strcspn(authority, "/?");
+    }
+    for (const char *c = target; *c; c++)
+        if ((unsigned char)*c <= 0x20 || *c == 0x7f || *c == '#')
+            return refuse(status, 400);
+    bool whole_server = request->method == HTTP_OPTIONS && !strcmp(target, "*");
+    if (*target != '/' && *target != '?' && *target && !whole_server)
+        return refuse(status, 400);
+    size_t length = strcspn(target, "?");
+    request->query = target[length] ? target + length + 1 : target + length;
+    if (!length && buffer_append_byte(path, '/'))
+        return refuse(status, 503);
+    mien_status decoded = http_percent_decode(target, length, false, path);
+    if (decoded)
+        return refuse(status, decoded == MIEN_EFORMAT ? 400 : 503);
+    request->path = buffer_text(path);
+    return HTTP_READY;
+}
+
+static http_progress parse_request_line(char *line, const http_limits *limits, buffer *path, http_request *request,
+                                        int *status)
+{
+    size_t method = 0;
+    while (is_token(line[method]))
+        method++;
+    if (!method || line[method] != ' ')
+        return refuse(status, 400);
+    char *target = line + method + 1, *version = strrchr(target, ' ');
+    if (!version || version == target)
+        return refuse(status, 400);
+    *version++ = 0;
+    if (strncmp(version, "HTTP/", 5) || strlen(version) != 8 || version[6] != '.')
+        return refuse(status, 400);
+    if (version[5] != '1' || (version[7] != '0' && version[7] != '1'))
+        return refuse(status, 505);
+    request->minor_version = version[7] - '0';
+    request->method = http_method_from_name(line, method);
+    return parse_target(target, limits, path, request, status);
+}
+
+static http_progress parse_field(char *line, http_request *request, int *status)
+{
+    if (request->field_count == HTTP_MAX_FIELDS)
+        return refuse(status, 431);
+    size_t length = 0;
+    for (; is_token(line[length]); length++)
+        if (line[length] >= 'A' && line[length] <= 'Z')
+            line[length] += 'a' - 'A';
+    if (!length || line[length] != ':')
+        return refuse(status, 400); /* folded lines and "Name :" too */
+    line[length] = 0;
+    char *value = line + length + 1;
+    value += strspn(value, " \t");
+    size_t end = strlen(value);
+    while (end && (value[end - 1] == ' ' || value[end - 1] == '\t'))
+        end--;
+    value[end] = 0;
+    for (const char *c = value; *c; c++)
+        if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
+            return refuse(status, 400);
+    request->fields[request->field_count++] = (http_field){line, value};
+    return HTTP_READY;
+}
+
+static bool parse_length(const char *text, uint64_t *length)
+{
+    uint64_t value = 0;
+    if (!*text || strlen(text) > 18)
+        return false;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9')
+            return false;
+        value = value * 10 + (uint64_t)(*text - '0');
+    }
+    *length = value;
+    return true;
+}
+
+/* Every Content-Length must say the same, and none may stand beside Transfer-Encoding (RFC 9112, 6.3). */
+static http_progress parse_framing(const http_request *request, http_head *head, int *status)
+{
+    for (size_t i = 0; i < request->field_count; i++) {
+        const http_field *field = &request->fields[i];
+        if (!strcmp(field->name, "content-length")) {
+            uint64_t length;
+            if (!parse_length(field->value, &length))
+                return refuse(status, 400);
+            if (head->framing == HTTP_CHUNKED || (head->framing == HTTP_LENGTH && length != head->content_length))
+                return refuse(status, 400);
+            head->framing = HTTP_LENGTH;
+            head->content_length = length;
+        } else if (!strcmp(field->name, "transfer-encoding")) {
+            if (head->framing != HTTP_NO_BODY || !request->minor_version)
+                return refuse(status, 400);
+            if (strcasecmp(field->value, "chunked"))
+                return refuse(status, 501);
+            head->framing = HTTP_CHUNKED;
+        }
+    }
+    if (head->framing == HTTP_LENGTH && !head->content_length)
+        head->framing = HTTP_NO_BODY;
+    return HTTP_READY;
+}
+
+static http_progress parse_meaning(const http_request *request, http_head *head, int *status)
+{
+    size_t hosts = 0;
+    for (size_t i = 0; i < request->field_count; i++)
+        hosts += !strcmp(request->fields[i].name, "host");
+    if (hosts > 1 || (!hosts && request->minor_version))
+        return refuse(status, 400);
+    head->keep_alive = request->minor_version ? !http_request_field_has(request, "connection", "close")
+                                              : http_request_field_has(request, "connection", "keep-alive");
+    head->upgrades = http_request_field_has(request, "connection", "upgrade");
+    const char *expect = http_request_field(request, "expect");
+    if (expect && strcasecmp(expect, "100-continue"))
+        return refuse(status, 417);
+    head->expects_continue = expect && request->minor_version;
+    return parse_framing(request, head, status);
+}
+
+http_progress http_head_parse(char *text, size_t length, const http_limits *limits, buffer *path, http_request *request,
+                              http_head *head, int *status)
+{
+    char *at = text, *end = text + length;
+    memset(head, 0, sizeof *head);
+    request->field_count = 0;
+    char *line = take_line(&at, end);
+    http_progress progress = line ? parse_request_line(line, limits, path, request, status) : refuse(status, 400);
+    while (progress == HTTP_READY) {
+        line = take_line(&at, end);
+        if (!line)
+            return refuse(status, 400);
+        if (!*line)
+            return parse_meaning(request, head, status);
+        progress = parse_field(line, request, status);
+    }
+    return progress;
+}
+
+enum { CHUNK_SIZE, CHUNK_EXTENSION, CHUNK_DATA, CHUNK_END, CHUNK_TRAILER, CHUNK_TRAILER_LINE, BODY_WHOLE };
+
+void http_body_begin(http_body *body, const http_head *head)
+{
+    memset(body, 0, sizeof *body);
+    body->framing = head->framing;
+    body->remaining = head->framing == HTTP_LENGTH ? head->content_length : 0;
+    body->state = head->framing == HTTP_CHUNKED ? CHUNK_SIZE : head->framing == HTTP_LENGTH ? CHUNK_DATA : BODY_WHOLE;
+}
+
+/* One byte of the lines between the data of chunks. */
+static http_progress chunk_byte(http_body *body, uint8_t c, int *status)
+{
+    if (++body->line > (body->state < CHUNK_TRAILER ? (size_t)MAX_CHUNK_LINE : (size_t)MAX_TRAILERS))
+        return refuse(status, 400);
+    switch (body->state) {
+    case CHUNK_SIZE: {
+        int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+        if (digit >= 0) {
+            if (body->line > 15)
+                return refuse(status, 400);
+            body->remaining = body->remaining * 16 + (uint64_t)digit;
+            return HTTP_MORE;
+        }
+        if (body->line < 2)
+            return refuse(status, 400); /* a size needs at least one digit */
+        body->state = CHUNK_EXTENSION;
+    }
+        /* fall through */
+    case CHUNK_EXTENSION:
+        if (c == '\n') {
+            body->state = body->remaining ? CHUNK_DATA : CHUNK_TRAILER;
+            body->line = 0;
+        }
+        return HTTP_MORE;
+    case CHUNK_END: /* the line end after a chunk's data */
+        if (c == '\n') {
+            body->state = CHUNK_SIZE;
+            body->line = 0;
+            return HTTP_MORE;
+        }
+        return c == '\r' && body->line == 1 ? HTTP_MORE : refuse(status, 400);
+    case CHUNK_TRAILER: /* at the start of a line */
+        if (c == '\n')
+            body->state = BODY_WHOLE;
+        else if (c != '\r')
+            body->state = CHUNK_TRAILER_LINE;
+        return HTTP_MORE;
+    default:
+        if (c == '\n')
+            body->state = CHUNK_TRAILER;
+        return HTTP_MORE;
+    }
+}
+
+http_progress http_body_feed(http_body *body, const uint8_t *bytes, size_t available, buffer *out, size_t *used,
+                             int *status)
+{
+    size_t at = 0;
+    http_progress progress = HTTP_MORE;
+    while (at < available && body->state != BODY_WHOLE && progress == HTTP_MORE) {
+        if (body->state != CHUNK_DATA) {
+            progress = chunk_byte(body, bytes[at++], status);
+            continue;
+        }
+        size_t part = available - at < body->remaining ? available - at : (size_t)body->remaining;
+        mien_status stored = buffer_append(out, bytes + at, part);
+        if (stored)
+            return refuse(status, stored == MIEN_ELIMIT ? 413 : 503);
+        at += part;
+        body->remaining -= part;
+        if (!body->remaining) {
+            body->state = body->framing == HTTP_CHUNKED ? CHUNK_END : BODY_WHOLE;
+            body->line = 0;
+        }
+    }
+    *used = at;
+    if (progress == HTTP_REFUSED)
+        return progress;
+    return body->state == BODY_WHOLE ? HTTP_READY : HTTP_MORE;
+}

@@ -1,0 +1,498 @@
+/* The event loop. libwebsockets gives the loop, timers, TLS and HTTP/2; sockets are accepted here, so that limits hold
+ * before anything is allocated for a client, and are adopted as raw connections whose bytes connection.c understands.
+ * One thread runs the loop; workers hand finished jobs back through a list and wake it with lws_cancel_service(). */
+#include "server/server.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "server/channel.h"
+#include "server/listener.h"
+#include "server/server_internal.h"
+
+#include <libwebsockets.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { MAX_MOUNTS = 16, SERVICE_BYTES = 65536, SPARE_DESCRIPTORS = 64 };
+static const uint64_t second_ns = 1000000000u, least_sweep_ns = 5000000u, most_sweep_ns = 5000000000u;
+
+struct server_timer {
+    lws_sorted_usec_list_t sul; /* first: found again from it */
+    server *server;
+    void (*function)(void *context);
+    void *context;
+    struct server_timer *next;
+};
+
+struct server {
+    service *service;
+    const router *router;
+    struct lws_context *context;
+    struct lws_vhost *vhost;
+    struct lws *listener;
+    int port;
+    bool secure;
+    connection *connections;
+    connection *adopting; /* NULL once its end has been heard of */
+    size_t connection_count;
+    long bodies; /* bytes under way */
+    server_mount mounts[MAX_MOUNTS];
+    size_t mount_count;
+    server_timer *timers;
+    lws_sorted_usec_list_t sweep;
+    uint64_t next_sweep_ns;
+    random_state random;
+    job_queue *queue;
+    pthread_mutex_t news_lock;
+    server_job *news;
+    atomic_bool stop_asked;
+    bool stopping;
+    uint64_t stop_by_ns;
+};
+
+const router *server_router(const server *server)
+{
+    return server->router;
+}
+
+service *server_service(const server *server)
+{
+    return server->service;
+}
+
+random_state *server_random(server *server)
+{
+    return &server->random;
+}
+
+int server_port(const server *server)
+{
+    return server->port;
+}
+
+bool server_count_body(server *server, long bytes)
+{
+    if (bytes > 0 && server->bodies + bytes > server->service->settings->max_bodies)
+        return false;
+    server->bodies += bytes;
+    return true;
+}
+
+/* "/ws" matches itself; a mount that ends in "/" also matches what is below it, and itself without the slash. */
+const server_mount *server_find_mount(const server *server, const char *path)
+{
+    for (size_t i = 0; i < server->mount_count; i++) {
+        const char *mount = server->mounts[i].path;
+        size_t length = strlen(mount);
+        bool folder = mount[length - 1] == '/';
+        if (!strcmp(path, mount) || (folder && !strncmp(path, mount, length)) ||
+            (folder && strlen(path) == length - 1 && !strncmp(path, mount, length - 1)))
+            return &server->mounts[i];
+    }
+    return NULL;
+}
+
+mien_status server_add_mount(server *server, const server_mount *mount)
+{
+    if (server->mount_count == MAX_MOUNTS)
+        return MIEN_ELIMIT;
+    server->mounts[server->mount_count++] = *mount;
+    return MIEN_OK;
+}
+
+static void timer_due(lws_sorted_usec_list_t *sul)
+{
+    server_timer *timer = (server_timer *)sul;
+    timer->function(timer->context);
+}
+
+mien_status server_timer_create(server *server, void (*function)(void *context), void *context, server_timer **out)
+{
+    server_timer *timer = memory_zeroed(1, sizeof *timer);
+    if (!timer)
+        return MIEN_ENOMEM;
+    timer->server = server;
+    timer->function = function;
+    timer->context = context;
+    timer->next = server->timers;
+    server->timers = timer;
+    *out = timer;
+    return MIEN_OK;
+}
+
+void server_timer_set(server_timer *timer, uint64_t milliseconds)
+{
+    lws_usec_t us = milliseconds > 86400000u ? (lws_usec_t)86400000000 : (lws_usec_t)milliseconds * 1000;
+    if (milliseconds == UINT64_MAX)
+        us = LWS_SET_TIMER_USEC_CANCEL;
+    lws_sul_schedule(timer->server->context, 0, &timer->sul, timer_due, us ? us : 1);
+}
+
+static void kill_connection(connection *c)
+{
+    c->deadline_ns = 0;
+    lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+}
+
+static void schedule_sweep(server *server, uint64_t when_ns, uint64_t now_ns);
+
+static void sweep(lws_sorted_usec_list_t *sul)
+{
+    server *server = lws_container_of(sul, struct server, sweep);
+    uint64_t now = clock_monotonic_ns(), next = now + most_sweep_ns;
+    server->next_sweep_ns = UINT64_MAX; /* deadlines set meanwhile are seen below or by the following look */
+    for (connection *c = server->connections; c; c = c->next) {
+        if (c->deadline_ns && c->deadline_ns <= now && !connection_expired(c, now))
+            kill_connection(c);
+        if (c->deadline_ns && c->deadline_ns < next)
+            next = c->deadline_ns;
+    }
+    if (server->connections || server->stopping)
+        schedule_sweep(server, next, now);
+}
+
+static void schedule_sweep(server *server, uint64_t when_ns, uint64_t now_ns)
+{
+    uint64_t wait = when_ns > now_ns ? when_ns - now_ns : 0;
+    wait = wait < least_sweep_ns ? least_sweep_ns : wait > most_sweep_ns ? most_sweep_ns : wait;
+    server->next_sweep_ns = now_ns + wait;
+    lws_sul_schedule(server->context, 0, &server->sweep, sweep, (lws_usec_t)(wait / 1000));
+}
+
+void server_sweep_by(server *server, uint64_t when_ns)
+{
+    if (when_ns + 1000000 < server->next_sweep_ns)
+        schedule_sweep(server, when_ns, clock_monotonic_ns());
+}
+
+/* Put a job on the list of those with news; wake the loop when it was empty. */
+static void announce(server *server, server_job *job, bool finished)
+{
+    pthread_mutex_lock(&server->news_lock);
+    bool wake = !server->news;
+    job->finished |= finished;
+    if (!job->listed) {
+        job->listed = true;
+        job->next = server->news;
+        server->news = job;
+    }
+    pthread_mutex_unlock(&server->news_lock);
+    if (wake)
+        lws_cancel_service(server->context);
+}
+
+void server_tell(server *server, server_job *job)
+{
+    announce(server, job, false);
+}
+
+static void run_and_announce(void *context, size_t worker)
+{
+    server_job *job = context;
+    job->run(job, worker);
+    announce(job->server, job, true);
+}
+
+static void take_news(server *server)
+{
+    pthread_mutex_lock(&server->news_lock);
+    server_job *list = server->news, *forward = NULL;
+    server->news = NULL;
+    while (list) { /* oldest first */
+        server_job *next = list->next;
+        list->next = forward;
+        forward = list;
+        list = next;
+    }
+    pthread_mutex_unlock(&server->news_lock);
+    while (forward) {
+        server_job *job = forward;
+        forward = job->next;
+        pthread_mutex_lock(&server->news_lock);
+        bool finished = job->finished;
+        job->listed = false;
+        pthread_mutex_unlock(&server->news_lock);
+        job->news(job, finished);
+    }
+}
+
+mien_status server_submit(server *server, server_job *job)
+{
+    job->server = server;
+    job->listed = job->finished = false;
+    return job_queue_push(server->queue, job);
+}
+
+static void forget_connection(connection *c)
+{
+    server *server = c->server;
+    if (server->adopting == c)
+        server->adopting = NULL;
+    connection_done(c);
+    *(c->previous ? &c->previous->next : &server->connections) = c->next;
+    if (c->next)
+        c->next->previous = c->previous;
+    server->connection_count--;
+    atomic_fetch_sub(&server->service->connections, 1);
+    memory_free(c);
+}
+
+static size_t connections_from(const server *server, const uint8_t address[16])
+{
+    size_t count = 0;
+    for (const connection *c = server->connections; c; c = c->next)
+        count += !memcmp(c->address, address, 16);
+    return count;
+}
+
+/* Make a connection of an accepted socket, or turn it away. Takes the socket. */
+static void adopt(server *server, int socket, const listener_peer *peer)
+{
+    const settings *settings = server->service->settings;
+    bool full = server->connection_count >= (size_t)settings->max_connections ||
+                connections_from(server, peer->address) >= (size_t)settings->max_connections_per_address;
+    connection *c = full || server->stopping ? NULL : memory_zeroed(1, sizeof *c);
+    if (!c) {
+        close(socket);
+        return;
+    }
+    c->server = server;
+    c->secure = server->secure;
+    memcpy(c->address, peer->address, sizeof c->address);
+    memcpy(c->peer, peer->text, sizeof peer->text);
+    c->next = server->connections;
+    if (c->next)
+        c->next->previous = c;
+    server->connections = c;
+    server->connection_count++;
+    atomic_fetch_add(&server->service->connections, 1);
+    lws_adopt_desc_t description = {
+        .vh = server->vhost,
+        .type = LWS_ADOPT_SOCKET | (server->secure ? LWS_ADOPT_ALLOW_SSL : 0),
+        .fd.sockfd = socket,
+        .vh_prot_name = "connection",
+        .opaque = c,
+    };
+    server->adopting = c;
+    c->deadline_ns = clock_monotonic_ns() + (uint64_t)(settings->keep_alive * 1e9);
+    struct lws *wsi = lws_adopt_descriptor_vhost_via_info(&description);
+    if (wsi) {
+        c->wsi = wsi;
+        server_sweep_by(server, c->deadline_ns);
+    } else if (server->adopting) { /* else its end has been heard of, and the connection forgotten */
+        close(socket);
+        forget_connection(c);
+    }
+}
+
+static void accept_all(server *server, int socket)
+{
+    listener_peer peer;
+    for (int accepted; (accepted = listener_accept(socket, &peer)) >= 0;)
+        adopt(server, accepted, &peer);
+}
+
+static void begin_stop(server *server)
+{
+    const settings *settings = server->service->settings;
+    server->stopping = true;
+    server->stop_by_ns = clock_monotonic_ns() + (uint64_t)(settings->stop_timeout * 1e9);
+    atomic_store(&server->service->stopping, true);
+    if (server->listener)
+        lws_set_timeout(server->listener, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+    for (connection *c = server->connections; c; c = c->next)
+        if (!connection_stopping(c))
+            kill_connection(c);
+    server_sweep_by(server, clock_monotonic_ns() + second_ns);
+}
+
+static int on_connection(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t length)
+{
+    (void)user;
+    connection *c = lws_get_opaque_user_data(wsi);
+    switch (reason) {
+    case LWS_CALLBACK_RAW_ADOPT:
+        if (c)
+            c->wsi = wsi;
+        return 0;
+    case LWS_CALLBACK_RAW_RX:
+        if (!c)
+            return -1;
+        c->wsi = wsi;
+        return connection_receive(c, in, length) ? 0 : -1;
+    case LWS_CALLBACK_RAW_WRITEABLE:
+        return c && connection_writable(c) ? 0 : -1;
+    case LWS_CALLBACK_WSI_DESTROY:
+        if (c) {
+            lws_set_opaque_user_data(wsi, NULL);
+            forget_connection(c);
+        }
+        return 0;
+    case LWS_CALLBACK_EVENT_WAIT_CANCELLED: {
+        server *server = lws_context_user(lws_get_context(wsi));
+        take_news(server);
+        if (atomic_load(&server->stop_asked) && !server->stopping)
+            begin_stop(server);
+        return 0;
+    }
+    default:
+        return 0;
+    }
+}
+
+static int on_listener(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t length)
+{
+    (void)user;
+    (void)in;
+    (void)length;
+    server *server = lws_context_user(lws_get_context(wsi));
+    if (reason == LWS_CALLBACK_RAW_RX_FILE && !server->stopping)
+        accept_all(server, lws_get_socket_fd(wsi));
+    if (reason == LWS_CALLBACK_RAW_CLOSE_FILE)
+        server->listener = NULL;
+    return 0;
+}
+
+static const struct lws_protocols protocols[] = {
+    {"connection", on_connection, 0, 0, 0, NULL, 0},
+    {"listener", on_listener, 0, 0, 0, NULL, 0},
+    {NULL, NULL, 0, 0, 0, NULL, 0},
+};
+
+static void log_lws(int level, const char *line)
+{
+    size_t length = strcspn(line, "\n");
+    log_write(level & LLL_ERR ? LOG_ERROR : LOG_WARNING, "libwebsockets: %.*s", (int)length, line);
+}
+
+static void raise_descriptor_limit(size_t wanted)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static mien_status create_context(server *server, mien_error *error)
+{
+    const settings *settings = server->service->settings;
+    struct lws_context_creation_info info = {0};
+    lws_set_log_level(LLL_ERR | LLL_WARN, log_lws);
+    server->secure = *settings->tls_certificate != 0;
+    info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
+    info.user = server;
+    info.protocols = protocols;
+    info.gid = (gid_t)-1;
+    info.uid = (uid_t)-1;
+    info.fd_limit_per_thread = (unsigned)settings->max_connections + SPARE_DESCRIPTORS;
+    info.pt_serv_buf_size = SERVICE_BYTES;
+    info.vhost_name = "mien";
+    info.timeout_secs = (unsigned)settings->header_timeout + 1;
+    info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME;
+    if (server->secure) {
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+        info.ssl_cert_filepath = settings->tls_certificate;
+        info.ssl_private_key_filepath = settings->tls_key;
+        info.alpn = "http/1.1";
+    }
+    raise_descriptor_limit(info.fd_limit_per_thread);
+    server->context = lws_create_context(&info);
+    if (!server->context)
+        return error_set(error, MIEN_ENOMEM, "the event loop does not start");
+    server->vhost = lws_create_vhost(server->context, &info);
+    if (!server->vhost)
+        return error_set(error, MIEN_EINVAL, "TLS does not start with TLS_CERTIFICATE %.80s and TLS_KEY %.80s",
+                         settings->tls_certificate, settings->tls_key);
+    return MIEN_OK;
+}
+
+static mien_status listen_on(server *server, mien_error *error)
+{
+    const settings *settings = server->service->settings;
+    int socket;
+    mien_status status = listener_open(settings->host, (int)settings->port, &socket, &server->port, error);
+    if (status)
+        return status;
+    lws_sock_file_fd_type descriptor = {.filefd = socket};
+    server->listener = lws_adopt_descriptor_vhost(server->vhost, LWS_ADOPT_RAW_FILE_DESC, descriptor, "listener", NULL);
+    return server->listener ? MIEN_OK : error_set(error, MIEN_ENOMEM, "the listening socket cannot be watched");
+}
+
+mien_status server_create(service *service, const router *router, server **out, mien_error *error)
+{
+    server *created = memory_zeroed(1, sizeof *created);
+    if (!created)
+        return error_no_memory(error, sizeof *created);
+    created->service = service;
+    created->router = router;
+    created->next_sweep_ns = UINT64_MAX;
+    pthread_mutex_init(&created->news_lock, NULL);
+    uint64_t seed;
+    mien_status status = random_secret(&seed, sizeof seed, error);
+    random_seed(&created->random, seed, 0);
+    if (!status)
+        status = create_context(created, error);
+    if (!status)
+        status = job_queue_create(service->vision->workers, (size_t)service->settings->queue, run_and_announce,
+                                  &created->queue, error);
+    service->queue = created->queue;
+    if (!status)
+        status = listen_on(created, error);
+    if (status)
+        server_destroy(&created);
+    else
+        *out = created;
+    return status;
+}
+
+void server_destroy(server **pointer)
+{
+    server *server = *pointer;
+    if (!server)
+        return;
+    job_queue_destroy(&server->queue);
+    server->service->queue = NULL;
+    if (server->context) {
+        take_news(server);
+        lws_context_destroy(server->context);
+    }
+    while (server->timers) {
+        server_timer *timer = server->timers;
+        server->timers = timer->next;
+        memory_free(timer);
+    }
+    pthread_mutex_destroy(&server->news_lock);
+    memory_free(server);
+    *pointer = NULL;
+}
+
+static bool at_rest(const server *server)
+{
+    job_queue_counts counts = job_queue_count(server->queue);
+    return !server->connections && !counts.waiting && !counts.running;
+}
+
+mien_status server_run(server *server)
+{
+    while (lws_service(server->context, 0) >= 0) {
+        if (!server->stopping)
+            continue;
+        if (at_rest(server))
+            return MIEN_OK;
+        if (clock_monotonic_ns() > server->stop_by_ns)
+            return MIEN_ETIMEOUT;
+    }
+    return MIEN_EINTERNAL;
+}
+
+void server_stop(server *server)
+{
+    atomic_store(&server->stop_asked, true);
+    lws_cancel_service(server->context);
+}

@@ -1,0 +1,72 @@
+/* Recognition by libmien. The analyzer is immutable and shared; sessions hold the memory of a run, one per worker, so
+ * workers never wait for each other. Each run uses one thread: with a picture per worker, more would only contend. */
+#include "server/vision.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct local_vision {
+    vision base;
+    mien_analyzer *analyzer;
+    mien_session **sessions;
+} local_vision;
+
+static mien_status local_analyze(vision *base, size_t worker, const void *bytes, size_t length,
+                                 const mien_analyze_options *options, mien_result *result, mien_error *error)
+{
+    local_vision *local = (local_vision *)base;
+    return mien_analyze_bytes(local->sessions[worker], bytes, length, options, result, error);
+}
+
+static void local_destroy(vision *base)
+{
+    local_vision *local = (local_vision *)base;
+    for (size_t i = 0; local->sessions && i < base->workers; i++)
+        mien_session_destroy(&local->sessions[i]);
+    mien_analyzer_destroy(&local->analyzer);
+    memory_free(local->sessions);
+    memory_free(local);
+}
+
+static const vision_functions local_functions = {local_analyze, local_destroy};
+
+static void name_model(vision *vision, const char *path)
+{
+    const char *name = path ? strrchr(path, '/') : NULL;
+    name = name ? name + 1 : path ? path : "fer7.onnx";
+    int length = (int)strcspn(name, ".");
+    snprintf(vision->model_name, sizeof vision->model_name, "mien/%.*s", length > 64 ? 64 : length, name);
+    snprintf(vision->model_title, sizeof vision->model_title, "mien %.*s", length > 64 ? 64 : length, name);
+}
+
+mien_status vision_create(const mien_analyzer_options *options, size_t workers, vision **out, mien_error *error)
+{
+    local_vision *local = memory_zeroed(1, sizeof *local);
+    if (!local)
+        return error_no_memory(error, sizeof *local);
+    local->base.functions = &local_functions;
+    local->base.workers = workers;
+    name_model(&local->base, options ? options->model_path : NULL);
+    local->sessions = memory_zeroed(workers, sizeof *local->sessions);
+    mien_status status = local->sessions ? MIEN_OK : error_no_memory(error, workers * sizeof *local->sessions);
+    if (!status)
+        status = mien_analyzer_create(options, &local->analyzer, error);
+    for (size_t i = 0; i < workers && !status; i++)
+        status = mien_session_create(local->analyzer, &local->sessions[i], error);
+    if (status) {
+        local_destroy(&local->base);
+        return status;
+    }
+    *out = &local->base;
+    return MIEN_OK;
+}
+
+void vision_destroy(vision **vision)
+{
+    if (*vision)
+        (*vision)->functions->destroy(*vision);
+    *vision = NULL;
+}

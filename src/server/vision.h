@@ -1,0 +1,31 @@
+/* How the server recognises: one const struct of functions, so that tests and fuzzers put something simple in its
+ * place. */
+#ifndef SERVER_VISION_H
+#define SERVER_VISION_H
+
+#include <mien/analyzer.h>
+
+#include <stdbool.h>
+
+typedef struct vision vision;
+
+typedef struct vision_functions {
+    /** As mien_analyze_bytes(). Called by several workers at once, each with its own number. */
+    mien_status (*analyze)(vision *vision, size_t worker, const void *bytes, size_t length,
+                           const mien_analyze_options *options, mien_result *result, mien_error *error);
+    void (*destroy)(vision *vision);
+} vision_functions;
+
+/** What every implementation begins with. */
+struct vision {
+    const vision_functions *functions;
+    size_t workers;
+    char model_name[96];  /* as clients see it, owner/name */
+    char model_title[96]; /* for people */
+};
+
+/** The real one: an analyzer shared by all workers and one session for each. */
+mien_status vision_create(const mien_analyzer_options *options, size_t workers, vision **vision, mien_error *error);
+void vision_destroy(vision **vision);
+
+#endif
