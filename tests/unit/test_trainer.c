@@ -1,0 +1,432 @@
+/* Guards training: the losses' gradients, the schedules' values, the optimisers' steps, the configuration's language, and
+ * that a run learns, resumes to the same bits and does not depend on its threads. */
+#include "testing.h"
+
+#include <math.h>
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "model/model.h"
+#include "train/architecture.h"
+#include "train/config.h"
+#include "train/loss.h"
+#include "train/optimizer.h"
+#include "train/schedule.h"
+#include "train/trainer.h"
+
+enum { CLASSES = DATASET_CLASSES, SIDE = 48 };
+static char folder[] = "/tmp/mien_trainer_XXXXXX";
+
+/* --- losses --- */
+
+typedef float (*loss_function)(const float *logits, const float *target, float *gradient);
+
+static float cross_entropy(const float *logits, const float *target, float *gradient)
+{
+    return loss_cross_entropy(logits, target, CLASSES, 0.7f, gradient);
+}
+
+static float distillation(const float *logits, const float *target, float *gradient)
+{
+    return loss_distill(logits, target, CLASSES, 2.5f, 0.7f, gradient);
+}
+
+static void check_gradient(loss_function loss)
+{
+    random_state stream;
+    random_seed(&stream, 1, 1);
+    for (int repeat = 0; repeat < 20; repeat++) {
+        float logits[CLASSES], target[CLASSES], gradient[CLASSES] = {0}, unused[CLASSES] = {0};
+        for (int c = 0; c < CLASSES; c++) {
+            logits[c] = 2 * random_normal(&stream);
+            target[c] = random_normal(&stream);
+        }
+        loss_softmax(target, CLASSES, 1, target);
+        loss(logits, target, gradient);
+        for (int c = 0; c < CLASSES; c++) {
+            const float step = 0.01f;
+            float kept = logits[c];
+            logits[c] = kept + step;
+            double above = (double)loss(logits, target, unused);
+            logits[c] = kept - step;
+            double below = (double)loss(logits, target, unused);
+            logits[c] = kept;
+            assert_true(fabs((above - below) / (2 * (double)step) - (double)gradient[c]) < 2e-3);
+        }
+    }
+}
+
+static void test_gradients_of_losses(void **state)
+{
+    (void)state;
+    check_gradient(cross_entropy);
+    check_gradient(distillation);
+}
+
+static void test_losses_by_hand(void **state)
+{
+    (void)state;
+    float logits[CLASSES] = {0}, target[CLASSES] = {0}, gradient[CLASSES] = {0};
+    target[2] = 1;
+    assert_true(fabsf(loss_cross_entropy(logits, target, CLASSES, 1, gradient) - logf(7)) < 1e-6f);
+    assert_true(fabsf(gradient[2] - (1.0f / 7 - 1)) < 1e-6f);
+    loss_smooth(target, CLASSES, 0.7f);
+    assert_true(fabsf(target[2] - 0.4f) < 1e-6f && fabsf(target[0] - 0.1f) < 1e-6f);
+    logits[0] = 1e4f;
+    assert_true(isfinite(loss_cross_entropy(logits, target, CLASSES, 1, gradient)));
+}
+
+/* --- schedules --- */
+
+static void check_rate(const train_config *config, const schedule_state *at, double position, double expected)
+{
+    double rate = schedule_rate(config, at, position);
+    if (fabs(rate - expected) > 1e-6)
+        fail_msg("%s at %g: %g instead of %g", config->schedule, position, rate, expected);
+}
+
+static void test_schedules(void **state)
+{
+    (void)state;
+    train_config config;
+    schedule_state at = {.best = -1};
+    config_default(&config);
+    config.lr = 1;
+    config.epochs = 12;
+    config.warmup = 2;
+    check_rate(&config, &at, 1, 0.5);
+    check_rate(&config, &at, 5, 1);
+    strcpy(config.schedule, "cosine");
+    check_rate(&config, &at, 0, 0);
+    check_rate(&config, &at, 2, 1);
+    check_rate(&config, &at, 7, 0.5);
+    check_rate(&config, &at, 12, 0);
+    config.min_lr = 0.1f;
+    check_rate(&config, &at, 12, 0.1);
+    strcpy(config.schedule, "step");
+    config.step_epochs = 5;
+    config.step_factor = 0.5f;
+    check_rate(&config, &at, 4.9, 1);
+    check_rate(&config, &at, 10, 0.25);
+    strcpy(config.schedule, "plateau");
+    config.plateau_patience = 2;
+    schedule_observe(&config, &at, 0.5);
+    schedule_observe(&config, &at, 0.4);
+    check_rate(&config, &at, 5, 1);
+    schedule_observe(&config, &at, 0.5);
+    check_rate(&config, &at, 5, 0.5);
+    schedule_observe(&config, &at, 0.6);
+    check_rate(&config, &at, 5, 0.5);
+}
+
+/* --- configuration --- */
+
+static void test_configuration(void **state)
+{
+    (void)state;
+    train_config config, again;
+    mien_error error = {0};
+    buffer text = {0};
+    config_default(&config);
+    assert_ok(config_parse(&config, "lr = 0.25 # fast\n\n# all\nflip=0.5\r\narch = mien-base\ndata = /a#b\n", "f", &error),
+              &error);
+    assert_true(config.lr == 0.25f && config.flip == 0.5f);
+    assert_string_equal(config.arch, "mien-base");
+    assert_string_equal(config.data, "/a#b");
+    assert_ok(config_set(&config, "label-smoothing", "0.123456789", &error), &error);
+    assert_ok(config_set(&config, "drop_not_face", "off", &error), &error);
+    assert_int_equal(config_write(&config, &text), MIEN_OK);
+    config_default(&again);
+    assert_ok(config_parse(&again, buffer_text(&text), "f", &error), &error);
+    assert_memory_equal(&config.epochs, &again.epochs, sizeof(int) * 4);
+    assert_true(again.label_smoothing == config.label_smoothing && !again.drop_not_face);
+    assert_string_equal(again.data, config.data);
+    buffer_done(&text);
+    static const char *const wrong[] = {"lr = fast", "lr = -1", "epochs = 1.5", "nonsense = 1", "lr", "optimizer = best",
+                                        "drop_not_face = maybe", "epochs = 1e9", "lr = nan"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char lines[64];
+        snprintf(lines, sizeof(lines), "epochs = 3\n%s\n", wrong[i]);
+        assert_int_not_equal(config_parse(&again, lines, "file.txt", &error), MIEN_OK);
+        assert_non_null(strstr(error.message, "file.txt, line 2"));
+        assert_int_not_equal(again.epochs, 3);
+    }
+}
+
+/* --- architectures --- */
+
+static void test_architectures(void **state)
+{
+    (void)state;
+    size_t count;
+    const architecture *list = architecture_list(&count);
+    for (size_t i = 0; i < count; i++) {
+        train_config config;
+        model m = {0};
+        mien_error error = {0};
+        config_default(&config);
+        assert_ok(config_parse(&config, list[i].recipe, list[i].name, &error), &error);
+        strcpy(config.arch, list[i].name);
+        config.votes_head = 1;
+        assert_ok(architecture_build(&config, &m, &error), &error);
+        assert_int_equal(m.graph.output_count, 2);
+        assert_int_equal(m.info.label_count, CLASSES);
+        print_message("%-12s %7.2f M parameters %7.1f M multiply-adds\n", list[i].name,
+                      (double)nn_graph_parameters(&m.graph) / 1e6, (double)nn_graph_multiply_adds(&m.graph) / 1e6);
+        model_done(&m);
+    }
+    train_config config;
+    model m = {0};
+    mien_error error = {0};
+    config_default(&config);
+    strcpy(config.arch, "mien-tall");
+    assert_int_equal(architecture_build(&config, &m, &error), MIEN_ENOTFOUND);
+    assert_non_null(strstr(error.message, "baseline"));
+}
+
+/* --- optimisers: one weight, three steps, by the papers' formulas --- */
+
+static float three_steps(const char *name, float decay, float clip)
+{
+    nn_graph graph = {0};
+    mien_error error = {0};
+    int weight = nn_graph_weight(&graph, "w", (nn_shape){1, {1}}, NN_WEIGHT_TRAINABLE | NN_WEIGHT_DECAY);
+    assert_int_equal(weight, 0);
+    graph.weights[0].data[0] = 1;
+    train_config config;
+    config_default(&config);
+    strcpy(config.optimizer, name);
+    config.weight_decay = decay;
+    config.clip = clip;
+    optimizer *opt = NULL;
+    thread_pool *pool = NULL;
+    assert_ok(thread_pool_create(1, &pool, &error), &error);
+    assert_ok(optimizer_create(&graph, &config, 2, NULL, &opt, &error), &error);
+    for (int i = 0; i < 3; i++) {
+        optimizer_gradient(opt, 0)[0] = 0.25f;
+        optimizer_gradient(opt, 1)[0] = 0.25f;
+        assert_true(fabs(optimizer_step(opt, pool, 0.1) - 0.5) < 1e-7);
+    }
+    float value = optimizer_parameters(opt)[0];
+    optimizer_destroy(&opt);
+    thread_pool_destroy(&pool);
+    nn_graph_done(&graph);
+    return value;
+}
+
+static void test_optimisers(void **state)
+{
+    (void)state;
+    double value = 1, velocity = 0;
+    for (int i = 0; i < 3; i++) {
+        double g = 0.5 + 0.01 * value;
+        velocity = 0.9 * velocity + g;
+        value -= 0.1 * (g + 0.9 * velocity);
+    }
+    assert_true(fabs((double)three_steps("sgd", 0.01f, 0) - value) < 1e-6);
+    /* a constant gradient makes each step of Adam the learning rate */
+    assert_true(fabs((double)three_steps("adam", 0, 0) - 0.7) < 1e-5);
+    double apart = 1;
+    for (int i = 0; i < 3; i++)
+        apart -= 0.1 * (1 + 0.01 * apart);
+    assert_true(fabs((double)three_steps("adamw", 0.01f, 0) - apart) < 1e-5);
+    value = 1;
+    velocity = 0;
+    for (int i = 0; i < 3; i++) {
+        velocity = 0.9 * velocity + 0.2;
+        value -= 0.1 * (0.2 + 0.9 * velocity);
+    }
+    assert_true(fabs((double)three_steps("sgd", 0, 0.2f) - value) < 1e-6);
+}
+
+/* --- runs --- */
+
+/* Each class is a bright bar at a height of its own, in noise. */
+static dataset make_bars(size_t count)
+{
+    dataset data = {.count = count, .height = SIDE, .width = SIDE};
+    random_state stream;
+    random_seed(&stream, 5, 5);
+    data.pixels = memory_array(count, (size_t)SIDE * SIDE);
+    data.labels = memory_array(count, 1);
+    data.splits = memory_array(count, 1);
+    assert_true(data.pixels && data.labels && data.splits);
+    for (size_t i = 0; i < count; i++) {
+        uint8_t *picture = data.pixels + i * SIDE * SIDE;
+        data.labels[i] = (uint8_t)(i % CLASSES);
+        data.splits[i] = i % 5 == 4 ? DATASET_PUBLIC_TEST : DATASET_TRAINING;
+        for (int k = 0; k < SIDE * SIDE; k++)
+            picture[k] = (uint8_t)random_below(&stream, 128);
+        for (int y = 0; y < 6; y++)
+            for (int x = 0; x < SIDE; x++)
+                picture[(6 * data.labels[i] + y + 1) * SIDE + x] += 100;
+    }
+    return data;
+}
+
+static train_config small_run(const char *name, int epochs, int threads)
+{
+    train_config config;
+    config_default(&config);
+    snprintf(config.out, sizeof(config.out), "%s/%s", folder, name);
+    strcpy(config.data, "bars");
+    strcpy(config.arch, "baseline");
+    config.epochs = epochs;
+    config.batch = 32;
+    config.microbatch = 8;
+    config.threads = threads;
+    config.lr = 0.003f;
+    config.ema = 0.9f;
+    config.shift = 0.02f;
+    config.noise = 0.05f;
+    config.mixup = 0.2f;
+    config.mix_probability = 0.2f;
+    return config;
+}
+
+static float *finish(const train_config *config, const dataset *data, bool resume, size_t *count)
+{
+    trainer *t = NULL;
+    mien_error error = {0};
+    assert_ok(trainer_create(config, data, data, "test", &t, &error), &error);
+    if (resume)
+        assert_ok(trainer_resume(t, &error), &error);
+    assert_ok(trainer_run(t, NULL, &error), &error);
+    const float *parameters = trainer_parameters(t, count);
+    float *copy = memory_array(*count, sizeof(float));
+    assert_non_null(copy);
+    memcpy(copy, parameters, *count * sizeof(float));
+    trainer_destroy(&t);
+    return copy;
+}
+
+static void keep_epoch(void *context, const trainer_epoch *epoch)
+{
+    *(trainer_epoch *)context = *epoch;
+}
+
+static void test_learns(void **state)
+{
+    (void)state;
+    dataset data = make_bars(700);
+    train_config config = small_run("learns", 6, 2);
+    trainer_epoch last = {0};
+    trainer_events events = {.context = &last, .epoch = keep_epoch};
+    trainer *t = NULL;
+    mien_error error = {0};
+    assert_ok(trainer_create(&config, &data, &data, "test", &t, &error), &error);
+    assert_ok(trainer_run(t, &events, &error), &error);
+    trainer_destroy(&t);
+    assert_int_equal(last.epoch, 6);
+    assert_true(last.best_top1 > 0.95);
+    char path[CONFIG_TEXT + 32];
+    model best = {0};
+    snprintf(path, sizeof(path), "%s/best.onnx", config.out);
+    assert_ok(model_load(path, NULL, &best, &error), &error);
+    assert_int_equal(best.info.label_count, CLASSES);
+    assert_true(best.info.figure_count >= 2);
+    model_done(&best);
+    dataset_done(&data);
+}
+
+static void test_resumes_to_the_same_bits(void **state)
+{
+    (void)state;
+    dataset data = make_bars(210);
+    train_config whole = small_run("whole", 2, 2), parts = small_run("parts", 2, 2);
+    size_t count = 0, count_parts = 0;
+    float *expected = finish(&whole, &data, false, &count);
+    for (int i = 0; i < 7; i++) {
+        /* a fresh trainer, as after a restart of the program, that is told to stop after its first step */
+        atomic_bool stop = true;
+        trainer_events events = {.stop = &stop};
+        trainer *t = NULL;
+        mien_error error = {0};
+        assert_ok(trainer_create(&parts, &data, &data, "test", &t, &error), &error);
+        if (i)
+            assert_ok(trainer_resume(t, &error), &error);
+        assert_int_equal(trainer_run(t, &events, &error), MIEN_ECANCELLED);
+        trainer_destroy(&t);
+    }
+    float *got = finish(&parts, &data, true, &count_parts);
+    assert_int_equal(count, count_parts);
+    assert_memory_equal(got, expected, count * sizeof(float));
+    memory_free(got);
+    memory_free(expected);
+    dataset_done(&data);
+}
+
+static void test_threads_do_not_show(void **state)
+{
+    (void)state;
+    dataset data = make_bars(140);
+    train_config one = small_run("one", 1, 1), two = small_run("two", 1, 2);
+    size_t count = 0;
+    float *expected = finish(&one, &data, false, &count);
+    float *got = finish(&two, &data, false, &count);
+    assert_memory_equal(got, expected, count * sizeof(float));
+    memory_free(got);
+    memory_free(expected);
+    dataset_done(&data);
+}
+
+static void test_damaged_checkpoints(void **state)
+{
+    (void)state;
+    dataset data = make_bars(70);
+    train_config config = small_run("damaged", 1, 1);
+    size_t count = 0;
+    memory_free(finish(&config, &data, false, &count));
+    char path[CONFIG_TEXT + 32];
+    buffer bytes = {0};
+    mien_error error = {0};
+    snprintf(path, sizeof(path), "%s/checkpoint.bin", config.out);
+    assert_ok(file_read(path, (size_t)1 << 30, &bytes, &error), &error);
+    train_config read;
+    assert_ok(trainer_read_config(config.out, &read, &error), &error);
+    assert_string_equal(read.arch, config.arch);
+    static const size_t keep[] = {0, 4, 100, 5000};
+    for (size_t i = 0; i < 5; i++) {
+        uint8_t *copy = memory_array(bytes.length, 1);
+        assert_non_null(copy);
+        memcpy(copy, bytes.data, bytes.length);
+        copy[bytes.length / 2] ^= 1;
+        assert_ok(file_write(path, copy, i < 4 ? keep[i] : bytes.length, &error), &error);
+        assert_int_equal(trainer_read_config(config.out, &read, &error), MIEN_EFORMAT);
+        memory_free(copy);
+    }
+    buffer_done(&bytes);
+    dataset_done(&data);
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    char command[64];
+    snprintf(command, sizeof(command), "rm -rf %s", folder);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gradients_of_losses),
+        cmocka_unit_test(test_losses_by_hand),
+        cmocka_unit_test(test_schedules),
+        cmocka_unit_test(test_configuration),
+        cmocka_unit_test(test_architectures),
+        cmocka_unit_test(test_optimisers),
+        cmocka_unit_test(test_learns),
+        cmocka_unit_test(test_resumes_to_the_same_bits),
+        cmocka_unit_test(test_threads_do_not_show),
+        cmocka_unit_test(test_damaged_checkpoints),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
