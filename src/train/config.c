@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -274,6 +275,18 @@ mien_status config_read(train_config *config, const char *path, mien_error *erro
     return status;
 }
 
+/* As short as can be read back to the same value. */
+static void config_write_number(float value, buffer *out)
+{
+    char text[32];
+    for (int digits = 6; digits <= 9; digits++) {
+        snprintf(text, sizeof(text), "%.*g", digits, (double)value);
+        if (strtof(text, NULL) == value)
+            break;
+    }
+    buffer_append_text(out, text);
+}
+
 mien_status config_write(const train_config *config, buffer *out)
 {
     size_t count;
@@ -292,7 +305,7 @@ mien_status config_write(const train_config *config, buffer *out)
             buffer_append_format(out, "%lld", (long long)*(const int64_t *)field);
             break;
         case CONFIG_NUMBER:
-            buffer_append_format(out, "%.9g", (double)*(const float *)field);
+            config_write_number(*(const float *)field, out);
             break;
         case CONFIG_SWITCH:
             buffer_append_text(out, *(const bool *)field ? "on" : "off");
