@@ -50,7 +50,8 @@ static void test_figures_by_hand(void **state)
     assert_near(m.loss, -(5 * log(0.6) + 2 * log(0.4 / 6) + log(0.1 / 6)) / 8);
     /* seven answers of confidence 0.6, five of them right, and one of 0.9 that is wrong */
     assert_near(m.ece, 7.0 / 8 * (5.0 / 7 - 0.6) + 1.0 / 8 * 0.9);
-    double right = 0.16 + 6 * (0.4 / 6) * (0.4 / 6), wrong = 0.36 + (1 - 0.4 / 6) * (1 - 0.4 / 6) + 5 * (0.4 / 6) * (0.4 / 6);
+    double right = 0.16 + 6 * (0.4 / 6) * (0.4 / 6),
+           wrong = 0.36 + (1 - 0.4 / 6) * (1 - 0.4 / 6) + 5 * (0.4 / 6) * (0.4 / 6);
     double last = 0.81 + (1 - 0.1 / 6) * (1 - 0.1 / 6) + 5 * (0.1 / 6) * (0.1 / 6);
     assert_near(m.brier, (5 * right + 2 * wrong + last) / 8);
 }
@@ -84,7 +85,8 @@ static void test_json_has_the_promised_fields(void **state)
     metrics_compute(p, truth, COUNT, &e.figures);
     json_t *out = evaluation_to_json(&e);
     assert_non_null(out);
-    static const char *const names[] = {"model", "data", "split", "count", "top1", "macro_f1", "per_class", "confusion"};
+    static const char *const names[] = {"model", "data",     "split",     "count",
+                                        "top1",  "macro_f1", "per_class", "confusion"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (!json_object_get(out, names[i]))
             fail_msg("no %s", names[i]);

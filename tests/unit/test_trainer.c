@@ -1,5 +1,5 @@
-/* Guards training: the losses' gradients, the schedules' values, the optimisers' steps, the configuration's language, and
- * that a run learns, resumes to the same bits and does not depend on its threads. */
+/* Guards training: the losses' gradients, the schedules' values, the optimisers' steps, the configuration's language,
+ * and that a run learns, resumes to the same bits and does not depend on its threads. */
 #include "testing.h"
 
 #include <math.h>
@@ -129,8 +129,9 @@ static void test_configuration(void **state)
     mien_error error = {0};
     buffer text = {0};
     config_default(&config);
-    assert_ok(config_parse(&config, "lr = 0.25 # fast\n\n# all\nflip=0.5\r\narch = mien-base\ndata = /a#b\n", "f", &error),
-              &error);
+    assert_ok(
+        config_parse(&config, "lr = 0.25 # fast\n\n# all\nflip=0.5\r\narch = mien-base\ndata = /a#b\n", "f", &error),
+        &error);
     assert_true(config.lr == 0.25f && config.flip == 0.5f);
     assert_string_equal(config.arch, "mien-base");
     assert_string_equal(config.data, "/a#b");
@@ -143,8 +144,9 @@ static void test_configuration(void **state)
     assert_true(again.label_smoothing == config.label_smoothing && !again.drop_not_face);
     assert_string_equal(again.data, config.data);
     buffer_done(&text);
-    static const char *const wrong[] = {"lr = fast", "lr = -1", "epochs = 1.5", "nonsense = 1", "lr", "optimizer = best",
-                                        "drop_not_face = maybe", "epochs = 1e9", "lr = nan"};
+    static const char *const wrong[] = {"lr = fast", "lr = -1",          "epochs = 1.5",          "nonsense = 1",
+                                        "lr",        "optimizer = best", "drop_not_face = maybe", "epochs = 1e9",
+                                        "lr = nan"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         char lines[64];
         snprintf(lines, sizeof(lines), "epochs = 3\n%s\n", wrong[i]);

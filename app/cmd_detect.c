@@ -1,0 +1,535 @@
+/* `mien detect`: pictures in, a table or JSON lines out. Pictures are analysed by several threads, each with a session of
+ * its own; the answers are printed in the order of the arguments. A picture that fails is one line on standard error
+ * and the others go on. */
+#include <dirent.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <mien/mien.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/thread_pool.h"
+#include "commands.h"
+#include "image/draw.h"
+#include "pipeline/result_json.h"
+
+enum { FILES_PER_THREAD = 4, FOLDER_DEPTH = 32, JPEG_QUALITY = 92 };
+
+typedef struct file_list {
+    char **paths;
+    bool *duplicate; /* another picture has the same stem; made by list_find_duplicates */
+    size_t count, capacity;
+    size_t failed; /* folders that could not be read */
+} file_list;
+
+typedef struct settings {
+    mien_analyzer_options analyzer;
+    mien_analyze_options analyze;
+    const char *annotate; /* folder, NULL = no pictures wanted */
+    size_t jobs;
+    bool json;
+} settings;
+
+typedef struct answer {
+    mien_status status;
+    mien_error error;
+    buffer text;
+} answer;
+
+typedef struct batch {
+    const settings *settings;
+    char **paths;
+    const bool *duplicate; /* per path: another picture of the list has the same stem */
+    size_t first;          /* index of paths[0] in the whole list */
+    mien_session **sessions;
+    mien_result *results; /* one per worker */
+    answer *answers;      /* one per path of this batch */
+} batch;
+
+static const char help[] =
+    "usage: mien detect [options] FILE…\n"
+    "\n"
+    "Finds the faces in pictures (JPEG, PNG, WebP, GIF, BMP) and says which expression each appears to show.\n"
+    "FILE may be a folder (its pictures, also those in folders below) or - for standard input.\n"
+    "\n"
+    "  --json               one JSON object per picture and line instead of a table\n"
+    "  --annotate DIR       also write each picture with boxes and labels to DIR\n"
+    "  --preset NAME        default, neo, faceml or history-api: detector and settings to use\n"
+    "  --model FILE         emotion model (.onnx) instead of the shipped one\n"
+    "  --detector FILE      face network (.onnx) instead of the shipped one\n"
+    "  --cascade FILE       OpenCV cascade (.xml) for the presets that use one\n"
+    "  --min-face PX        smallest face side in pixels (default: the preset's rule)\n"
+    "  --min-confidence P   leave out faces below this confidence, 0..1\n"
+    "  --max-faces N        keep the N best faces of a picture\n"
+    "  --max-pixels N       refuse larger pictures (default 50000000)\n"
+    "  --jobs N             pictures at a time (default: one per processor)\n"
+    "  -h, --help           this text\n"
+    "\n"
+    "Exit status: 0 every picture was analysed (also when no face was found), 1 some were not, 2 wrong usage.\n"
+    "\n"
+    "  mien detect photo.jpg\n"
+    "  mien detect --json holiday/ > faces.jsonl\n"
+    "  curl -s https://example.org/photo.jpg | mien detect -\n";
+
+static bool parse_number(const char *text, double low, double high, double *value)
+{
+    char *end = NULL;
+    double number = strtod(text, &end);
+    if (end == text || *end || !(number >= low && number <= high))
+        return false;
+    *value = number;
+    return true;
+}
+
+static int wrong_value(const char *option, const char *value, const char *range)
+{
+    fprintf(stderr, "mien detect: --%s %s: expected %s\n", option, value, range);
+    return EXIT_USAGE;
+}
+
+enum {
+    OPTION_JSON = 256, OPTION_ANNOTATE, OPTION_PRESET, OPTION_MODEL, OPTION_DETECTOR, OPTION_CASCADE, OPTION_MIN_FACE,
+    OPTION_MIN_CONFIDENCE, OPTION_MAX_FACES, OPTION_MAX_PIXELS, OPTION_JOBS
+};
+
+static const struct option long_options[] = {
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"annotate", required_argument, NULL, OPTION_ANNOTATE},
+    {"preset", required_argument, NULL, OPTION_PRESET},
+    {"model", required_argument, NULL, OPTION_MODEL},
+    {"detector", required_argument, NULL, OPTION_DETECTOR},
+    {"cascade", required_argument, NULL, OPTION_CASCADE},
+    {"min-face", required_argument, NULL, OPTION_MIN_FACE},
+    {"min-confidence", required_argument, NULL, OPTION_MIN_CONFIDENCE},
+    {"max-faces", required_argument, NULL, OPTION_MAX_FACES},
+    {"max-pixels", required_argument, NULL, OPTION_MAX_PIXELS},
+    {"jobs", required_argument, NULL, OPTION_JOBS},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+/* Options with a number: where it goes and what it may be. Returns false when `option` is not one of them. */
+static bool parse_numeric(int option, const char *text, settings *s, int *status)
+{
+    double value = 0;
+    switch (option) {
+    case OPTION_MIN_FACE:
+        if (!parse_number(text, 1, 1e6, &value))
+            *status = wrong_value("min-face", text, "a number of pixels, 1 or more");
+        s->analyze.min_face = (int32_t)value;
+        return true;
+    case OPTION_MIN_CONFIDENCE:
+        if (!parse_number(text, 0, 1, &value))
+            *status = wrong_value("min-confidence", text, "a number from 0 to 1");
+        s->analyze.min_confidence = (float)value;
+        return true;
+    case OPTION_MAX_FACES:
+        if (!parse_number(text, 1, 1e6, &value))
+            *status = wrong_value("max-faces", text, "a number of faces, 1 or more");
+        s->analyze.max_faces = (size_t)value;
+        return true;
+    case OPTION_MAX_PIXELS:
+        if (!parse_number(text, 1, 4e9, &value))
+            *status = wrong_value("max-pixels", text, "a number of pixels, 1 to 4000000000");
+        s->analyze.limits.max_pixels = (uint64_t)value;
+        return true;
+    case OPTION_JOBS:
+        if (!parse_number(text, 1, 64, &value))
+            *status = wrong_value("jobs", text, "a number from 1 to 64");
+        s->jobs = (size_t)value;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Returns -1 to go on, or the exit status. */
+static int parse_arguments(int argc, char **argv, settings *s)
+{
+    mien_error error = {0};
+    int option, status = -1;
+    while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+        if (parse_numeric(option, optarg, s, &status)) {
+            if (status >= 0)
+                return status;
+            continue;
+        }
+        switch (option) {
+        case OPTION_JSON:
+            s->json = true;
+            break;
+        case OPTION_ANNOTATE:
+            s->annotate = optarg;
+            break;
+        case OPTION_PRESET:
+            if (mien_preset_from_name(optarg, &s->analyze.preset, &error)) {
+                fprintf(stderr, "mien detect: %s\n", error.message);
+                return EXIT_USAGE;
+            }
+            break;
+        case OPTION_MODEL:
+            s->analyzer.model_path = optarg;
+            break;
+        case OPTION_DETECTOR:
+            s->analyzer.detector_path = optarg;
+            break;
+        case OPTION_CASCADE:
+            s->analyzer.cascade_path = optarg;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return 0;
+        default:
+            fprintf(stderr, "`mien detect --help` lists the options\n");
+            return EXIT_USAGE;
+        }
+    }
+    if (optind == argc) {
+        fprintf(stderr, "mien detect: which picture? Name a file, a folder or - for standard input\n");
+        return EXIT_USAGE;
+    }
+    return -1;
+}
+
+static bool list_add(file_list *list, const char *path)
+{
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity ? list->capacity * 2 : 64;
+        char **paths = memory_resize(list->paths, capacity, sizeof *paths);
+        if (!paths)
+            return false;
+        list->paths = paths;
+        list->capacity = capacity;
+    }
+    char *copy = memory_text(path);
+    if (!copy)
+        return false;
+    list->paths[list->count++] = copy;
+    return true;
+}
+
+static void list_done(file_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        memory_free(list->paths[i]);
+    memory_free(list->paths);
+    memory_free(list->duplicate);
+}
+
+/* The name without folder and ending; standard input is called "stdin". */
+static const char *file_stem(const char *path, size_t *length)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = strcmp(path, "-") ? (slash ? slash + 1 : path) : "stdin";
+    const char *dot = strrchr(name, '.');
+    *length = dot && dot != name ? (size_t)(dot - name) : strlen(name);
+    return name;
+}
+
+static int compare_stems(const void *a, const void *b)
+{
+    size_t left_length, right_length;
+    const char *left = file_stem(**(char **const *)a, &left_length);
+    const char *right = file_stem(**(char **const *)b, &right_length);
+    size_t shorter = left_length < right_length ? left_length : right_length;
+    int order = memcmp(left, right, shorter);
+    return order ? order : (left_length > right_length) - (left_length < right_length);
+}
+
+static mien_status list_find_duplicates(file_list *list, mien_error *error)
+{
+    char ***order = memory_array(list->count, sizeof *order);
+    list->duplicate = memory_zeroed(list->count, sizeof *list->duplicate);
+    if (!order || !list->duplicate) {
+        memory_free(order);
+        return error_no_memory(error, list->count * sizeof *order);
+    }
+    for (size_t i = 0; i < list->count; i++)
+        order[i] = &list->paths[i];
+    qsort(order, list->count, sizeof *order, compare_stems);
+    for (size_t i = 1; i < list->count; i++)
+        if (!compare_stems(&order[i - 1], &order[i]))
+            list->duplicate[order[i - 1] - list->paths] = list->duplicate[order[i] - list->paths] = true;
+    memory_free(order);
+    return MIEN_OK;
+}
+
+static bool has_picture_name(const char *name)
+{
+    static const char *const endings[] = {"jpg", "jpeg", "jpe", "png", "webp", "gif", "bmp"};
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && i < sizeof endings / sizeof endings[0]; i++)
+        if (!strcasecmp(dot + 1, endings[i]))
+            return true;
+    return false;
+}
+
+static void list_add_folder(file_list *list, const char *folder, int depth);
+
+static void list_add_entry(file_list *list, const char *folder, const char *name, int depth)
+{
+    char path[PATH_MAX];
+    struct stat about;
+    size_t length = strlen(folder);
+    const char *slash = length && folder[length - 1] == '/' ? "" : "/";
+    if (name[0] == '.' || snprintf(path, sizeof path, "%s%s%s", folder, slash, name) >= (int)sizeof path)
+        return;
+    if (stat(path, &about))
+        return;
+    if (S_ISDIR(about.st_mode))
+        list_add_folder(list, path, depth + 1);
+    else if (S_ISREG(about.st_mode) && has_picture_name(name))
+        list_add(list, path);
+}
+
+static void list_add_folder(file_list *list, const char *folder, int depth)
+{
+    struct dirent **entries = NULL;
+    int count = depth < FOLDER_DEPTH ? scandir(folder, &entries, NULL, alphasort) : -1;
+    if (count < 0) {
+        fprintf(stderr, "mien detect: %s: %s\n", folder,
+                depth < FOLDER_DEPTH ? "the folder cannot be read" : "folders are nested too deep");
+        list->failed++;
+        return;
+    }
+    for (int i = 0; i < count; i++) {
+        list_add_entry(list, folder, entries[i]->d_name, depth);
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+static void list_arguments(file_list *list, char **arguments, int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct stat about;
+        size_t before = list->count;
+        if (!strcmp(arguments[i], "-") || stat(arguments[i], &about) || !S_ISDIR(about.st_mode)) {
+            list_add(list, arguments[i]);
+            continue;
+        }
+        list_add_folder(list, arguments[i], 0);
+        if (list->count == before)
+            fprintf(stderr, "mien detect: %s: no pictures in this folder\n", arguments[i]);
+    }
+}
+
+static const char *shown_name(const char *path)
+{
+    return strcmp(path, "-") ? path : "(standard input)";
+}
+
+static void write_table(const char *path, const mien_result *result, buffer *out)
+{
+    const mien_timing *t = &result->timing;
+    buffer_append_format(out, "%s  %zu×%zu  %zu face%s  (%.1f ms: decode %.1f, detect %.1f, classify %.1f)\n",
+                         shown_name(path), result->width, result->height, result->face_count,
+                         result->face_count == 1 ? "" : "s", t->total, t->decode, t->detect, t->classify);
+    for (size_t i = 0; i < result->face_count; i++) {
+        const mien_face *face = &result->faces[i];
+        int second = -1;
+        for (int k = 0; k < MIEN_EMOTION_COUNT; k++)
+            if (k != (int)face->emotion && (second < 0 || face->probabilities[k] > face->probabilities[second]))
+                second = k;
+        char box[48];
+        snprintf(box, sizeof box, "%d×%d at %d,%d", face->box.width, face->box.height, face->box.x, face->box.y);
+        buffer_append_format(out, "%4zu  %-24s %-9s %3.0f %%   then %-9s %2.0f %%%s\n", i + 1, box,
+                             mien_emotion_name(face->emotion), 100.0 * (double)face->confidence,
+                             mien_emotion_name((mien_emotion)second), 100.0 * (double)face->probabilities[second],
+                             face->uncertain ? "   uncertain" : "");
+    }
+}
+
+static mien_status write_json(const char *path, const mien_result *result, buffer *out, mien_error *error)
+{
+    json_t *object = result_to_json(result, path);
+    char *text = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(8)) : NULL;
+    json_decref(object);
+    if (!text)
+        return error_no_memory(error, 0);
+    buffer_append_text(out, text);
+    buffer_append_text(out, "\n");
+    free(text);
+    return buffer_status(out, error);
+}
+
+/* <DIR>/<stem>.jpg; pictures of the same stem are told apart by their place in the list. An original is never
+ * overwritten. */
+static mien_status annotated_path(const batch *b, size_t index, char *to, size_t capacity, mien_error *error)
+{
+    const char *path = b->paths[index];
+    char suffix[32] = "";
+    size_t length;
+    const char *stem = file_stem(path, &length);
+    if (b->duplicate[index])
+        snprintf(suffix, sizeof suffix, "-%zu", b->first + index + 1);
+    if (snprintf(to, capacity, "%s/%.*s%s.jpg", b->settings->annotate, (int)length, stem, suffix) >= (int)capacity)
+        return error_set(error, MIEN_EINVAL, "the name is too long");
+    struct stat target, original;
+    if (!stat(to, &target) && !stat(path, &original) && target.st_dev == original.st_dev &&
+        target.st_ino == original.st_ino)
+        return error_set(error, MIEN_ECONFLICT, "%s would overwrite the picture itself; choose another folder", to);
+    return MIEN_OK;
+}
+
+static mien_status annotate(const batch *b, size_t index, const buffer *bytes, const mien_result *result,
+                            mien_error *error)
+{
+    char to[PATH_MAX];
+    mien_status status = annotated_path(b, index, to, sizeof to, error);
+    if (status)
+        return status;
+    mien_image picture = {0};
+    mien_decode_options options;
+    mien_decode_default_options(&options);
+    options.limits = b->settings->analyze.limits;
+    status = mien_image_decode(bytes->data, bytes->length, &options, &picture, error);
+    if (status)
+        return status;
+    for (size_t i = 0; i < result->face_count; i++) {
+        const mien_face *face = &result->faces[i];
+        char label[64];
+        snprintf(label, sizeof label, "%s %.0f %%%s", mien_emotion_name(face->emotion),
+                 100.0 * (double)face->confidence, face->uncertain ? " ?" : "");
+        image_draw_box(&picture, face->box.x, face->box.y, face->box.width, face->box.height, (int)face->emotion);
+        image_draw_label(&picture, face->box.x, face->box.y, label, (int)face->emotion, NULL);
+    }
+    uint8_t *encoded = NULL;
+    size_t length = 0;
+    mien_image_view view = mien_image_as_view(&picture);
+    status = mien_image_encode_jpeg(&view, JPEG_QUALITY, &encoded, &length, error);
+    if (!status)
+        status = file_write(to, encoded, length, error);
+    mien_free(encoded);
+    mien_image_done(&picture);
+    return status;
+}
+
+static void analyse_file(void *context, size_t index, size_t worker)
+{
+    batch *b = context;
+    const settings *s = b->settings;
+    const char *path = b->paths[index];
+    answer *a = &b->answers[index];
+    mien_result *result = &b->results[worker];
+    buffer bytes;
+    buffer_init(&bytes, 0);
+    size_t limit = s->analyze.limits.max_bytes ? s->analyze.limits.max_bytes : (size_t)64 << 20;
+
+    a->status = file_read(path, limit, &bytes, &a->error);
+    if (!a->status) {
+        a->status = mien_analyze_bytes(b->sessions[worker], bytes.data, bytes.length, &s->analyze, result, &a->error);
+        if (a->status)
+            error_prefix(&a->error, a->status, "%s", shown_name(path));
+    }
+    if (!a->status && s->json)
+        a->status = write_json(path, result, &a->text, &a->error);
+    else if (!a->status)
+        write_table(path, result, &a->text);
+    if (!a->status && s->annotate) {
+        mien_status status = annotate(b, index, &bytes, result, &a->error);
+        if (status)
+            a->status = error_prefix(&a->error, status, "annotating %s", shown_name(path));
+    }
+    buffer_done(&bytes);
+}
+
+static size_t print_answers(answer *answers, size_t count)
+{
+    size_t failed = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (answers[i].text.length)
+            fwrite(answers[i].text.data, 1, answers[i].text.length, stdout);
+        if (answers[i].status) {
+            fflush(stdout);
+            fprintf(stderr, "mien detect: %s\n", answers[i].error.message);
+            failed++;
+        }
+        buffer_done(&answers[i].text);
+        answers[i] = (answer){0};
+    }
+    fflush(stdout);
+    return failed;
+}
+
+/* Runs the list in batches, so that answers appear as they come and memory stays bounded. */
+static mien_status analyse_list(const settings *s, mien_analyzer *analyzer, const file_list *list, size_t *failed,
+                                mien_error *error)
+{
+    thread_pool *pool = NULL;
+    size_t jobs = s->jobs < list->count ? s->jobs : list->count;
+    size_t window = jobs * FILES_PER_THREAD;
+    mien_session **sessions = memory_zeroed(jobs, sizeof(mien_session *));
+    mien_result *results = memory_zeroed(jobs, sizeof(mien_result));
+    answer *answers = memory_zeroed(window, sizeof(answer));
+    mien_status status = MIEN_OK;
+    if (!sessions || !results || !answers) {
+        status = error_no_memory(error, window * sizeof(answer));
+        goto out;
+    }
+    status = thread_pool_create(jobs, &pool, error);
+    for (size_t i = 0; !status && i < jobs; i++)
+        status = mien_session_create(analyzer, &sessions[i], error);
+    for (size_t first = 0; !status && first < list->count; first += window) {
+        size_t count = list->count - first < window ? list->count - first : window;
+        batch b = {s, list->paths + first, list->duplicate + first, first, sessions, results, answers};
+        thread_pool_run(pool, count, analyse_file, &b);
+        *failed += print_answers(answers, count);
+    }
+out:
+    thread_pool_destroy(&pool);
+    for (size_t i = 0; i < jobs; i++) {
+        if (sessions)
+            mien_session_destroy(&sessions[i]);
+        if (results)
+            mien_result_done(&results[i]);
+    }
+    memory_free(sessions);
+    memory_free(results);
+    memory_free(answers);
+    return status;
+}
+
+int cmd_detect(int argc, char **argv)
+{
+    settings s = {0};
+    mien_analyzer_default_options(&s.analyzer);
+    mien_analyze_default_options(&s.analyze);
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    s.jobs = processors < 1 ? 1 : processors > 64 ? 64 : (size_t)processors;
+    int exit_status = parse_arguments(argc, argv, &s);
+    if (exit_status >= 0)
+        return exit_status;
+
+    mien_error error = {0};
+    mien_analyzer *analyzer = NULL;
+    file_list list = {0};
+    list_arguments(&list, argv + optind, argc - optind);
+    size_t failed = list.failed;
+    mien_status status = MIEN_OK;
+    if (s.annotate)
+        status = file_make_folders(s.annotate, &error);
+    if (!status)
+        status = list_find_duplicates(&list, &error);
+    if (list.count == 1)
+        s.analyzer.threads = (int)s.jobs;
+    if (!status)
+        status = mien_analyzer_create(&s.analyzer, &analyzer, &error);
+    if (!status && list.count)
+        status = analyse_list(&s, analyzer, &list, &failed, &error);
+    if (status)
+        fprintf(stderr, "mien detect: %s\n", error.message);
+    mien_analyzer_destroy(&analyzer);
+    list_done(&list);
+    return status || failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

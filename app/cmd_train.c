@@ -1,0 +1,313 @@
+/* `mien train`: reads the settings (recipe of the architecture, configuration file, flags, each over the one before),
+ * the data, and runs the trainer. Every setting of train/config.c is a flag of the same name. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cpu.h"
+#include "base/memory.h"
+#include "commands.h"
+#include "train/architecture.h"
+#include "train/trainer.h"
+
+enum { TRAIN_MOST_KEYS = 128, TRAIN_COMMAND = 4096, TRAIN_FIRST_KEY = 1000 };
+enum { TRAIN_OPT_CONFIG = 500, TRAIN_OPT_RESUME, TRAIN_OPT_OVERWRITE, TRAIN_OPT_QUIET, TRAIN_OPT_LIST, TRAIN_OPT_HELP };
+
+/* A signal handler can only reach what is static. */
+static atomic_bool train_stop;
+
+typedef struct train_arguments {
+    const char *config_path;
+    bool resume, overwrite, quiet;
+    struct {
+        const char *key, *value;
+    } settings[TRAIN_MOST_KEYS];
+    int setting_count;
+} train_arguments;
+
+typedef struct train_screen {
+    bool quiet, terminal;
+} train_screen;
+
+static void train_on_signal(int number)
+{
+    (void)number;
+    atomic_store(&train_stop, true);
+}
+
+static int train_fail(const mien_error *error)
+{
+    fprintf(stderr, "mien train: %s\n", error->message);
+    return error->code == MIEN_EINVAL ? EXIT_USAGE : EXIT_FAILURE;
+}
+
+static void train_print_help(void)
+{
+    size_t count;
+    const config_key *keys = config_keys(&count);
+    printf("usage: mien train --arch NAME --data FILE [--out FOLDER] [options]\n"
+           "       mien train --resume --out FOLDER [options]\n\n"
+           "  --config FILE              settings as lines of `key = value`; flags override them\n"
+           "  --resume                   go on from FOLDER/checkpoint.bin\n"
+           "  --overwrite                replace the run that FOLDER holds\n"
+           "  --quiet                    print errors only\n"
+           "  --list                     the architectures and their recipes\n\nSettings:\n");
+    for (size_t i = 0; i < count; i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "%s", keys[i].name);
+        for (char *at = name; *at; at++)
+            *at = *at == '_' ? '-' : *at;
+        printf("  --%-24s %s%s%s%s\n", name, keys[i].help, keys[i].choices ? " (" : "",
+               keys[i].choices ? keys[i].choices : "", keys[i].choices ? ")" : "");
+    }
+}
+
+static void train_print_list(void)
+{
+    size_t count;
+    const architecture *list = architecture_list(&count);
+    for (size_t i = 0; i < count; i++) {
+        train_config config;
+        model m = {0};
+        config_default(&config);
+        snprintf(config.arch, sizeof(config.arch), "%s", list[i].name);
+        printf("%s: %s\n", list[i].name, list[i].summary);
+        if (!architecture_build(&config, &m, NULL))
+            printf("  input %d x %d x %d, %.2f M parameters, %.1f M multiply-adds\n", list[i].width, list[i].height,
+                   list[i].channels, (double)nn_graph_parameters(&m.graph) / 1e6,
+                   (double)nn_graph_multiply_adds(&m.graph) / 1e6);
+        model_done(&m);
+        for (const char *line = list[i].recipe; *line; line += strcspn(line, "\n") + 1)
+            printf("  %.*s\n", (int)strcspn(line, "\n"), line);
+    }
+}
+
+/* Flags of the settings' table behind the ones above. */
+static void train_make_options(struct option *options, char names[][64])
+{
+    static const struct option fixed[] = {
+        {"config", required_argument, NULL, TRAIN_OPT_CONFIG}, {"resume", no_argument, NULL, TRAIN_OPT_RESUME},
+        {"overwrite", no_argument, NULL, TRAIN_OPT_OVERWRITE}, {"quiet", no_argument, NULL, TRAIN_OPT_QUIET},
+        {"list", no_argument, NULL, TRAIN_OPT_LIST},           {"help", no_argument, NULL, TRAIN_OPT_HELP}};
+    size_t used = sizeof(fixed) / sizeof(fixed[0]), count;
+    memcpy(options, fixed, sizeof(fixed));
+    const config_key *keys = config_keys(&count);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(names[i], 64, "%s", keys[i].name);
+        for (char *at = names[i]; *at; at++)
+            *at = *at == '_' ? '-' : *at;
+        options[used++] = (struct option){names[i], required_argument, NULL, TRAIN_FIRST_KEY + (int)i};
+    }
+    options[used] = (struct option){0};
+}
+
+/* Returns -1 to go on, or an exit status. */
+static int train_read_arguments(int argc, char **argv, train_arguments *arguments)
+{
+    struct option options[TRAIN_MOST_KEYS + 8];
+    char names[TRAIN_MOST_KEYS][64];
+    size_t count;
+    const config_key *keys = config_keys(&count);
+    train_make_options(options, names);
+    optind = 1;
+    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+        if (option >= TRAIN_FIRST_KEY) {
+            if (arguments->setting_count == TRAIN_MOST_KEYS)
+                return EXIT_USAGE;
+            arguments->settings[arguments->setting_count].key = keys[option - TRAIN_FIRST_KEY].name;
+            arguments->settings[arguments->setting_count++].value = optarg;
+            continue;
+        }
+        switch (option) {
+        case TRAIN_OPT_CONFIG:
+            arguments->config_path = optarg;
+            break;
+        case TRAIN_OPT_RESUME:
+            arguments->resume = true;
+            break;
+        case TRAIN_OPT_OVERWRITE:
+            arguments->overwrite = true;
+            break;
+        case TRAIN_OPT_QUIET:
+            arguments->quiet = true;
+            break;
+        case TRAIN_OPT_LIST:
+            train_print_list();
+            return EXIT_SUCCESS;
+        case TRAIN_OPT_HELP:
+        case 'h':
+            train_print_help();
+            return EXIT_SUCCESS;
+        default:
+            fprintf(stderr, "`mien train --help` lists the options\n");
+            return EXIT_USAGE;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "mien train: unexpected argument '%s'\n", argv[optind]);
+        return EXIT_USAGE;
+    }
+    return -1;
+}
+
+static mien_status train_apply(const train_arguments *arguments, train_config *config, mien_error *error)
+{
+    mien_status status = MIEN_OK;
+    if (arguments->config_path)
+        status = config_read(config, arguments->config_path, error);
+    for (int i = 0; !status && i < arguments->setting_count; i++)
+        status = config_set(config, arguments->settings[i].key, arguments->settings[i].value, error);
+    return status;
+}
+
+/* The architecture must be known before its recipe can be laid under the other settings. */
+static mien_status train_settle(const train_arguments *arguments, train_config *config, mien_error *error)
+{
+    train_config first;
+    const architecture *arch = NULL;
+    config_default(&first);
+    mien_status status = train_apply(arguments, &first, error);
+    if (!status && arguments->resume)
+        status = trainer_read_config(first.out, config, error);
+    if (!status && arguments->resume)
+        return train_apply(arguments, config, error);
+    if (!status)
+        status = architecture_find(first.arch, &arch, error);
+    if (status)
+        return status;
+    config_default(config);
+    status = config_parse(config, arch->recipe, arch->name, error);
+    if (!status)
+        status = train_apply(arguments, config, error);
+    return status;
+}
+
+static void train_print_progress(void *context, const trainer_progress *p)
+{
+    const train_screen *screen = context;
+    if (screen->quiet || !screen->terminal)
+        return;
+    int left = (int)p->remaining_seconds;
+    fprintf(stderr, "\repoch %d/%d step %lld/%lld  loss %.4f  top-1 %.3f  lr %.2g  %.0f images/s  %d:%02d:%02d left  ",
+            p->epoch, p->epochs, (long long)p->step, (long long)p->steps, p->loss, p->top1, p->rate,
+            p->images_per_second, left / 3600, left / 60 % 60, left % 60);
+}
+
+static void train_print_epoch(void *context, const trainer_epoch *e)
+{
+    const train_screen *screen = context;
+    if (screen->quiet)
+        return;
+    int left = (int)e->remaining_seconds;
+    if (screen->terminal)
+        fprintf(stderr, "\r\033[K");
+    printf("epoch %d/%d  loss %.4f  top-1 %.4f | validation loss %.4f  top-1 %.4f  macro F1 %.4f", e->epoch, e->epochs,
+           e->loss, e->top1, e->validation.loss, e->validation.top1, e->validation.macro_f1);
+    if (e->votes_top1 >= 0)
+        printf("  FER+ %.4f", e->votes_top1);
+    printf(" | best %.4f (%d)  %.0f images/s  %d:%02d:%02d left\n", e->best_top1, e->best_epoch, e->images_per_second,
+           left / 3600, left / 60 % 60, left % 60);
+    fflush(stdout);
+}
+
+static void train_skip_picture(void *context, const char *path, const mien_error *error)
+{
+    (void)context;
+    (void)path;
+    fprintf(stderr, "mien train: left out: %s\n", error->message);
+}
+
+static mien_status train_read_data(const train_config *config, const char *path, bool votes, dataset *data,
+                                   mien_error *error)
+{
+    const architecture *arch = NULL;
+    mien_status status = architecture_find(config->arch, &arch, error);
+    if (status)
+        return status;
+    dataset_options options = {.votes = votes && *config->votes ? config->votes : NULL, .skip = train_skip_picture};
+    options.height = (size_t)arch->height;
+    options.width = (size_t)arch->width;
+    return dataset_read(path, &options, data, error);
+}
+
+static bool train_holds_run(const train_config *config)
+{
+    char path[CONFIG_TEXT + 32];
+    snprintf(path, sizeof(path), "%s/checkpoint.bin", config->out);
+    return !access(path, F_OK);
+}
+
+static void train_join_command(int argc, char **argv, char *command)
+{
+    size_t used = (size_t)snprintf(command, TRAIN_COMMAND, "mien");
+    for (int i = 0; i < argc && used < TRAIN_COMMAND; i++)
+        used += (size_t)snprintf(command + used, TRAIN_COMMAND - used, " %s", argv[i]);
+}
+
+static mien_status train_go(const train_arguments *arguments, const train_config *config, const dataset *training,
+                            const dataset *validation, const char *command, mien_error *error)
+{
+    train_screen screen = {.quiet = arguments->quiet, .terminal = isatty(STDERR_FILENO)};
+    trainer_events events = {&screen, train_print_progress, train_print_epoch, &train_stop};
+    trainer *t = NULL;
+    mien_status status = trainer_create(config, training, validation, command, &t, error);
+    if (!status && arguments->resume)
+        status = trainer_resume(t, error);
+    if (!status)
+        status = trainer_run(t, &events, error);
+    trainer_destroy(&t);
+    return status;
+}
+
+static int train_with_data(const train_arguments *arguments, const train_config *config, const char *command)
+{
+    mien_error error = {0};
+    dataset training = {0}, other = {0};
+    mien_status status = train_read_data(config, config->data, true, &training, &error);
+    if (!status && *config->validation)
+        status = train_read_data(config, config->validation, false, &other, &error);
+    if (!status)
+        status = train_go(arguments, config, &training, *config->validation ? &other : &training, command, &error);
+    dataset_done(&training);
+    dataset_done(&other);
+    if (status == MIEN_ECANCELLED) {
+        fprintf(stderr, "\nmien train: %s; go on with: mien train --resume --out %s\n", error.message, config->out);
+        return EXIT_FAILURE;
+    }
+    return status ? train_fail(&error) : EXIT_SUCCESS;
+}
+
+int cmd_train(int argc, char **argv)
+{
+    train_arguments arguments = {0};
+    train_config config;
+    mien_error error = {0};
+    char command[TRAIN_COMMAND];
+    int done = train_read_arguments(argc, argv, &arguments);
+    if (done >= 0)
+        return done;
+    if (train_settle(&arguments, &config, &error))
+        return train_fail(&error);
+    if (!*config.data) {
+        fprintf(stderr, "mien train: --data is missing; `mien train --help` tells more\n");
+        return EXIT_USAGE;
+    }
+    if (!arguments.resume && !arguments.overwrite && train_holds_run(&config)) {
+        fprintf(stderr, "mien train: %s holds a run already: --resume goes on with it, --overwrite replaces it\n",
+                config.out);
+        return EXIT_USAGE;
+    }
+    if (!strcmp(config.precision, "bf16") && !(cpu_flags() & CPU_AVX512_BF16)) {
+        fprintf(stderr, "mien train: this processor has no bf16 arithmetic; training in f32\n");
+        config_set(&config, "precision", "f32", NULL);
+    }
+    struct sigaction action = {.sa_handler = train_on_signal, .sa_flags = (int)SA_RESETHAND};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    train_join_command(argc, argv, command);
+    return train_with_data(&arguments, &config, command);
+}
