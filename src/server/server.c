@@ -305,6 +305,9 @@ static void begin_stop(server *server)
     atomic_store(&server->service->stopping, true);
     if (server->listener)
         lws_set_timeout(server->listener, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+    for (size_t i = 0; i < server->mount_count; i++)
+        if (server->mounts[i].stopping)
+            server->mounts[i].stopping(server->mounts[i].context);
     for (connection *c = server->connections; c; c = c->next)
         if (!connection_stopping(c))
             kill_connection(c);

@@ -38,6 +38,8 @@ typedef struct server_mount {
     /** Answer a request now or later with exchange_answer(); may set exchange->gone. NULL = WebSocket only. */
     void (*request)(void *context, struct exchange *e);
     const struct channel_handlers *channel; /* NULL = no WebSocket */
+    /** The server is about to stop: answer what waits. May be NULL. */
+    void (*stopping)(void *context);
 } server_mount;
 
 /** Before server_run(). The mount is copied. MIEN_ELIMIT beyond 16. */
