@@ -1,0 +1,64 @@
+/* One interface for everything that finds faces: the cascade of the sources' presets and face networks.
+ *
+ * A detector is immutable and shared between threads. What a search changes is in a detect_scratch, one per thread that
+ * searches; after the first searches it allocates nothing more.
+ */
+#ifndef DETECT_DETECTOR_H
+#define DETECT_DETECTOR_H
+
+#include <mien/analyzer.h>
+
+typedef struct detector detector;
+typedef struct detect_scratch detect_scratch;
+
+/** Lengths in pixels of the picture. */
+typedef struct detect_options {
+    double scale_factor;            /* cascade: step of the pyramid, > 1; default 1.1 */
+    int min_neighbors;              /* cascade: a face is a group of more than this many windows; 0: every window;
+                                       default 5 */
+    int32_t min_width, min_height;  /* smaller faces are not looked for; default 30 × 30 */
+    int32_t max_width, max_height;  /* nor larger ones; 0 = the picture's; default 0 */
+    float min_score;                /* network: probability; default 0.5 */
+    float overlap;                  /* network: boxes that overlap more (IoU) are one face; default 0.4 */
+    int threads;                    /* 1..64; default 1 */
+} detect_options;
+
+typedef struct detect_face {
+    mien_rect box;
+    float score; /* cascade: windows in the group; network: probability */
+} detect_face;
+
+/** Zero-initialised means empty; its memory grows and is reused. */
+typedef struct detect_faces {
+    detect_face *data;
+    size_t count, capacity;
+} detect_faces;
+
+void detect_default_options(detect_options *options);
+
+/** Read a cascade from the bytes of its XML file. */
+mien_status detector_open_cascade(const void *bytes, size_t length, detector **detector, mien_error *error);
+/** Accepts a pointer to NULL. Its scratches must be gone. */
+void detector_destroy(detector **detector);
+/** "cascade" or "network". */
+const char *detector_kind(const detector *detector);
+
+/** `detector` must outlive the scratch. */
+mien_status detect_scratch_create(const detector *detector, detect_scratch **scratch, mien_error *error);
+void detect_scratch_destroy(detect_scratch **scratch);
+
+/**
+ * Find faces.
+ * @param view     any format; a cascade looks at its luma (GREY8 saves the conversion). Borrowed for the call.
+ * @param options  NULL = defaults.
+ * @param faces    [out] replaced. Cascade: in the order in which OpenCV reports them on one thread, with score = number
+ *                 of windows. Network: by descending score. The same for any number of threads.
+ * @return MIEN_OK (no face is count 0), MIEN_EINVAL, MIEN_ELIMIT (absurdly wide), MIEN_ENOMEM; then `faces` is untouched.
+ */
+mien_status detector_find(const detector *detector, detect_scratch *scratch, const mien_image_view *view,
+                          const detect_options *options, detect_faces *faces, mien_error *error);
+
+mien_status detect_faces_add(detect_faces *faces, const detect_face *face, mien_error *error);
+void detect_faces_done(detect_faces *faces);
+
+#endif

@@ -1,0 +1,5 @@
+#include "detect/cascade_kernels.h"
+void cascade_kernels_avx2(cascade_kernels *table)
+{
+    (void)table;
+}
