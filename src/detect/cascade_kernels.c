@@ -62,7 +62,7 @@ static void stage_group_c(const cascade_table *table, const cascade_fast_stage *
             for (size_t i = 0; i < CASCADE_GROUP; i++) {
                 const uint32_t *p = (const uint32_t *)row + i;
                 float value = (float)cascade_step_value(step, (cascade_form)form, p) * scale[i];
-                sum[i] += value < step->threshold ? step->gain : 0;
+                sum[i] += -(int32_t)(value < step->threshold) & step->gain;
             }
 }
 

@@ -65,7 +65,7 @@ bool cascade_stage_exact(const cascade_table *table, int32_t stage, const int32_
 
 static inline int32_t stage_gain(const cascade_step *step, int32_t value, float scale)
 {
-    return (float)value * scale < step->threshold ? step->gain : 0;
+    return -(int32_t)((float)value * scale < step->threshold) & step->gain; /* no branch: it would be a coin toss */
 }
 
 bool cascade_stage_fast(const cascade_table *table, int32_t stage, const int32_t *corner, float scale)

@@ -219,5 +219,5 @@ void cascade_kernels_avx512(cascade_kernels *table)
     table->integral = integral_avx512;
     table->variance = variance_avx512;
     table->stage = stage_avx512;
-    table->dense = 4;
+    table->dense = 2;
 }
