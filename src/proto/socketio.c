@@ -80,18 +80,21 @@ static void sockets_reap(socketio_server *server)
     }
 }
 
+static void close_expired(timer_queue *queue, uint64_t now)
+{
+    for (timer_node *node; (node = timer_expired(queue, now));) {
+        connection *c = (connection *)(void *)((char *)node - offsetof(connection, timer));
+        engineio_close(c->session);
+    }
+}
+
 static void handle_tick(void *context, uint64_t now)
 {
     socketio_server *server = context;
-    timer_queue *const queues[] = {&server->connects, &server->lingers};
     sockets_reap(server);
     server->now = now;
-    for (size_t i = 0; i < sizeof queues / sizeof *queues; i++) {
-        for (timer_node *node; (node = timer_expired(queues[i], now));) {
-            connection *c = (connection *)(void *)((char *)node - offsetof(connection, timer));
-            engineio_close(c->session);
-        }
-    }
+    close_expired(&server->connects, now);
+    close_expired(&server->lingers, now);
 }
 
 static uint64_t handle_deadline(void *context)

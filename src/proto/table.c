@@ -21,7 +21,7 @@ static uint64_t table_hash(const table *t, const char *key)
 static mien_status table_grow(table *t)
 {
     size_t capacity = t->capacity ? t->capacity * 2 : TABLE_FIRST_SLOTS;
-    table_node **slots = memory_zeroed(capacity, sizeof *slots);
+    table_node **slots = memory_zeroed(capacity, sizeof(table_node *));
     if (!slots)
         return MIEN_ENOMEM;
     for (size_t i = 0; i < t->capacity; i++) {

@@ -170,8 +170,7 @@ static tracked *track_place(mien_tracker *tracker)
     if (tracker->count < tracker->options.max_tracks)
         return &tracker->tracks[tracker->count++];
     tracked *oldest = NULL;
-    for (size_t i = 0; i < tracker->count; i++) {
-        tracked *t = &tracker->tracks[i];
+    for (tracked *t = tracker->tracks, *end = t + tracker->count; t < end; t++) {
         if (t->missed && (!oldest || t->seen_ms < oldest->seen_ms))
             oldest = t;
     }
