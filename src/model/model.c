@@ -5,7 +5,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "model/keras_read.h"
 #include "model/onnx_read.h"
+#include "model/sidecar.h"
 
 #include <string.h>
 
@@ -29,6 +31,9 @@ mien_status model_load_bytes(const void *bytes, size_t length, const model_limit
         return error_set(error, MIEN_EFORMAT, "the model is empty");
     if (length > set.max_bytes)
         return error_set(error, MIEN_ELIMIT, "the model has %zu bytes; the limit is %zu", length, set.max_bytes);
+    static const uint8_t hdf5[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
+    if (length >= sizeof hdf5 && !memcmp(bytes, hdf5, sizeof hdf5))
+        return keras_read(bytes, length, &set, out, error);
     return onnx_read(bytes, length, &set, out, error);
 }
 
@@ -44,6 +49,10 @@ mien_status model_load(const char *path, const model_limits *limits, model *out,
     }
     buffer_done(&bytes);
     if (!status)
+        status = sidecar_read(path, &loaded.info, error);
+    if (status)
+        model_done(&loaded);
+    else
         *out = loaded;
     return status;
 }
