@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "model/model.h"
 #include "nn/plan.h"
 
 enum { MOST_RUNS = 5000, CALIBRATION = 16 };
@@ -127,6 +128,14 @@ static int slow_steps(const nn_plan *plan, int list)
     return slow;
 }
 
+/* The input that the peers get, too. */
+static void fill(const nn_plan *plan, nn_session *session)
+{
+    nn_shape shape = nn_plan_input_shape(plan, 0);
+    for (size_t i = 0; i < nn_shape_count(&shape); i++)
+        nn_session_input(session, 0)[i] = (float)(i % 255) / 255;
+}
+
 static int run(const char *name, const nn_graph *graph, nn_precision precision, const float *calibration, int list)
 {
     static const char *const precisions[] = {"f32", "bf16", "int8"};
@@ -144,8 +153,7 @@ static int run(const char *name, const nn_graph *graph, nn_precision precision, 
         fprintf(stderr, "%s %s: %s\n", name, precisions[precision], error.message);
     } else {
         slow = slow_steps(plan, list);
-        memcpy(nn_session_input(session, 0), calibration ? calibration : nn_session_input(session, 0),
-               48 * 48 * sizeof(float));
+        fill(plan, session);
         int runs = measure(session, times);
         printf("{\"bench\":\"plan\",\"net\":\"%s\",\"precision\":\"%s\",\"multiply_adds\":%llu,\"best_ms\":%.4f,"
                "\"median_ms\":%.4f,\"runs\":%d,\"slow_steps\":%d}\n",
@@ -158,36 +166,70 @@ static int run(const char *name, const nn_graph *graph, nn_precision precision, 
     return slow;
 }
 
+static const float *pictures(void)
+{
+    static float made[CALIBRATION * 48 * 48];
+    random_state random;
+    random_seed(&random, 1, 1);
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++)
+        made[i] = random_unit(&random);
+    return made;
+}
+
+/* One of the networks above, in both precisions; written as ONNX as well where a folder is given. */
+static int bench_net(const char *name, void (*build)(nn_graph *graph), const char *folder, int list)
+{
+    model m = {0};
+    mien_error error = {0};
+    int slow = 0;
+    build(&m.graph);
+    nn_graph_initialise(&m.graph, 1);
+    model_info_init(&m.info, &m.graph);
+    if (m.graph.failed)
+        fprintf(stderr, "%s: %s\n", name, m.graph.error.message);
+    for (int precision = NN_F32; precision <= NN_BF16 && !m.graph.failed; precision++)
+        slow += run(name, &m.graph, (nn_precision)precision, pictures(), list);
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s.onnx", folder ? folder : ".", name);
+    if (folder && model_save_onnx(&m, path, &error))
+        fprintf(stderr, "%s: %s\n", path, error.message);
+    model_done(&m);
+    return slow;
+}
+
+static int bench_file(const char *path, int list)
+{
+    model m = {0};
+    mien_error error = {0};
+    if (model_load(path, NULL, &m, &error)) {
+        fprintf(stderr, "%s: %s\n", path, error.message);
+        return 1;
+    }
+    int slow = run(path, &m.graph, NN_F32, NULL, list) + run(path, &m.graph, NN_BF16, NULL, list);
+    model_done(&m);
+    return slow;
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         void (*build)(nn_graph *graph);
     } nets[] = {{"baseline", build_baseline}, {"vgg", build_vgg}, {"residual", build_residual}};
-    static float pictures[CALIBRATION * 48 * 48];
-    random_state random;
-    random_seed(&random, 1, 1);
-    for (size_t i = 0; i < sizeof pictures / sizeof *pictures; i++)
-        pictures[i] = random_unit(&random);
-    const char *only = NULL;
-    int list = 0, slow = 0;
+    const char *only = NULL, *folder = NULL;
+    int list = 0, slow = 0, files = 0;
     for (int i = 1; i < argc; i++) {
         if (!strcmp(argv[i], "--steps"))
             list = 1;
+        else if (!strcmp(argv[i], "--save") && i + 1 < argc)
+            folder = argv[++i];
+        else if (strchr(argv[i], '.') && ++files)
+            slow += bench_file(argv[i], list);
         else
             only = argv[i];
     }
-    for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) {
-        nn_graph graph = {0};
-        if (only && strcmp(only, nets[i].name))
-            continue;
-        nets[i].build(&graph);
-        nn_graph_initialise(&graph, 1);
-        if (graph.failed)
-            fprintf(stderr, "%s: %s\n", nets[i].name, graph.error.message);
-        for (int precision = NN_F32; precision <= NN_BF16 && !graph.failed; precision++)
-            slow += run(nets[i].name, &graph, (nn_precision)precision, pictures, list);
-        nn_graph_done(&graph);
-    }
+    for (size_t i = 0; i < sizeof nets / sizeof *nets && !files; i++)
+        if (!only || !strcmp(only, nets[i].name))
+            slow += bench_net(nets[i].name, nets[i].build, folder, list);
     return slow ? 1 : 0;
 }
