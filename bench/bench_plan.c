@@ -176,7 +176,7 @@ static const float *pictures(void)
     return made;
 }
 
-/* One of the networks above, in both precisions; written as ONNX as well where a folder is given. */
+/* One of the networks above, in every precision; written as ONNX as well where a folder is given. */
 static int bench_net(const char *name, void (*build)(nn_graph *graph), const char *folder, int list)
 {
     model m = {0};
@@ -187,7 +187,7 @@ static int bench_net(const char *name, void (*build)(nn_graph *graph), const cha
     model_info_init(&m.info, &m.graph);
     if (m.graph.failed)
         fprintf(stderr, "%s: %s\n", name, m.graph.error.message);
-    for (int precision = NN_F32; precision <= NN_BF16 && !m.graph.failed; precision++)
+    for (int precision = NN_F32; precision <= NN_INT8 && !m.graph.failed; precision++)
         slow += run(name, &m.graph, (nn_precision)precision, pictures(), list);
     char path[512];
     snprintf(path, sizeof path, "%s/%s.onnx", folder ? folder : ".", name);

@@ -19,6 +19,7 @@ typedef struct onednn_tensor {
     dnnl_memory_desc_t md;
     int storage;
     size_t offset; /* bytes into the storage */
+    float scale;   /* value = scale · number; 1 unless it is stored in eight bits */
 } onednn_tensor;
 
 typedef struct onednn_storage {
@@ -64,7 +65,8 @@ struct onednn_plan {
     int *outputs;       /* tensors: plain f32, one per output */
     /* only while building */
     onednn_value *values;
-    dnnl_data_type_t type; /* of activations and kernels */
+    dnnl_data_type_t type; /* of activations and kernels that are not in eight bits */
+    bool eight;            /* the program is quantised */
     mien_status failed;    /* sticky; `error` says why */
     mien_error *error;
 };
@@ -87,15 +89,21 @@ int onednn_tensor_reuse(onednn_plan *plan, int tensor, const dnnl_memory_desc_t 
 int onednn_tensor_constant(onednn_plan *plan, const float *data, int64_t channels, int rank);
 /** A weight in the layout that a primitive wants: reordered now, once. */
 int onednn_tensor_weight(onednn_plan *plan, const float *data, const dnnl_memory_desc_t *plain,
-                         const dnnl_memory_desc_t *wanted);
+                         const dnnl_memory_desc_t *wanted, const_dnnl_primitive_attr_t attr);
 /** This value in this layout, reordered if it does not exist in it yet. */
 int onednn_value_as(onednn_plan *plan, int value, const dnnl_memory_desc_t *md);
-/** The tensor, or a reordered copy of it. */
-int onednn_tensor_as(onednn_plan *plan, int tensor, const dnnl_memory_desc_t *md);
-/** This value in row-major order, in the type it has or in f32. */
+/** The tensor, or a reordered copy of it; `scale` of the copy. */
+int onednn_tensor_as(onednn_plan *plan, int tensor, const dnnl_memory_desc_t *md, float scale);
+/** A reorder from one tensor into another, with the ratio of their scales. */
+void onednn_emit_reorder(onednn_plan *plan, const char *name, int from, int to);
+/** This value in row-major order, in f32, or in bf16 where it is that. */
 int onednn_value_plain(onednn_plan *plan, int value, bool f32);
 /** What the value's maker made. */
 int onednn_value_first(onednn_plan *plan, int value);
+/** The same, but not in eight bits. */
+int onednn_value_float(onednn_plan *plan, int value);
+/** Type of a value in eight bits. */
+dnnl_data_type_t onednn_eight_type(const onednn_plan *plan, int value);
 /** Nobody will read the value after the step being emitted, and no other value lies in its bytes. */
 bool onednn_value_dies(const onednn_plan *plan, int value);
 const nn_shape *onednn_shape(const onednn_plan *plan, int value);
@@ -126,6 +134,20 @@ int onednn_emit_arithmetic(onednn_plan *plan, const plan_step *step); /* onednn_
 int onednn_emit_window(onednn_plan *plan, const plan_step *step);     /* onednn_window.c: pools, upsampling, softmax */
 int onednn_emit_move(onednn_plan *plan, const plan_step *step);       /* onednn_move.c */
 
+/** onednn_eight.c: the same in eight bits; -1 without failing the plan where oneDNN cannot. */
+int onednn_emit_eight(onednn_plan *plan, const plan_step *step);
+
+typedef struct onednn_linear {
+    nn_shape kernel;
+    int groups;
+    dnnl_memory_desc_t src, weights, bias, dst;
+    bool convolution;
+    const plan_step *step;
+} onednn_linear;
+/** Descriptions of what a convolution or dense layer reads and writes, layouts open. */
+onednn_linear onednn_linear_describe(onednn_plan *plan, const plan_step *step);
+dnnl_primitive_desc_t onednn_linear_try(onednn_plan *plan, const onednn_linear *l, const_dnnl_primitive_attr_t attr);
+
 /* onednn_post.c */
 typedef struct onednn_posts {
     dnnl_primitive_attr_t attr; /* owned */
@@ -140,6 +162,10 @@ typedef struct onednn_posts {
 bool onednn_posts_init(onednn_plan *plan, const plan_step *step, int count, const dnnl_memory_desc_t *dst, bool sum,
                        onednn_posts *posts);
 void onednn_posts_done(onednn_posts *posts);
+/** A binary post with this tensor as the second operand. */
+bool onednn_posts_binary(onednn_plan *plan, dnnl_alg_kind_t kind, int tensor, onednn_posts *posts);
+/** The step reads the value in one place only, so that its bytes may become the result's. */
+bool onednn_reads_once(const plan_step *step, int value);
 void onednn_posts_bind(onednn_plan *plan, int operation, const onednn_posts *posts);
 /** Posts from..end as operations of their own on `tensor`; returns the result. */
 int onednn_emit_posts(onednn_plan *plan, const plan_step *step, int from, int tensor);

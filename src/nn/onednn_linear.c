@@ -3,18 +3,10 @@
  * reference code. A dense layer is an inner product that reads the picture in its blocked layout. */
 #include "nn/onednn_build.h"
 
-typedef struct linear {
-    nn_shape kernel;
-    int groups;
-    dnnl_memory_desc_t src, weights, bias, dst;
-    bool convolution;
-    const plan_step *step;
-} linear;
-
-static linear describe(onednn_plan *plan, const plan_step *step)
+onednn_linear onednn_linear_describe(onednn_plan *plan, const plan_step *step)
 {
     const nn_node *node = &step->node;
-    linear l = {.step = step, .convolution = node->op == NN_CONV, .groups = 1};
+    onednn_linear l = {.step = step, .convolution = node->op == NN_CONV, .groups = 1};
     const nn_shape *in = onednn_shape(plan, node->inputs[0]), *out = onednn_shape(plan, step->output);
     l.kernel = *in;
     l.kernel.dim[0] = out->dim[1];
@@ -30,7 +22,7 @@ static linear describe(onednn_plan *plan, const plan_step *step)
     return l;
 }
 
-static dnnl_primitive_desc_t try_linear(onednn_plan *plan, const linear *l, const_dnnl_primitive_attr_t attr)
+dnnl_primitive_desc_t onednn_linear_try(onednn_plan *plan, const onednn_linear *l, const_dnnl_primitive_attr_t attr)
 {
     const nn_node *node = &l->step->node;
     const dnnl_memory_desc_t *bias = l->step->bias ? &l->bias : NULL;
@@ -51,15 +43,15 @@ static dnnl_primitive_desc_t try_linear(onednn_plan *plan, const linear *l, cons
 }
 
 /* The descriptor with as many posts as it takes; *taken says how many. */
-static dnnl_primitive_desc_t try_posts(onednn_plan *plan, const linear *l, const dnnl_memory_desc_t *dst, int *taken,
-                                       onednn_posts *posts)
+static dnnl_primitive_desc_t try_posts(onednn_plan *plan, const onednn_linear *l, const dnnl_memory_desc_t *dst,
+                                       int *taken, onednn_posts *posts)
 {
     const plan_step *step = l->step;
     for (int attempt = 0; attempt < 2 * step->post_count; attempt++) {
         int count = step->post_count - attempt / 2;
         onednn_mark mark = onednn_mark_here(plan);
         bool good = onednn_posts_init(plan, step, count, dst, attempt % 2 == 0, posts);
-        dnnl_primitive_desc_t pd = good ? try_linear(plan, l, posts->attr) : NULL;
+        dnnl_primitive_desc_t pd = good ? onednn_linear_try(plan, l, posts->attr) : NULL;
         dnnl_memory_desc_t made = pd ? onednn_query(pd, dnnl_query_dst_md, 0) : *dst;
         if (pd && dnnl_memory_desc_equal(&made, dst)) {
             *taken = count;
@@ -75,18 +67,18 @@ static dnnl_primitive_desc_t try_posts(onednn_plan *plan, const linear *l, const
     return NULL;
 }
 
-static int bind_weights(onednn_plan *plan, const linear *l, int operation, const dnnl_memory_desc_t *wanted)
+static int bind_weights(onednn_plan *plan, const onednn_linear *l, int operation, const dnnl_memory_desc_t *wanted)
 {
     dnnl_memory_desc_t plain = onednn_kernel_plain(&l->kernel, l->groups, dnnl_f32);
-    int weights = onednn_tensor_weight(plan, l->step->kernel, &plain, wanted);
+    int weights = onednn_tensor_weight(plan, l->step->kernel, &plain, wanted, NULL);
     onednn_bind_tensor(plan, operation, DNNL_ARG_WEIGHTS, weights);
     if (l->step->bias)
         onednn_bind_tensor(plan, operation, DNNL_ARG_BIAS,
-                           onednn_tensor_weight(plan, l->step->bias, &l->bias, &l->bias));
+                           onednn_tensor_weight(plan, l->step->bias, &l->bias, &l->bias, NULL));
     return weights;
 }
 
-static int emit(onednn_plan *plan, const linear *l, dnnl_primitive_desc_t pd, const onednn_posts *posts)
+static int emit(onednn_plan *plan, const onednn_linear *l, dnnl_primitive_desc_t pd, const onednn_posts *posts)
 {
     dnnl_memory_desc_t src = onednn_query(pd, dnnl_query_src_md, 0), dst = onednn_query(pd, dnnl_query_dst_md, 0);
     dnnl_memory_desc_t weights = onednn_query(pd, dnnl_query_weights_md, 0);
@@ -104,8 +96,8 @@ static int emit(onednn_plan *plan, const linear *l, dnnl_primitive_desc_t pd, co
 
 int onednn_emit_linear(onednn_plan *plan, const plan_step *step)
 {
-    linear l = describe(plan, step);
-    dnnl_primitive_desc_t bare = try_linear(plan, &l, NULL);
+    onednn_linear l = onednn_linear_describe(plan, step);
+    dnnl_primitive_desc_t bare = onednn_linear_try(plan, &l, NULL);
     if (!bare)
         return onednn_emit_posts(plan, step, 0, onednn_emit_plain(plan, step));
     int taken = 0;

@@ -56,7 +56,8 @@ static bool adopt(onednn_plan *plan, int part, int whole, const dnnl_memory_desc
     dense.offset0 = 0;
     densify_batch(&dense);
     bool entire = tensor->offset == 0 && storage->bytes == dnnl_memory_desc_get_size(&tensor->md);
-    if (!entire || storage->parent >= 0 || storage->input >= 0 || storage->constant ||
+    bool same_scale = tensor->scale == onednn_tensor_at(plan, whole)->scale;
+    if (!entire || !same_scale || storage->parent >= 0 || storage->input >= 0 || storage->constant ||
         !dnnl_memory_desc_equal(&dense, &tensor->md))
         return false;
     storage->parent = onednn_tensor_at(plan, whole)->storage;
@@ -80,15 +81,7 @@ static void place_part(onednn_plan *plan, const plan_step *step, int index, int6
     int part = onednn_value_first(plan, step->node.inputs[index]);
     if (step->node.axis == 1 && adopt(plan, part, whole, &region, bytes))
         return;
-    int target = onednn_tensor_view(plan, whole, &region);
-    dnnl_primitive_desc_t pd = NULL;
-    if (plan->failed)
-        return;
-    dnnl_memory_desc_t to = onednn_tensor_at(plan, target)->md, from = onednn_tensor_at(plan, part)->md;
-    plan->failed = onednn_describe_reorder(&plan->context, &from, &to, false, &pd, plan->error);
-    int operation = onednn_emit(plan, pd, step->node.name);
-    onednn_bind_tensor(plan, operation, DNNL_ARG_FROM, part);
-    onednn_bind_tensor(plan, operation, DNNL_ARG_TO, target);
+    onednn_emit_reorder(plan, step->node.name, part, onednn_tensor_view(plan, whole, &region));
 }
 
 /* The whole takes the layout of its first part where that can be continued, else row-major. */
@@ -96,6 +89,10 @@ static dnnl_memory_desc_t concat_layout(onednn_plan *plan, const plan_step *step
 {
     const nn_shape *shape = onednn_shape(plan, step->output);
     dnnl_memory_desc_t first = onednn_tensor_at(plan, onednn_value_first(plan, step->node.inputs[0]))->md, whole;
+    if (plan->program->values[step->output].eight)
+        first.data_type = onednn_eight_type(plan, step->output);
+    else if (first.data_type == dnnl_u8 || first.data_type == dnnl_s8)
+        first.data_type = plan->type;
     dnnl_memory_desc_t plain = onednn_plain(shape, first.data_type);
     if (step->node.axis != 1 || !grow_along_channels(&first, shape->dim[1], &whole))
         return plain;
@@ -115,6 +112,8 @@ static int emit_concat(onednn_plan *plan, const plan_step *step)
         return -1;
     dnnl_memory_desc_t md = concat_layout(plan, step);
     int whole = onednn_tensor_new(plan, &md);
+    if (whole >= 0 && plan->program->values[step->output].eight)
+        onednn_tensor_at(plan, whole)->scale = plan->program->values[step->output].scale;
     int64_t at = 0;
     for (int i = 0; i < step->node.input_count && !plan->failed; i++) {
         place_part(plan, step, i, at, whole);
@@ -140,7 +139,9 @@ static int emit_slice(onednn_plan *plan, const plan_step *step)
                 region.format_desc.blocking.strides[0] = grown.format_desc.blocking.strides[0];
             int view = onednn_tensor_view(plan, input, &region);
             dnnl_memory_desc_t plain = onednn_plain(shape, md.data_type);
-            return contiguous ? view : onednn_tensor_as(plan, view, &plain);
+            return contiguous || plan->failed
+                       ? view
+                       : onednn_tensor_as(plan, view, &plain, onednn_tensor_at(plan, view)->scale);
         }
         input = onednn_value_plain(plan, step->node.inputs[0], false);
     }
@@ -178,7 +179,7 @@ static int emit_transpose(onednn_plan *plan, const plan_step *step)
         return -1;
     }
     dnnl_memory_desc_t plain = onednn_plain(onednn_shape(plan, step->output), md.data_type);
-    return onednn_tensor_as(plan, onednn_tensor_view(plan, input, &view), &plain);
+    return onednn_tensor_as(plan, onednn_tensor_view(plan, input, &view), &plain, onednn_tensor_at(plan, input)->scale);
 }
 
 int onednn_emit_move(onednn_plan *plan, const plan_step *step)

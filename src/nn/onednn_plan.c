@@ -3,6 +3,7 @@
  * Nothing is decided while running. */
 #include "nn/onednn_build.h"
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "base/memory.h"
 
@@ -114,6 +115,11 @@ static int emit_step(onednn_plan *plan, const plan_step *step)
         return emit_input(plan, step);
     case NN_CONV:
     case NN_DENSE:
+        if (plan->eight && plan_step_is_eight(plan->program, step)) {
+            int result = onednn_emit_eight(plan, step);
+            if (result >= 0 || plan->failed)
+                return result;
+        }
         return onednn_emit_linear(plan, step);
     case NN_ADD:
     case NN_SUB:
@@ -225,7 +231,9 @@ mien_status onednn_plan_create(const plan_program *program, const nn_plan_option
         return error_no_memory(error, sizeof *made);
     made->program = program;
     made->threads = options->threads;
-    made->type = options->precision == NN_BF16 ? dnnl_bf16 : dnnl_f32;
+    bool bf16 = options->precision != NN_F32 && (cpu_flags() & CPU_AVX512_BF16);
+    made->type = bf16 ? dnnl_bf16 : dnnl_f32;
+    made->eight = options->precision == NN_INT8 && (cpu_flags() & CPU_AVX512_VNNI);
     made->error = error;
     int before = onednn_threads(made->threads);
     made->failed = onednn_context_init(&made->context, error);

@@ -8,7 +8,7 @@ static int emit_unary(onednn_plan *plan, const plan_step *step)
     int value = step->node.inputs[0];
     plan_post post = {.op = step->node.op, .alpha = step->node.alpha, .beta = step->node.beta, .value = -1};
     bool dies = onednn_value_dies(plan, value);
-    return onednn_emit_unary(plan, &post, step->node.name, onednn_value_first(plan, value), dies);
+    return onednn_emit_unary(plan, &post, step->node.name, onednn_value_float(plan, value), dies);
 }
 
 /* The primitive for a ∘ b with the step's first `count` posts. */
@@ -75,7 +75,7 @@ static int arithmetic_in(onednn_plan *plan, const plan_step *step, int a)
 int onednn_emit_arithmetic(onednn_plan *plan, const plan_step *step)
 {
     int first = step->node.inputs[0];
-    int result = arithmetic_in(plan, step, onednn_value_first(plan, first));
+    int result = arithmetic_in(plan, step, onednn_value_float(plan, first));
     if (result < 0 && !plan->failed)
         result = arithmetic_in(plan, step, onednn_value_plain(plan, first, false));
     if (result < 0 && !plan->failed)
@@ -102,7 +102,7 @@ static int emit_affine(onednn_plan *plan, const plan_step *step)
     int value = step->node.inputs[0];
     if (!step->scale && !step->shift)
         return onednn_value_first(plan, value);
-    int result = affine_in(plan, step, onednn_value_first(plan, value), onednn_value_dies(plan, value));
+    int result = affine_in(plan, step, onednn_value_float(plan, value), onednn_value_dies(plan, value));
     if (result < 0 && !plan->failed)
         result = affine_in(plan, step, onednn_value_plain(plan, value, false), false);
     return result < 0 && !plan->failed ? onednn_emit_plain(plan, step) : result;
@@ -110,7 +110,7 @@ static int emit_affine(onednn_plan *plan, const plan_step *step)
 
 static int emit_prelu(onednn_plan *plan, const plan_step *step)
 {
-    int value = step->node.inputs[0], tensor = onednn_value_first(plan, value);
+    int value = step->node.inputs[0], tensor = onednn_value_float(plan, value);
     if (step->slopes == 1) {
         plan_post post = {.op = NN_LEAKY_RELU, .alpha = step->scale[0], .value = -1};
         return onednn_emit_unary(plan, &post, step->node.name, tensor, onednn_value_dies(plan, value));
@@ -129,7 +129,8 @@ static int emit_prelu(onednn_plan *plan, const plan_step *step)
     dnnl_memory_desc_t plain = onednn_plain(&slopes, dnnl_f32), wanted = onednn_query(pd, dnnl_query_weights_md, 0);
     int operation = onednn_emit(plan, pd, step->node.name), result = onednn_tensor_new(plan, &md);
     onednn_bind_tensor(plan, operation, DNNL_ARG_SRC, tensor);
-    onednn_bind_tensor(plan, operation, DNNL_ARG_WEIGHTS, onednn_tensor_weight(plan, step->scale, &plain, &wanted));
+    onednn_bind_tensor(plan, operation, DNNL_ARG_WEIGHTS,
+                       onednn_tensor_weight(plan, step->scale, &plain, &wanted, NULL));
     onednn_bind_tensor(plan, operation, DNNL_ARG_DST, result);
     return result;
 }

@@ -69,7 +69,7 @@ static bool add_unary(const plan_post *post, onednn_posts *posts)
     return post->op != NN_HARD_SIGMOID || !dnnl_post_ops_append_eltwise(posts->ops, 1, dnnl_eltwise_clip, 0, 1);
 }
 
-static bool add_binary(onednn_plan *plan, dnnl_alg_kind_t kind, int tensor, onednn_posts *posts)
+bool onednn_posts_binary(onednn_plan *plan, dnnl_alg_kind_t kind, int tensor, onednn_posts *posts)
 {
     if (tensor < 0 || posts->bind_count >= ONEDNN_MAX_ARGS)
         return false;
@@ -81,15 +81,17 @@ static bool add_binary(onednn_plan *plan, dnnl_alg_kind_t kind, int tensor, oned
 static bool add_affine(onednn_plan *plan, const plan_step *step, const plan_post *post, onednn_posts *posts)
 {
     const nn_shape *shape = onednn_shape(plan, step->output);
-    if (post->scale && !add_binary(plan, dnnl_binary_mul,
-                                   onednn_tensor_constant(plan, post->scale, shape->dim[1], shape->rank), posts))
+    if (post->scale &&
+        !onednn_posts_binary(plan, dnnl_binary_mul,
+                             onednn_tensor_constant(plan, post->scale, shape->dim[1], shape->rank), posts))
         return false;
-    return !post->shift || add_binary(plan, dnnl_binary_add,
-                                      onednn_tensor_constant(plan, post->shift, shape->dim[1], shape->rank), posts);
+    return !post->shift ||
+           onednn_posts_binary(plan, dnnl_binary_add,
+                               onednn_tensor_constant(plan, post->shift, shape->dim[1], shape->rank), posts);
 }
 
 /* The step reads the value once only, so that its bytes may become the result's. */
-static bool read_once(const plan_step *step, int value)
+bool onednn_reads_once(const plan_step *step, int value)
 {
     int reads = 0;
     for (int i = 0; i < step->node.input_count; i++)
@@ -104,14 +106,14 @@ static bool add_arithmetic(onednn_plan *plan, const plan_step *step, const plan_
 {
     const nn_shape *shape = onednn_shape(plan, post->value), *whole = onednn_shape(plan, step->output);
     if (!nn_shape_equal(shape, whole))
-        return add_binary(plan, binary_kind(post->op), onednn_value_plain(plan, post->value, true), posts);
+        return onednn_posts_binary(plan, binary_kind(post->op), onednn_value_plain(plan, post->value, true), posts);
     int tensor = onednn_value_as(plan, post->value, dst);
-    bool dies = onednn_value_dies(plan, post->value) && read_once(step, post->value);
+    bool dies = onednn_value_dies(plan, post->value) && onednn_reads_once(step, post->value);
     if (post->op == NN_ADD && sum && dies && posts->sum_tensor < 0) {
         posts->sum_tensor = tensor;
         return !dnnl_post_ops_append_sum(posts->ops, 1);
     }
-    return add_binary(plan, binary_kind(post->op), tensor, posts);
+    return onednn_posts_binary(plan, binary_kind(post->op), tensor, posts);
 }
 
 bool onednn_posts_init(onednn_plan *plan, const plan_step *step, int count, const dnnl_memory_desc_t *dst, bool sum,

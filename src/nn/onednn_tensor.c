@@ -57,9 +57,9 @@ static int storage_new(onednn_plan *plan, size_t bytes)
     return onednn_storage_count(plan) - 1;
 }
 
-static int tensor_append(onednn_plan *plan, const dnnl_memory_desc_t *md, int storage, size_t offset)
+static int tensor_append(onednn_plan *plan, const dnnl_memory_desc_t *md, int storage, size_t offset, float scale)
 {
-    onednn_tensor tensor = {*md, storage, offset};
+    onednn_tensor tensor = {*md, storage, offset, scale};
     if (plan->failed || buffer_append(&plan->tensors, &tensor, sizeof tensor)) {
         onednn_fail(plan, MIEN_ENOMEM, "out of memory while planning");
         return -1;
@@ -70,7 +70,7 @@ static int tensor_append(onednn_plan *plan, const dnnl_memory_desc_t *md, int st
 int onednn_tensor_new(onednn_plan *plan, const dnnl_memory_desc_t *md)
 {
     int storage = storage_new(plan, dnnl_memory_desc_get_size(md));
-    return storage < 0 ? -1 : tensor_append(plan, md, storage, 0);
+    return storage < 0 ? -1 : tensor_append(plan, md, storage, 0, 1);
 }
 
 int onednn_tensor_view(onednn_plan *plan, int tensor, const dnnl_memory_desc_t *md)
@@ -82,7 +82,7 @@ int onednn_tensor_view(onednn_plan *plan, int tensor, const dnnl_memory_desc_t *
     at_zero.offset0 = 0;
     size_t bytes = (size_t)md->offset0 * dnnl_data_type_size(md->data_type);
     onednn_storage_at(plan, base.storage)->shared = true;
-    return tensor_append(plan, &at_zero, base.storage, base.offset + bytes);
+    return tensor_append(plan, &at_zero, base.storage, base.offset + bytes, base.scale);
 }
 
 int onednn_tensor_reuse(onednn_plan *plan, int tensor, const dnnl_memory_desc_t *md)
@@ -90,7 +90,7 @@ int onednn_tensor_reuse(onednn_plan *plan, int tensor, const dnnl_memory_desc_t 
     if (plan->failed)
         return -1;
     onednn_tensor base = *onednn_tensor_at(plan, tensor);
-    return tensor_append(plan, md, base.storage, base.offset);
+    return tensor_append(plan, md, base.storage, base.offset, base.scale);
 }
 
 /* Bytes that the plan owns, filled by the caller through onednn_storage.constant. */
@@ -122,7 +122,7 @@ int onednn_tensor_constant(onednn_plan *plan, const float *data, int64_t channel
 }
 
 static mien_status reorder_now(onednn_plan *plan, const float *data, const dnnl_memory_desc_t *plain,
-                               const dnnl_memory_desc_t *wanted, void *to)
+                               const dnnl_memory_desc_t *wanted, const_dnnl_primitive_attr_t attr, void *to)
 {
     onednn_context *context = &plan->context;
     dnnl_primitive_desc_t pd = NULL;
@@ -130,7 +130,9 @@ static mien_status reorder_now(onednn_plan *plan, const float *data, const dnnl_
     onednn_step step = {0};
     void *scratch = NULL;
     dnnl_memory_t scratch_memory = NULL;
-    mien_status status = onednn_describe_reorder(context, plain, wanted, false, &pd, plan->error);
+    mien_status status = onednn_check(dnnl_reorder_primitive_desc_create(&pd, plain, context->engine, wanted,
+                                                                         context->engine, attr ? attr : context->attr),
+                                      "reordering a weight", plan->error);
     if (status)
         return status;
     dnnl_memory_desc_t scratch_md = onednn_query(pd, dnnl_query_scratchpad_md, 0);
@@ -160,7 +162,7 @@ static mien_status reorder_now(onednn_plan *plan, const float *data, const dnnl_
 }
 
 int onednn_tensor_weight(onednn_plan *plan, const float *data, const dnnl_memory_desc_t *plain,
-                         const dnnl_memory_desc_t *wanted)
+                         const dnnl_memory_desc_t *wanted, const_dnnl_primitive_attr_t attr)
 {
     int tensor = constant_new(plan, wanted);
     if (tensor < 0)
@@ -170,7 +172,7 @@ int onednn_tensor_weight(onednn_plan *plan, const float *data, const dnnl_memory
         memcpy(to, data, dnnl_memory_desc_get_size(plain));
         return tensor;
     }
-    plan->failed = reorder_now(plan, data, plain, wanted, to);
+    plan->failed = reorder_now(plan, data, plain, wanted, attr, to);
     return plan->failed ? -1 : tensor;
 }
 
@@ -203,20 +205,57 @@ void onednn_rewind(onednn_plan *plan, const plan_step *step, onednn_mark mark)
     plan->operations.length = mark.operations;
 }
 
-int onednn_tensor_as(onednn_plan *plan, int tensor, const dnnl_memory_desc_t *md)
+static mien_status describe_scaled(onednn_plan *plan, const dnnl_memory_desc_t *from, const dnnl_memory_desc_t *to,
+                                   float factor, dnnl_primitive_desc_t *pd)
+{
+    if (factor == 1)
+        return onednn_describe_reorder(&plan->context, from, to, false, pd, plan->error);
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_engine_t engine = plan->context.engine;
+    dnnl_status_t status = dnnl_primitive_attr_clone(&attr, plan->context.attr);
+    if (!status)
+        status = dnnl_primitive_attr_set_output_scales(attr, 1, 0, &factor);
+    if (!status)
+        status = dnnl_reorder_primitive_desc_create(pd, from, engine, to, engine, attr);
+    if (attr)
+        dnnl_primitive_attr_destroy(attr);
+    return onednn_check(status, "a change of type", plan->error);
+}
+
+void onednn_emit_reorder(onednn_plan *plan, const char *name, int from, int to)
+{
+    if (plan->failed || from < 0 || to < 0)
+        return;
+    onednn_tensor source = *onednn_tensor_at(plan, from), target = *onednn_tensor_at(plan, to);
+    dnnl_primitive_desc_t pd = NULL;
+    plan->failed = describe_scaled(plan, &source.md, &target.md, source.scale / target.scale, &pd);
+    int operation = onednn_emit(plan, pd, name);
+    onednn_bind_tensor(plan, operation, DNNL_ARG_FROM, from);
+    onednn_bind_tensor(plan, operation, DNNL_ARG_TO, to);
+}
+
+int onednn_tensor_as(onednn_plan *plan, int tensor, const dnnl_memory_desc_t *md, float scale)
 {
     if (plan->failed || tensor < 0)
         return -1;
-    dnnl_memory_desc_t from = onednn_tensor_at(plan, tensor)->md;
-    if (dnnl_memory_desc_equal(&from, md))
+    onednn_tensor from = *onednn_tensor_at(plan, tensor);
+    if (dnnl_memory_desc_equal(&from.md, md) && from.scale == scale)
         return tensor;
-    dnnl_primitive_desc_t pd = NULL;
-    plan->failed = onednn_describe_reorder(&plan->context, &from, md, false, &pd, plan->error);
-    int operation = onednn_emit(plan, pd, "reorder");
     int copy = onednn_tensor_new(plan, md);
-    onednn_bind_tensor(plan, operation, DNNL_ARG_FROM, tensor);
-    onednn_bind_tensor(plan, operation, DNNL_ARG_TO, copy);
+    if (copy >= 0)
+        onednn_tensor_at(plan, copy)->scale = scale;
+    onednn_emit_reorder(plan, "reorder", tensor, copy);
     return plan->failed ? -1 : copy;
+}
+
+static bool is_eight(dnnl_data_type_t type)
+{
+    return type == dnnl_u8 || type == dnnl_s8;
+}
+
+dnnl_data_type_t onednn_eight_type(const onednn_plan *plan, int value)
+{
+    return plan->program->values[value].negative ? dnnl_s8 : dnnl_u8;
 }
 
 int onednn_value_as(onednn_plan *plan, int value, const dnnl_memory_desc_t *md)
@@ -227,7 +266,8 @@ int onednn_value_as(onednn_plan *plan, int value, const dnnl_memory_desc_t *md)
     for (int i = 0; i < v->form_count; i++)
         if (dnnl_memory_desc_equal(&onednn_tensor_at(plan, v->form[i])->md, md))
             return v->form[i];
-    int copy = onednn_tensor_as(plan, v->form[0], md);
+    float scale = is_eight(md->data_type) ? plan->program->values[value].scale : 1;
+    int copy = onednn_tensor_as(plan, v->form[0], md, scale);
     if (copy >= 0 && v->form_count < ONEDNN_MAX_FORMS)
         v->form[v->form_count++] = copy;
     return copy;
@@ -237,7 +277,8 @@ int onednn_value_plain(onednn_plan *plan, int value, bool f32)
 {
     if (plan->failed)
         return -1;
-    dnnl_data_type_t type = f32 ? dnnl_f32 : onednn_tensor_at(plan, plan->values[value].form[0])->md.data_type;
+    dnnl_data_type_t type = onednn_tensor_at(plan, plan->values[value].form[0])->md.data_type;
+    type = f32 ? dnnl_f32 : is_eight(type) ? plan->type : type;
     dnnl_memory_desc_t md = onednn_plain(onednn_shape(plan, value), type);
     return onednn_value_as(plan, value, &md);
 }
@@ -245,6 +286,17 @@ int onednn_value_plain(onednn_plan *plan, int value, bool f32)
 int onednn_value_first(onednn_plan *plan, int value)
 {
     return plan->failed ? -1 : plan->values[value].form[0];
+}
+
+int onednn_value_float(onednn_plan *plan, int value)
+{
+    if (plan->failed)
+        return -1;
+    dnnl_memory_desc_t md = onednn_tensor_at(plan, plan->values[value].form[0])->md;
+    if (!is_eight(md.data_type))
+        return plan->values[value].form[0];
+    md.data_type = plan->type;
+    return onednn_value_as(plan, value, &md);
 }
 
 bool onednn_value_dies(const onednn_plan *plan, int value)

@@ -9,6 +9,8 @@ static int emit_one(onednn_plan *plan, const plan_step *step, dnnl_primitive_des
     int operation = onednn_emit(plan, pd, step->node.name), result = onednn_tensor_new(plan, &dst);
     onednn_bind_tensor(plan, operation, DNNL_ARG_SRC, input);
     onednn_bind_tensor(plan, operation, DNNL_ARG_DST, result);
+    if (result >= 0)
+        onednn_tensor_at(plan, result)->scale = onednn_tensor_at(plan, input)->scale;
     return result;
 }
 
@@ -68,7 +70,8 @@ int onednn_emit_window(onednn_plan *plan, const plan_step *step)
 {
     if (step->node.op == NN_SOFTMAX)
         return emit_softmax(plan, step);
-    int input = onednn_value_first(plan, step->node.inputs[0]);
+    bool keeps = step->node.op == NN_MAX_POOL || step->node.op == NN_UPSAMPLE; /* the numbers of its input */
+    int input = keeps ? onednn_value_first(plan, step->node.inputs[0]) : onednn_value_float(plan, step->node.inputs[0]);
     for (int attempt = 0; attempt < 2 && !plan->failed; attempt++) {
         dnnl_memory_desc_t md = onednn_tensor_at(plan, input)->md;
         dnnl_primitive_desc_t pd =

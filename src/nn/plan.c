@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "nn/onednn_plan.h"
+#include "nn/plan_calibrate.h"
 #include "nn/plan_program.h"
 #include "nn/plan_reference.h"
 
@@ -64,6 +65,11 @@ mien_status nn_plan_create(const nn_graph *graph, const nn_plan_options *options
     status = plan_program_import(graph, options->height, options->width, &made->program, error);
     if (!status && !options->reference)
         status = plan_program_rewrite(&made->program, error);
+    if (!status && !options->reference && options->precision == NN_INT8) {
+        status = plan_calibrate(&made->program, options, error);
+        if (!status)
+            plan_quantise(&made->program);
+    }
     if (!status && !options->reference)
         status = onednn_plan_create(&made->program, options, &made->onednn, error);
     if (!status && options->reference)

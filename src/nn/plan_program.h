@@ -31,8 +31,11 @@ typedef struct plan_step {
 
 typedef struct plan_value {
     nn_shape shape;
-    int uses;  /* by live steps, by their posts, by outputs */
-    int maker; /* step */
+    int uses;      /* by live steps, by their posts, by outputs */
+    int maker;     /* step */
+    float scale;   /* of its eight-bit form: value = scale · number; 0 = not calibrated */
+    bool negative; /* the eight-bit form is signed */
+    bool eight;    /* its maker stores it in eight bits */
 } plan_value;
 
 typedef struct plan_program {
@@ -62,6 +65,11 @@ void plan_fuse(plan_program *program);
 void plan_program_count(plan_program *program);
 /** Every reader of value `from` reads `to` instead. */
 void plan_program_replace(plan_program *program, int from, int to);
+
+/** plan_quantise.c: which values are stored in eight bits, once their ranges are known. */
+void plan_quantise(plan_program *program);
+/** The step computes in eight bits in a quantised program. */
+bool plan_step_is_eight(const plan_program *program, const plan_step *step);
 
 bool plan_is_pointwise(nn_op op);
 bool plan_is_arithmetic(nn_op op);

@@ -112,6 +112,42 @@ static nn_plan_options options_of(int batch)
     return options;
 }
 
+enum { CALIBRATION = 4 };
+
+static float *calibration_of(const nn_graph *graph)
+{
+    nn_shape shape = graph->nodes[nn_graph_input(graph)].shape;
+    size_t count = nn_shape_count(&shape) * CALIBRATION;
+    float *data = malloc(count * sizeof(float));
+    random_state random;
+    random_seed(&random, 99, 7);
+    for (size_t i = 0; i < count; i++)
+        data[i] = random_normal(&random);
+    return data;
+}
+
+static int input_count(const nn_graph *graph)
+{
+    int count = 0;
+    for (int i = 0; i < graph->node_count; i++)
+        count += graph->nodes[i].op == NN_INPUT;
+    return count;
+}
+
+/* Eight bits: a mean error of some per cent of the mean magnitude. Networks of one input only, as plans demand. */
+static void check_eight(nn_graph *graph, const char *what)
+{
+    float *data = calibration_of(graph);
+    nn_plan_options options = options_of(1);
+    options.precision = NN_INT8;
+    options.calibration = data;
+    options.calibration_count = CALIBRATION;
+    comparison c = compare(graph, options, 5);
+    free(data);
+    if (!(c.mean < 0.03 && c.worst < 0.25))
+        fail_msg("%s, int8: differs by %g on average, %g at most", what, c.mean, c.worst);
+}
+
 /* f32 must agree to rounding; bf16 has eight bits of mantissa, so each layer may move by half a per cent. */
 static void check(nn_graph *graph, const char *what)
 {
@@ -128,6 +164,8 @@ static void check(nn_graph *graph, const char *what)
                          c.worst);
         }
     }
+    if (input_count(graph) == 1)
+        check_eight(graph, what);
     nn_graph_done(graph);
 }
 
@@ -537,6 +575,74 @@ static void test_open_sizes(void **state)
     nn_graph_done(&graph);
 }
 
+/* Between two convolutions that compute in eight bits: every kind of step that such a plan must get right. */
+static int eight_bit_middle(nn_graph *graph, int kind, int x, int channels)
+{
+    int y = nn_conv(graph, "m", x, channels, 3, 1, 1, 1, true);
+    switch (kind) {
+    case 0:
+        return nn_unary(graph, NN_RELU, "relu", y);
+    case 1: /* signed */
+        return nn_batch_norm(graph, "bn", y);
+    case 2: /* a function that is not homogeneous */
+        return nn_unary(graph, NN_SWISH, "swish", y);
+    case 3:
+        return nn_unary(graph, NN_CLIP, "clip", y);
+    case 4: /* residual, operand needed no more */
+        return nn_unary(graph, NN_RELU, "relu",
+                        nn_binary(graph, NN_ADD, "add", nn_conv(graph, "n", y, channels, 1, 1, 0, 1, false), y));
+    case 5: /* residual of the input, which is read again */
+        y = nn_binary(graph, NN_ADD, "add", y, x);
+        return nn_binary(graph, NN_ADD, "again", nn_conv(graph, "n", y, channels, 1, 1, 0, 1, false), x);
+    case 6:
+        return nn_pool(graph, NN_MAX_POOL, "pool", y, 3, 2, 1);
+    case 7:
+        return nn_conv(graph, "depth", nn_unary(graph, NN_RELU, "relu", y), channels, 3, 2, 1, channels, true);
+    case 8: { /* parts of different ranges */
+        nn_node cat = {.op = NN_CONCAT,
+                       .name = (char *)"cat",
+                       .input_count = 2,
+                       .inputs = {nn_unary(graph, NN_RELU, "r", x), y},
+                       .axis = 1};
+        return node_of(graph, cat, 0);
+    }
+    case 9: { /* a gate, then a residual */
+        int gate =
+            nn_unary(graph, NN_SIGMOID, "gate",
+                     nn_conv(graph, "sq", nn_unary(graph, NN_GLOBAL_AVG_POOL, "gap", y), channels, 1, 1, 0, 1, true));
+        y = nn_binary(graph, NN_MUL, "mul", y, gate);
+        return nn_unary(graph, NN_RELU, "relu", nn_binary(graph, NN_ADD, "add", y, x));
+    }
+    case 10: { /* behind the activation: a post of its own */
+        int z = nn_batch_norm(graph, "bn", nn_unary(graph, NN_LEAKY_RELU, "leaky", y));
+        return nn_unary(graph, NN_ELU, "elu", z);
+    }
+    default: {
+        nn_node up = {.op = NN_UPSAMPLE, .name = (char *)"up", .stride_h = 2, .stride_w = 2};
+        return nn_unary(graph, NN_HARD_SIGMOID, "hard", node_of(graph, up, y));
+    }
+    }
+}
+
+static void test_eight_bits(void **state)
+{
+    (void)state;
+    for (size_t c = 1; c < COUNT(channel_counts); c++)
+        for (int kind = 0; kind < 12; kind++) {
+            nn_graph graph = {0};
+            int channels = channel_counts[c];
+            int x = nn_conv(&graph, "stem", nn_input(&graph, "x", 8, 13, 13), channels, 3, 1, 1, 1, true);
+            x = eight_bit_middle(&graph, kind, x, channels);
+            x = nn_unary(&graph, NN_RELU, "last.relu", nn_conv(&graph, "last", x, 24, 3, 1, 1, 1, true));
+            nn_graph_set_output(&graph, nn_conv(&graph, "head", x, 5, 1, 1, 0, 1, true));
+            x = nn_unary(&graph, NN_FLATTEN, "flat", x);
+            nn_graph_set_output(&graph, nn_dense(&graph, "dense", nn_dense(&graph, "wide", x, 32, true), 7, true));
+            char what[48];
+            snprintf(what, sizeof what, "eight bits, kind %d, %d channels", kind, channels);
+            check(&graph, what);
+        }
+}
+
 static void *run_often(void *argument)
 {
     nn_session *session = argument;
@@ -665,6 +771,7 @@ int main(void)
         cmocka_unit_test(test_softmax_on_every_axis),
         cmocka_unit_test(test_a_whole_network),
         cmocka_unit_test(test_open_sizes),
+        cmocka_unit_test(test_eight_bits),
         cmocka_unit_test(test_two_threads_share_a_plan),
         cmocka_unit_test(test_running_allocates_nothing),
         cmocka_unit_test(test_bad_plans_say_why),
