@@ -1,5 +1,5 @@
-/* A cascade of boosted classifiers (Viola & Jones 2001, Lienhart & Maydt 2002, LBP features by Liao et al. 2007) as data,
- * read from the XML files that OpenCV's trainers write. Immutable once loaded; shared between threads. */
+/* A cascade of boosted classifiers (Viola & Jones 2001, Lienhart & Maydt 2002, LBP features by Liao et al. 2007) as
+ * data, read from the XML files that OpenCV's trainers write. Immutable once loaded; shared between threads. */
 #ifndef DETECT_CASCADE_H
 #define DETECT_CASCADE_H
 

@@ -168,8 +168,8 @@ static mien_status cascade_make_levels(const cascade_detector *detector, cascade
 {
     cascade_sizes sizes;
     cascade_choose_sizes(&detector->cascade, view, options, &sizes);
-    mien_status status = cascade_room((void **)&scratch->levels, &scratch->level_capacity, sizes.wanted,
-                                      sizeof *scratch->levels, error);
+    mien_status status =
+        cascade_room((void **)&scratch->levels, &scratch->level_capacity, sizes.wanted, sizeof *scratch->levels, error);
     size_t stripes = 0, taps = 0;
     scratch->level_count = status ? 0 : sizes.wanted;
     for (size_t i = 0; i < scratch->level_count; i++) {
@@ -199,8 +199,8 @@ static mien_status cascade_make_tasks(cascade_scratch *scratch, mien_error *erro
         count += (scratch->levels[i].rows + rows - 1) / rows;
     }
     size_t had = scratch->task_capacity;
-    mien_status status = cascade_room((void **)&scratch->tasks, &scratch->task_capacity, count,
-                                      sizeof *scratch->tasks, error);
+    mien_status status =
+        cascade_room((void **)&scratch->tasks, &scratch->task_capacity, count, sizeof *scratch->tasks, error);
     if (status)
         return status;
     for (size_t i = had; i < scratch->task_capacity; i++)
@@ -237,8 +237,8 @@ static mien_status cascade_make_tables(const cascade_detector *detector, cascade
                                         stride, error);
     for (size_t i = 0; i < 2 && !status; i++) {
         const integral_layout layout = {stride, i ? half : 0};
-        status = cascade_table_prepare(scratch->tables + i, &detector->program, &layout,
-                                       2 * scratch->workers[0].plane, error);
+        status = cascade_table_prepare(scratch->tables + i, &detector->program, &layout, 2 * scratch->workers[0].plane,
+                                       error);
         scratch->scan.tables[i] = scratch->tables + i;
     }
     return status;
@@ -267,8 +267,8 @@ static void cascade_run_task(void *context, size_t index, size_t worker)
 {
     cascade_scratch *scratch = context;
     cascade_task *task = scratch->tasks + index;
-    task->status = cascade_scan_strip(&scratch->scan, task->level, task->first, task->count,
-                                      scratch->workers + worker, &task->found);
+    task->status = cascade_scan_strip(&scratch->scan, task->level, task->first, task->count, scratch->workers + worker,
+                                      &task->found);
 }
 
 static mien_status cascade_run(cascade_scratch *scratch, mien_error *error)

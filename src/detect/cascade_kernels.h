@@ -16,8 +16,8 @@ typedef struct cascade_kernels {
     void (*integral)(const uint8_t *pixels, size_t width, size_t half, const int32_t *sum_above, int32_t *sum,
                      const int32_t *square_above, int32_t *square);
     /** cascade_window_scale of `groups` groups; bit i of valid[g] is set where it is not 0 (scale is 1 elsewhere). */
-    void (*variance)(const cascade_table *table, const int32_t *sum, const int32_t *square, size_t groups,
-                     float *scale, uint16_t *valid);
+    void (*variance)(const cascade_table *table, const int32_t *sum, const int32_t *square, size_t groups, float *scale,
+                     uint16_t *valid);
     /** A fast stage for the groups numbered in list[0..count-1] of the row that begins at `row`. Bit i of pass[g]: not
      *  surely rejected; of sure[g]: surely accepted. `g` counts from 0 along `list`. */
     void (*stage)(const cascade_table *table, int32_t stage, const int32_t *row, const float *scale,

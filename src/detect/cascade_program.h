@@ -52,8 +52,8 @@ typedef struct cascade_program {
     const cascade *source; /* borrowed */
     bool fast;             /* every stage has a fast form */
     cascade_fast_stage *stages;
-    cascade_step *steps;                            /* `at` holds corner numbers: plane << 20 | y << 10 | x */
-    int32_t (*reads)[CASCADE_FEATURE_READS];        /* per feature, the same numbers; HAAR 3 × 4, LBP 4 × 4 */
+    cascade_step *steps;                     /* `at` holds corner numbers: plane << 20 | y << 10 | x */
+    int32_t (*reads)[CASCADE_FEATURE_READS]; /* per feature, the same numbers; HAAR 3 × 4, LBP 4 × 4 */
 } cascade_program;
 
 mien_status cascade_program_create(const cascade *source, cascade_program *program, mien_error *error);
@@ -77,7 +77,8 @@ mien_status cascade_table_prepare(cascade_table *table, const cascade_program *p
                                   size_t tilted, mien_error *error);
 void cascade_table_done(cascade_table *table);
 
-/** Is the window at `corner` (in the sum plane) accepted by that stage? `scale` is 1/nf of the window; LBP ignores it. */
+/** Is the window at `corner` (in the sum plane) accepted by that stage? `scale` is 1/nf of the window; LBP ignores it.
+ */
 bool cascade_stage_exact(const cascade_table *table, int32_t stage, const int32_t *corner, float scale);
 
 /** The same by the fast form; asks exact when in doubt. */

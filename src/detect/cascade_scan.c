@@ -1,7 +1,7 @@
-/* The scan of a strip. For cascades with a fast form a row of windows goes through the stages sixteen at a time; a group
- * that holds too few survivors for that is finished window by window. Which windows count follows OpenCV: flat ones are
- * never faces, and after a window that the first stage rejects the next one is passed over. The first stage is therefore
- * computed for windows that turn out not to count; that is cheaper than finding out in order. */
+/* The scan of a strip. For cascades with a fast form a row of windows goes through the stages sixteen at a time; a
+ * group that holds too few survivors for that is finished window by window. Which windows count follows OpenCV: flat
+ * ones are never faces, and after a window that the first stage rejects the next one is passed over. The first stage is
+ * therefore computed for windows that turn out not to count; that is cheaper than finding out in order. */
 #include "detect/cascade_scan.h"
 
 #include <math.h>

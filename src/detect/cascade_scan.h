@@ -11,10 +11,10 @@
 
 /** One size of the picture. */
 typedef struct cascade_level {
-    float scale;             /* picture pixels per level pixel */
-    size_t step;             /* pixels between windows: 2 below scale 2, else 1 */
-    size_t width, height;    /* pixels */
-    size_t columns, rows;    /* windows across and down */
+    float scale;                  /* picture pixels per level pixel */
+    size_t step;                  /* pixels between windows: 2 below scale 2, else 1 */
+    size_t width, height;         /* pixels */
+    size_t columns, rows;         /* windows across and down */
     const uint32_t *at, *weights; /* how `shrink` makes a row of it */
 } cascade_level;
 

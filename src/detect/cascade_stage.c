@@ -13,8 +13,8 @@ static int32_t stage_box(const int32_t *corner, const int32_t at[4])
 
 static float stage_haar(const cascade_feature *feature, const int32_t *reads, const int32_t *corner)
 {
-    float value = feature->weight[0] * (float)stage_box(corner, reads) +
-                  feature->weight[1] * (float)stage_box(corner, reads + 4);
+    float value =
+        feature->weight[0] * (float)stage_box(corner, reads) + feature->weight[1] * (float)stage_box(corner, reads + 4);
     if (feature->weight[2] != 0)
         value += feature->weight[2] * (float)stage_box(corner, reads + 8);
     return value;

@@ -1,5 +1,5 @@
-/* Checks that all detectors share, and the growing list of faces. A search fills the scratch's own list and swaps it with
- * the caller's at the end, so that a failure leaves the caller's as it was. */
+/* Checks that all detectors share, and the growing list of faces. A search fills the scratch's own list and swaps it
+ * with the caller's at the end, so that a failure leaves the caller's as it was. */
 #include "detect/detector.h"
 
 #include <string.h>

@@ -13,14 +13,14 @@ typedef struct detect_scratch detect_scratch;
 
 /** Lengths in pixels of the picture. */
 typedef struct detect_options {
-    double scale_factor;            /* cascade: step of the pyramid, > 1; default 1.1 */
-    int min_neighbors;              /* cascade: a face is a group of more than this many windows; 0: every window;
-                                       default 5 */
-    int32_t min_width, min_height;  /* smaller faces are not looked for; default 30 × 30 */
-    int32_t max_width, max_height;  /* nor larger ones; 0 = the picture's; default 0 */
-    float min_score;                /* network: probability; default 0.5 */
-    float overlap;                  /* network: boxes that overlap more (IoU) are one face; default 0.4 */
-    int threads;                    /* 1..64; default 1 */
+    double scale_factor;           /* cascade: step of the pyramid, > 1; default 1.1 */
+    int min_neighbors;             /* cascade: a face is a group of more than this many windows; 0: every window;
+                                      default 5 */
+    int32_t min_width, min_height; /* smaller faces are not looked for; default 30 × 30 */
+    int32_t max_width, max_height; /* nor larger ones; 0 = the picture's; default 0 */
+    float min_score;               /* network: probability; default 0.5 */
+    float overlap;                 /* network: boxes that overlap more (IoU) are one face; default 0.4 */
+    int threads;                   /* 1..64; default 1 */
 } detect_options;
 
 typedef struct detect_face {
@@ -53,7 +53,8 @@ void detect_scratch_destroy(detect_scratch **scratch);
  * @param options  NULL = defaults.
  * @param faces    [out] replaced. Cascade: in the order in which OpenCV reports them on one thread, with score = number
  *                 of windows. Network: by descending score. The same for any number of threads.
- * @return MIEN_OK (no face is count 0), MIEN_EINVAL, MIEN_ELIMIT (absurdly wide), MIEN_ENOMEM; then `faces` is untouched.
+ * @return MIEN_OK (no face is count 0), MIEN_EINVAL, MIEN_ELIMIT (absurdly wide), MIEN_ENOMEM; then `faces` is
+ * untouched.
  */
 mien_status detector_find(const detector *detector, detect_scratch *scratch, const mien_image_view *view,
                           const detect_options *options, detect_faces *faces, mien_error *error);

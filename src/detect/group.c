@@ -16,7 +16,7 @@ typedef struct group_item {
 } group_item;
 
 typedef struct group_class {
-    mien_rect sum;   /* then the mean */
+    mien_rect sum; /* then the mean */
     int32_t count;
 } group_class;
 
@@ -46,8 +46,8 @@ static bool group_similar(const mien_rect *a, const mien_rect *b, double eps)
 {
     double width = a->width < b->width ? a->width : b->width, height = a->height < b->height ? a->height : b->height;
     double delta = eps * (width + height) * 0.5;
-    return abs(a->x - b->x) <= delta && abs(a->y - b->y) <= delta &&
-           abs(a->x + a->width - b->x - b->width) <= delta && abs(a->y + a->height - b->y - b->height) <= delta;
+    return abs(a->x - b->x) <= delta && abs(a->y - b->y) <= delta && abs(a->x + a->width - b->x - b->width) <= delta &&
+           abs(a->y + a->height - b->y - b->height) <= delta;
 }
 
 static int group_by_x(const void *a, const void *b)

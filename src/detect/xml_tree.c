@@ -141,8 +141,8 @@ static void xml_on_error(void *context, xmlErrorPtr found)
     const char *message = found->message ? found->message : "unknown error";
     int length = (int)strcspn(message, "\r\n");
     mien_status status = found->code == XML_ERR_NO_MEMORY ? MIEN_ENOMEM : MIEN_EFORMAT;
-    builder->status = error_set(builder->error, status, "XML line %d: %.*s", found->line, length > 160 ? 160 : length,
-                                message);
+    builder->status =
+        error_set(builder->error, status, "XML line %d: %.*s", found->line, length > 160 ? 160 : length, message);
 }
 
 static mien_status xml_builder_run(xml_builder *builder, const void *bytes, size_t length)

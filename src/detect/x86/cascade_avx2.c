@@ -177,9 +177,10 @@ static inline __attribute__((always_inline)) __m256i step_value(const cascade_st
 }
 
 /* All steps of one form for `pack` half groups; inlined with constant form and pack. */
-static inline __attribute__((always_inline)) const cascade_step *
-run_form(const cascade_step *step, int32_t count, cascade_form form, size_t pack, const int32_t *const *corner,
-         const __m256 *scale, __m256i *sum)
+static inline __attribute__((always_inline)) const cascade_step *run_form(const cascade_step *step, int32_t count,
+                                                                          cascade_form form, size_t pack,
+                                                                          const int32_t *const *corner,
+                                                                          const __m256 *scale, __m256i *sum)
 {
     for (const cascade_step *end = step + count; step < end; step++) {
         const __m256 threshold = _mm256_set1_ps(step->threshold);
@@ -218,8 +219,7 @@ static inline __attribute__((always_inline)) void run_stage(const cascade_table 
     run_form(step, fast->count[CASCADE_FORM_9], CASCADE_FORM_9, 2 * pack, corner, scale, sum);
     for (size_t g = 0; g < pack; g++) {
         pass[g] = (uint16_t)(above(sum[2 * g], -fast->slack) | above(sum[2 * g + 1], -fast->slack) << AVX2_LANES);
-        sure[g] = (uint16_t)(above(sum[2 * g], fast->slack - 1) |
-                             above(sum[2 * g + 1], fast->slack - 1) << AVX2_LANES);
+        sure[g] = (uint16_t)(above(sum[2 * g], fast->slack - 1) | above(sum[2 * g + 1], fast->slack - 1) << AVX2_LANES);
     }
 }
 

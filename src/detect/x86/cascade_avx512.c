@@ -162,8 +162,10 @@ static inline __m512i step_value(const cascade_step *step, cascade_form form, co
 }
 
 /* All steps of one form for `pack` groups; inlined with constant form and pack, so that sums stay in registers. */
-static inline __attribute__((always_inline)) const cascade_step *run_form(const cascade_step *step, int32_t count, cascade_form form, size_t pack,
-                                           const int32_t *const *corner, const __m512 *scale, __m512i *sum)
+static inline __attribute__((always_inline)) const cascade_step *run_form(const cascade_step *step, int32_t count,
+                                                                          cascade_form form, size_t pack,
+                                                                          const int32_t *const *corner,
+                                                                          const __m512 *scale, __m512i *sum)
 {
     for (const cascade_step *end = step + count; step < end; step++) {
         const __m512 threshold = _mm512_set1_ps(step->threshold);
