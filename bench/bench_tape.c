@@ -1,7 +1,8 @@
 /* How many images a second a training step takes in (forward and backward of one microbatch after the other), per
  * network, precision and number of threads, as one JSON object per line. `wall` is what a clock on the wall says;
  * `processor` is what it would be on idle cores (images per second of processor time, times the threads), for machines
- * that are shared. Arguments: network (baseline, vgg, residual or all), microbatch, threads, seconds. */
+ * that are shared. Arguments: network (baseline, vgg,
+ * residual, mobile or all), microbatch, threads, seconds. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -90,6 +91,28 @@ static void build_residual(nn_graph *graph)
     x = residual(graph, "four", x, 128, 2);
     x = residual(graph, "five", x, 128, 1);
     head(graph, residual(graph, "six", x, 256, 2));
+}
+
+static int separable(nn_graph *graph, const char *name, int x, int channels, int filters, int stride)
+{
+    char part[6][48];
+    static const char *const ends[6] = {"dw", "dw.bn", "dw.act", "pw", "pw.bn", "pw.act"};
+    for (int i = 0; i < 6; i++)
+        snprintf(part[i], sizeof part[i], "%s.%s", name, ends[i]);
+    x = nn_conv(graph, part[0], x, channels, 3, stride, 1, channels, false);
+    x = nn_unary(graph, NN_HARD_SWISH, part[2], nn_batch_norm(graph, part[1], x));
+    x = nn_conv(graph, part[3], x, filters, 1, 1, 0, 1, false);
+    return nn_unary(graph, NN_RELU, part[5], nn_batch_norm(graph, part[4], x));
+}
+
+static void build_mobile(nn_graph *graph)
+{
+    int x = block(graph, "stem", nn_input(graph, "x", 1, 48, 48), 32, 1);
+    x = separable(graph, "one", x, 32, 64, 1);
+    x = separable(graph, "two", x, 64, 128, 2);
+    x = separable(graph, "three", x, 128, 128, 1);
+    x = separable(graph, "four", x, 128, 256, 2);
+    head(graph, separable(graph, "five", x, 256, 256, 1));
 }
 
 typedef struct worker {
@@ -209,7 +232,8 @@ int main(int count, char **arguments)
     static const struct {
         const char *name;
         void (*build)(nn_graph *graph);
-    } networks[] = {{"baseline", build_baseline}, {"vgg", build_vgg}, {"residual", build_residual}};
+    } networks[] = {
+        {"baseline", build_baseline}, {"vgg", build_vgg}, {"residual", build_residual}, {"mobile", build_mobile}};
     const char *wanted = count > 1 ? arguments[1] : "all";
     int microbatch = count > 2 ? atoi(arguments[2]) : 32, threads = count > 3 ? atoi(arguments[3]) : 2;
     double seconds = count > 4 ? atof(arguments[4]) : 3;

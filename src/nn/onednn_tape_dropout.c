@@ -1,9 +1,7 @@
 /* Dropout of a tape (Srivastava et al. 2014), inverted: what is kept is scaled up while training, evaluation copies.
- *
- * Draws depend on the forward's seed and the node alone. 16 bits a draw are enough: a probability is met to 1/65536. */
+ * The mask follows memory order, which in a blocked layout is not the order of the channels. */
 #include "nn/onednn_tape.h"
 
-#include "base/random.h"
 #include "nn/tape_rows.h"
 
 #include <string.h>
@@ -31,18 +29,10 @@ static void apply_mask(onednn_tape *tape, const tape_step *step)
     }
 }
 
-/* Operand: keep. size[0] numbers, size[1] the node, size[2] the threshold of 65536. */
+/* Operand: keep. size[0] numbers, size[1] the node; factor[0] the probability. */
 static void draw_mask(onednn_tape *tape, const tape_step *step)
 {
-    uint8_t *keep = step->operands[0].data;
-    uint32_t threshold = (uint32_t)step->size[2];
-    random_state random;
-    random_seed(&random, tape->seed, (uint64_t)step->size[1]);
-    for (int64_t i = 0; i < step->size[0]; i += 4) {
-        uint64_t bits = random_next(&random);
-        for (int64_t k = i; k < i + 4 && k < step->size[0]; k++, bits >>= 16)
-            keep[k] = (bits & 0xffff) >= threshold;
-    }
+    tape_draw_mask(step->factor[0], tape->seed, (uint64_t)step->size[1], step->operands[0].data, (size_t)step->size[0]);
 }
 
 static void copy_bytes(onednn_tape *tape, const tape_step *step)
@@ -78,7 +68,7 @@ void tape_dropout_forward(onednn_tape *tape, int index)
     if (draw) {
         draw->size[0] = (int64_t)count;
         draw->size[1] = index;
-        draw->size[2] = (int64_t)(node->alpha * 65536.0f + 0.5f);
+        draw->factor[0] = node->alpha;
     }
     emit_mask(tape, PHASE_TRAIN, index, &state->source, &state->result);
     tape_step *copy = tape_call(tape, PHASE_EVAL, copy_bytes);

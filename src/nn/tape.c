@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/random.h"
 #include "nn/tape_backend.h"
 
 #include <string.h>
@@ -72,6 +73,18 @@ void tape_mark(const nn_graph *graph, bool *used, bool *gradient)
     }
 }
 
+void tape_draw_mask(float probability, uint64_t seed, uint64_t node, uint8_t *keep, size_t count)
+{
+    uint32_t threshold = (uint32_t)(probability * 65536.0f + 0.5f);
+    random_state random;
+    random_seed(&random, seed, node);
+    for (size_t i = 0; i < count; i += 4) {
+        uint64_t bits = random_next(&random);
+        for (size_t k = i; k < i + 4 && k < count; k++, bits >>= 16)
+            keep[k] = (bits & 0xffff) >= threshold;
+    }
+}
+
 static mien_status check_graph(const nn_graph *graph, const nn_tape_options *options, mien_error *error)
 {
     if (graph->failed)
@@ -87,8 +100,6 @@ static mien_status check_graph(const nn_graph *graph, const nn_tape_options *opt
         return error_set(error, MIEN_EINVAL, "a microbatch of %d images", options->microbatch);
     if (options->precision != NN_F32 && options->precision != NN_BF16)
         return error_set(error, MIEN_EUNSUPPORTED, "training works in f32 and bf16");
-    if (options->reference)
-        return error_set(error, MIEN_EUNSUPPORTED, "there is no reference tape");
     return MIEN_OK;
 }
 
@@ -100,7 +111,7 @@ mien_status nn_tape_create(const nn_graph *graph, const nn_tape_options *options
     nn_tape *fresh = memory_zeroed(1, sizeof *fresh);
     if (!fresh)
         return error_no_memory(error, sizeof *fresh);
-    fresh->backend = &tape_onednn;
+    fresh->backend = options->reference ? &tape_reference : &tape_onednn;
     status = fresh->backend->create(graph, options, &fresh->state, error);
     if (status)
         memory_free(fresh);

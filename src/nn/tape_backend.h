@@ -16,6 +16,11 @@ typedef struct tape_backend {
 } tape_backend;
 
 extern const tape_backend tape_onednn;
+extern const tape_backend tape_reference;
+
+/** A dropout's mask, 1 = kept, from the forward's seed and the node's index: 16 bits a number, so that the probability
+ * is met to 1/65536. */
+void tape_draw_mask(float probability, uint64_t seed, uint64_t node, uint8_t *keep, size_t count);
 
 /** The node whose value output `output` gives: the softmax at the end is left out. */
 int tape_output_node(const nn_graph *graph, size_t output);
