@@ -9,7 +9,7 @@
 static void put(buffer *b, uint64_t value, int bytes)
 {
     for (int i = 0; i < bytes; i++)
-        buffer_append_byte(b, (uint8_t)(value >> (8 * i)));
+        buffer_append_byte(b, i < 8 ? (uint8_t)(value >> (8 * i)) : 0);
 }
 
 /* File and INFO header; the pixels follow `palette` entries of 4 bytes and `extra` bytes. */
