@@ -1,15 +1,17 @@
 /* The kernels in plain C and the table that chooses among versions (the pattern of dav1d's DSP contexts). Plain C is
- * the definition: tests/kernels/test_prep.c holds every other version against it. */
+ * the definition: tests/kernels/test_prep_kernels.c holds every other version against it. */
 #include "prep/kernels.h"
 
 #include <math.h>
 #include <pthread.h>
 
 #include "base/cpu.h"
+#include "prep/x86/kernels_x86.h"
 
-static void stretch_c(const uint8_t *from, uint16_t *to, size_t count, const uint32_t *at, const uint16_t *weight,
-                      size_t step, int shift)
+void prep_stretch_c(const uint8_t *from, size_t length, uint16_t *to, size_t count, const uint32_t *at,
+                    const uint16_t *weight, size_t step, int shift)
 {
+    (void)length;
     for (size_t i = 0; i < count; i++) {
         const uint8_t *pixel = from + at[i];
         unsigned second = weight[2 * i + 1] ? pixel[step] * (unsigned)weight[2 * i + 1] : 0;
@@ -17,28 +19,26 @@ static void stretch_c(const uint8_t *from, uint16_t *to, size_t count, const uin
     }
 }
 
-static void blend_linear_c(const uint16_t *row0, const uint16_t *row1, uint8_t *to, size_t count, unsigned b0,
-                           unsigned b1)
+void prep_blend_linear_c(const uint16_t *row0, const uint16_t *row1, uint8_t *to, size_t count, unsigned b0,
+                         unsigned b1)
 {
     for (size_t i = 0; i < count; i++)
         to[i] = (uint8_t)((((b0 * row0[i]) >> 16) + ((b1 * row1[i]) >> 16) + 2) >> 2);
 }
 
-static void blend_exact_c(const uint16_t *row0, const uint16_t *row1, uint8_t *to, size_t count, unsigned b0,
-                          unsigned b1)
+void prep_blend_exact_c(const uint16_t *row0, const uint16_t *row1, uint8_t *to, size_t count, unsigned b0, unsigned b1)
 {
     for (size_t i = 0; i < count; i++)
         to[i] = (uint8_t)((b0 * row0[i] + b1 * row1[i] + (1u << 15)) >> 16);
 }
 
-static void halve_c(const uint8_t *row0, const uint8_t *row1, uint8_t *to, size_t count)
+void prep_halve_c(const uint8_t *row0, const uint8_t *row1, uint8_t *to, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         to[i] = (uint8_t)((row0[2 * i] + row0[2 * i + 1] + row1[2 * i] + row1[2 * i + 1] + 2) >> 2);
 }
 
-static void blur_row_c(const uint8_t *from, uint16_t *to, size_t count, const uint16_t *weight, size_t size,
-                       size_t step)
+void prep_blur_row_c(const uint8_t *from, uint16_t *to, size_t count, const uint16_t *weight, size_t size, size_t step)
 {
     for (size_t i = 0; i < count; i++)
         to[i] = (uint16_t)(weight[0] * from[i]);
@@ -47,7 +47,7 @@ static void blur_row_c(const uint8_t *from, uint16_t *to, size_t count, const ui
             to[i] = (uint16_t)(to[i] + weight[k] * from[i + k * step]);
 }
 
-static void blur_column_c(const uint16_t *const *rows, uint8_t *to, size_t count, const uint16_t *weight, size_t size)
+void prep_blur_column_c(const uint16_t *const *rows, uint8_t *to, size_t count, const uint16_t *weight, size_t size)
 {
     for (size_t i = 0; i < count; i++) {
         uint32_t sum = 1u << 15;
@@ -74,7 +74,7 @@ static uint8_t middle(uint8_t a, uint8_t b, uint8_t c)
 
 /* Smith 1996: with the columns sorted, the median of nine is the middle one of the largest of the lows, the middle of
  * the middles, and the least of the highs. */
-static void median3_c(const uint8_t *const rows[3], uint8_t *to, size_t count, size_t step)
+void prep_median3_c(const uint8_t *const rows[3], uint8_t *to, size_t count, size_t step)
 {
     for (size_t i = 0; i < count; i++) {
         uint8_t low[3], mid[3], high[3];
@@ -89,8 +89,8 @@ static void median3_c(const uint8_t *const rows[3], uint8_t *to, size_t count, s
     }
 }
 
-static void clahe_row_c(const uint8_t *from, uint8_t *to, size_t count, const uint8_t (*table)[256][4],
-                        const uint32_t *column, const float *right, float lower)
+void prep_clahe_row_c(const uint8_t *from, uint8_t *to, size_t count, const uint8_t (*table)[256][4],
+                      const uint32_t *column, const float *right, float lower)
 {
     float upper = 1.0f - lower;
     for (size_t i = 0; i < count; i++) {
@@ -104,17 +104,34 @@ static void clahe_row_c(const uint8_t *from, uint8_t *to, size_t count, const ui
 
 void prep_kernels_fill(prep_kernels *table, unsigned flags)
 {
-    (void)flags;
     *table = (prep_kernels){
-        .stretch = stretch_c,
-        .blend_linear = blend_linear_c,
-        .blend_exact = blend_exact_c,
-        .halve = halve_c,
-        .blur_row = blur_row_c,
-        .blur_column = blur_column_c,
-        .median3 = median3_c,
-        .clahe_row = clahe_row_c,
+        .stretch = prep_stretch_c,
+        .blend_linear = prep_blend_linear_c,
+        .blend_exact = prep_blend_exact_c,
+        .halve = prep_halve_c,
+        .blur_row = prep_blur_row_c,
+        .blur_column = prep_blur_column_c,
+        .median3 = prep_median3_c,
+        .clahe_row = prep_clahe_row_c,
     };
+#if defined(__x86_64__)
+    if (flags & CPU_AVX2) {
+        table->stretch = prep_stretch_avx2;
+        table->blend_linear = prep_blend_linear_avx2;
+        table->blend_exact = prep_blend_exact_avx2;
+        table->halve = prep_halve_avx2;
+        table->blur_row = prep_blur_row_avx2;
+        table->blur_column = prep_blur_column_avx2;
+        table->median3 = prep_median3_avx2;
+        table->clahe_row = prep_clahe_row_avx2;
+    }
+    if (flags & CPU_AVX512)
+        table->clahe_row = prep_clahe_row_avx512;
+    if (flags & CPU_AVX512_VBMI)
+        table->stretch = prep_stretch_vbmi_avx512;
+#else
+    (void)flags;
+#endif
 }
 
 static prep_kernels kernels_here;

@@ -7,10 +7,11 @@
 #include <stdint.h>
 
 typedef struct prep_kernels {
-    /** to[i] = (from[at[i]] × weight[2i] + from[at[i] + step] × weight[2i+1]) >> shift; `at` does not fall. The second
-     *  byte is not read where its weight is 0. */
-    void (*stretch)(const uint8_t *from, uint16_t *to, size_t count, const uint32_t *at, const uint16_t *weight,
-                    size_t step, int shift);
+    /** to[i] = (from[at[i]] × weight[2i] + from[at[i] + step] × weight[2i+1]) >> shift; step 1, 3 or 4. `at`
+     *  rises, except that it may fall by up to step - 1 from one sample to the next (channels of one pixel). The row
+     * has `length` bytes; at[i] + step may lie beyond it where its weight is 0. */
+    void (*stretch)(const uint8_t *from, size_t length, uint16_t *to, size_t count, const uint32_t *at,
+                    const uint16_t *weight, size_t step, int shift);
     /** to[i] = (((b0 × row0[i]) >> 16) + ((b1 × row1[i]) >> 16) + 2) >> 2: OpenCV's INTER_LINEAR, rows < 2¹⁵. */
     void (*blend_linear)(const uint16_t *row0, const uint16_t *row1, uint8_t *to, size_t count, unsigned b0,
                          unsigned b1);

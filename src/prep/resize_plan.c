@@ -80,8 +80,9 @@ static const uint16_t *resize_line(resize_scratch *scratch, const resize_method 
         if (scratch->holds[i] == y)
             return scratch->line[i];
     int slot = scratch->holds[0] == keep ? 1 : 0;
-    kernels->stretch(source->data + y * source->stride, scratch->line[slot], samples, scratch->at, scratch->weight,
-                     mien_pixel_bytes(source->format), method->shift);
+    kernels->stretch(source->data + y * source->stride, source->width * mien_pixel_bytes(source->format),
+                     scratch->line[slot], samples, scratch->at, scratch->weight, mien_pixel_bytes(source->format),
+                     method->shift);
     scratch->holds[slot] = y;
     return scratch->line[slot];
 }
