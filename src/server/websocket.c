@@ -70,8 +70,6 @@ static int begin_frame(websocket_reader *reader)
     const uint8_t *head = reader->head;
     uint64_t length = head[1] & 127;
     size_t extra = length == 126 ? 2 : length == 127 ? 8 : 0;
-    if ((head[0] & 0x70) || !(head[1] & 0x80))
-        return WEBSOCKET_PROTOCOL_ERROR; /* no extension was agreed on, and clients must mask */
     if (extra) {
         length = 0;
         for (size_t i = 0; i < extra; i++)
@@ -191,7 +189,9 @@ int websocket_read(websocket_reader *reader, const uint8_t *bytes, size_t availa
             code = end_frame(reader, event);
         } else if (at < available) {
             reader->head[reader->head_length++] = bytes[at++];
-            if (reader->head_length == head_size(reader))
+            if (reader->head_length == 2 && ((reader->head[0] & 0x70) || !(reader->head[1] & 0x80)))
+                code = WEBSOCKET_PROTOCOL_ERROR; /* no extension was agreed on, and clients must mask */
+            else if (reader->head_length == head_size(reader))
                 code = begin_frame(reader);
         } else {
             break;

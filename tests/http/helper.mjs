@@ -1,0 +1,126 @@
+// Starting servers and talking to them, also over bare sockets. Used by every *.test.mjs here.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+export const build = process.env.MIEN_BUILD || path.join(root, 'build');
+export const shared = process.env.MIEN_SHARED || path.join(root, '../shared');
+
+/** Start a server program on a free port. `environment` replaces the inherited settings. */
+export async function start(command, flags = [], environment = {}) {
+  const child = spawn(command[0], [...command.slice(1), '--port', '0', ...flags], {
+    cwd: '/tmp',
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const server = { child, log: '', ended: once(child, 'exit') };
+  child.stderr.on('data', (text) => { server.log += text; });
+  let said = '';
+  server.port = await new Promise((resolve, reject) => {
+    child.stdout.on('data', (text) => {
+      said += text;
+      const found = /listening on \S+:(\d+)/.exec(said);
+      if (found) resolve(Number(found[1]));
+    });
+    child.on('error', reject);
+    child.on('exit', (code) => reject(new Error(`the server ended with ${code}: ${server.log}`)));
+  });
+  server.base = `http://127.0.0.1:${server.port}`;
+  server.stop = async () => {
+    child.kill('SIGTERM');
+    const [code] = await server.ended;
+    return code;
+  };
+  return server;
+}
+
+/** The server whose recognition is told by the bytes sent; see stub_server.c. */
+export const startStub = (flags, environment) => start([path.join(build, 'tests/http/stub_server')], flags, environment);
+
+/** The real program; null where it was not built. */
+export async function startReal(flags, environment) {
+  const program = process.env.MIEN || path.join(build, 'mien');
+  return existsSync(program) ? start([program, 'serve'], flags, environment) : null;
+}
+
+export const base64 = (bytes) => Buffer.from(bytes).toString('base64');
+
+export async function post(server, where, body, headers = {}) {
+  const reply = await fetch(server.base + where, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
+  });
+  return { status: reply.status, headers: reply.headers, json: await reply.json() };
+}
+
+export async function upload(server, where, content, { field = 'file', name = 'a.jpg', type = 'image/jpeg', headers = {} } = {}) {
+  const form = new FormData();
+  form.append(field, new Blob([content], { type }), name);
+  const reply = await fetch(server.base + where, { method: 'POST', body: form, headers });
+  return { status: reply.status, headers: reply.headers, json: await reply.json() };
+}
+
+/** A bare connection that remembers what it received. */
+export class Raw {
+  static async open(server) {
+    const raw = new Raw();
+    raw.text = '';
+    raw.bytes = Buffer.alloc(0);
+    raw.closed = false;
+    raw.waiting = [];
+    raw.socket = net.connect(server.port, '127.0.0.1');
+    raw.socket.on('data', (data) => {
+      raw.bytes = Buffer.concat([raw.bytes, data]);
+      raw.text = raw.bytes.toString('latin1');
+      raw.check();
+    });
+    raw.socket.on('close', () => { raw.closed = true; raw.check(); });
+    raw.socket.on('error', () => {});
+    await once(raw.socket, 'connect');
+    return raw;
+  }
+  send(data) { this.socket.write(data); }
+  /** Wait until `condition(raw)` holds or the connection ends; an event-driven wait, no polling. */
+  until(condition) {
+    return new Promise((resolve) => { this.waiting.push({ condition, resolve }); this.check(); });
+  }
+  check() {
+    this.waiting = this.waiting.filter(({ condition, resolve }) => {
+      if (!this.closed && !condition(this)) return true;
+      resolve(this);
+      return false;
+    });
+  }
+  end() { return this.until((raw) => raw.closed); }
+  /** Whole answers (with Content-Length) received so far. */
+  answers() {
+    const found = [];
+    let rest = this.text;
+    for (;;) {
+      const split = rest.indexOf('\r\n\r\n');
+      if (split < 0) return found;
+      const head = rest.slice(0, split);
+      const status = Number(head.slice(9, 12));
+      const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0);
+      if (rest.length < split + 4 + length) return found;
+      found.push({ status, head, body: rest.slice(split + 4, split + 4 + length) });
+      rest = rest.slice(split + 4 + length);
+    }
+  }
+  answered(count) { return this.until((raw) => raw.answers().length >= count); }
+  close() { this.socket.destroy(); }
+}
+
+/** Send bytes on a fresh connection and return what came back when it ended or `count` answers were whole. */
+export async function exchange(server, data, count = 1) {
+  const raw = await Raw.open(server);
+  raw.send(data);
+  await raw.answered(count);
+  raw.close();
+  return raw.answers();
+}
