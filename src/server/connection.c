@@ -396,8 +396,10 @@ bool connection_expired(connection *c, uint64_t now_ns)
         return true;
     }
     case CONNECTION_WAITING:
-        if (c->exchange && c->exchange->mount)
-            return true; /* its mount has deadlines of its own */
+        if (c->exchange && c->exchange->mount) {
+            c->deadline_ns = 0; /* its mount has deadlines of its own */
+            return true;
+        }
         return answer_late(c);
     case CONNECTION_WEBSOCKET:
         return channel_expired(c);

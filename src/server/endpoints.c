@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "server/detector_channel.h"
 #include "server/echo_channel.h"
 
 struct endpoints {
@@ -16,6 +17,9 @@ mien_status endpoints_create(server *server, endpoints **out, mien_error *error)
         return error_no_memory(error, sizeof *created);
     created->server = server;
     mien_status status = server_add_mount(server, &(server_mount){.path = "/echo", .channel = &echo_channel_handlers});
+    if (!status)
+        status = server_add_mount(
+            server, &(server_mount){.path = "/ws", .context = server, .channel = &detector_channel_handlers});
     if (status)
         endpoints_destroy(&created);
     else

@@ -223,6 +223,8 @@ static void take_news(server *server)
 
 mien_status server_submit(server *server, server_job *job)
 {
+    if (!server->queue)
+        return MIEN_EBUSY; /* being destroyed */
     job->server = server;
     job->listed = job->finished = false;
     return job_queue_push(server->queue, job);

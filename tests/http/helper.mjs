@@ -124,3 +124,56 @@ export async function exchange(server, data, count = 1) {
   raw.close();
   return raw.answers();
 }
+
+/** One masked client frame; `first` is the byte of FIN and opcode. */
+export function frame(first, payload) {
+  const data = Buffer.from(payload), mask = Buffer.from([1, 2, 3, 4]);
+  const size = data.length < 126 ? [0x80 | data.length]
+    : data.length < 65536 ? [0xfe, data.length >> 8, data.length & 255]
+      : [0xff, 0, 0, 0, 0, data.length >>> 24, (data.length >> 16) & 255, (data.length >> 8) & 255, data.length & 255];
+  const masked = Buffer.alloc(data.length);
+  for (let i = 0; i < data.length; i++) masked[i] = data[i] ^ mask[i & 3];
+  return Buffer.concat([Buffer.from([first, ...size]), mask, masked]);
+}
+
+export const webSocketKey = base64('0123456789abcdef');
+export const webSocketHello = (where, extra = '') =>
+  `GET ${where} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n` +
+  `Sec-WebSocket-Key: ${webSocketKey}\r\nSec-WebSocket-Version: 13\r\n${extra}\r\n`;
+
+/** A WebSocket client over a bare connection. */
+export class WebSocketClient {
+  static async open(server, where) {
+    const client = new WebSocketClient();
+    client.raw = await Raw.open(server);
+    client.raw.send(webSocketHello(where));
+    await client.raw.until((r) => r.text.includes('\r\n\r\n'));
+    client.head = client.raw.text.slice(0, client.raw.text.indexOf('\r\n\r\n') + 4);
+    client.status = Number(client.head.slice(9, 12));
+    client.taken = 0;
+    return client;
+  }
+  after() { return this.raw.bytes.subarray(this.head.length); }
+  /** Whole messages and control frames so far: [{opcode, data}]. */
+  frames() {
+    const found = [];
+    for (let rest = this.after(); rest.length >= 2;) {
+      let length = rest[1] & 127, at = 2;
+      if (length === 126) { if (rest.length < 4) break; length = rest.readUInt16BE(2); at = 4; }
+      else if (length === 127) { if (rest.length < 10) break; length = Number(rest.readBigUInt64BE(2)); at = 10; }
+      if (rest.length < at + length) break;
+      found.push({ opcode: rest[0] & 15, data: rest.subarray(at, at + length) });
+      rest = rest.subarray(at + length);
+    }
+    return found;
+  }
+  sendText(text) { this.raw.send(frame(0x81, typeof text === 'string' ? text : JSON.stringify(text))); }
+  sendBinary(bytes) { this.raw.send(frame(0x82, bytes)); }
+  /** The next message as JSON. */
+  async next() {
+    await this.raw.until(() => this.frames().length > this.taken);
+    const taken = this.frames()[this.taken++];
+    return taken && JSON.parse(taken.data.toString());
+  }
+  close() { this.raw.close(); }
+}

@@ -4,7 +4,9 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import test, { after, before } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { base64, exchange, post, Raw, startStub, upload } from './helper.mjs';
+import {
+  base64, exchange, frame, post, Raw, startStub, upload, WebSocketClient, webSocketHello, webSocketKey,
+} from './helper.mjs';
 
 let server;
 before(async () => { server = await startStub(['--rate-limit-requests', '0']); });
@@ -272,23 +274,12 @@ test('large JSON is compressed for those who accept it; the page is not opened t
 });
 
 test('a WebSocket echoes text, binary and fragments, answers pings, and refuses what breaks the protocol', async () => {
-  const key = base64('0123456789abcdef');
-  const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
-  const hello = `GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n\r\n`;
-  const frame = (first, payload) => {
-    const data = Buffer.from(payload), mask = Buffer.from([1, 2, 3, 4]);
-    const size = data.length < 126 ? [0x80 | data.length] : [0xfe, data.length >> 8, data.length & 255];
-    return Buffer.concat([Buffer.from([first, ...size]), mask, data.map((b, i) => b ^ mask[i & 3])]);
-  };
+  const accept = createHash('sha1').update(`${webSocketKey}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
   const open = async () => {
-    const raw = await Raw.open(server);
-    raw.send(hello);
-    await raw.until((r) => r.text.includes('\r\n\r\n'));
-    assert.match(raw.text, /^HTTP\/1.1 101 /);
-    assert.ok(raw.text.includes(accept));
-    raw.from = raw.text.indexOf('\r\n\r\n') + 4;
-    raw.after = () => raw.bytes.subarray(raw.from);
-    return raw;
+    const client = await WebSocketClient.open(server, '/echo');
+    assert.equal(client.status, 101);
+    assert.ok(client.head.includes(accept));
+    return Object.assign(client.raw, { after: () => client.after() });
   };
   const raw = await open();
   const message = Buffer.concat([frame(0x01, 'frag'), frame(0x89, 'p'), frame(0x80, 'ment'), frame(0x82, Buffer.alloc(300, 7))]);
@@ -317,7 +308,7 @@ test('a WebSocket echoes text, binary and fragments, answers pings, and refuses 
   }
   const [plain] = await exchange(server, get('/echo'));
   assert.equal(plain.status, 426);
-  const [nowhere] = await exchange(server, hello.replace('/echo', '/nope'));
+  const [nowhere] = await exchange(server, webSocketHello('/nope'));
   assert.equal(nowhere.status, 404);
 });
 

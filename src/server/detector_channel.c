@@ -1,0 +1,220 @@
+/* /ws: {"type":"frame"|"ping"|"model_select"}, or a picture as a binary message. Frames are parsed, decoded and
+ * recognised on a worker; while one is under way only the newest that arrives is kept, and each result says how many
+ * were dropped before it. Mistakes get an error message; the connection stays. */
+#include "server/detector_channel.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "server/body.h"
+#include "server/dialects.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SMALL_MESSAGE = 8192 }; /* below, it is parsed at once to see whether it is a frame */
+
+typedef struct frame {
+    buffer bytes;
+    bool binary;
+} frame;
+
+typedef struct stream {
+    server_job job; /* first */
+    server *server;
+    service *service;
+    channel *channel; /* NULL: closed while a worker was busy */
+    frame pending, current;
+    bool waiting; /* `pending` holds a frame */
+    bool running;
+    unsigned long dropped;
+    char *answer; /* from jansson; the worker's until it reports back */
+} stream;
+
+static void send_json(stream *s, json_t *message)
+{
+    char *text = message ? json_dumps(message, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+    if (text)
+        channel_send(s->channel, false, text, strlen(text));
+    free(text);
+    json_decref(message);
+}
+
+static json_t *error_message(const char *text)
+{
+    return json_pack("{sss{ss}}", "type", "error", "data", "error", text);
+}
+
+/* {"type":"result"} with the fields that the document reads repeated at the top. */
+static json_t *result_message(stream *s, const void *bytes, size_t length, const json_t *bounds, size_t worker)
+{
+    uint64_t begin = clock_monotonic_ns();
+    mien_result result = {0};
+    mien_error error = {0};
+    mien_status status = detector_recognise(s->service, worker, bytes, length, bounds, &result, &error);
+    json_t *data =
+        detector_result(s->service, &result, !status, bounds, true, (double)(clock_monotonic_ns() - begin) / 1e9);
+    memory_free(result.faces);
+    return json_pack("{sssOsOsOso}", "type", "result", "emotion", json_object_get(data, "emotion"), "confidence",
+                     json_object_get(data, "confidence"), "all_scores", json_object_get(data, "all_scores"), "data",
+                     data);
+}
+
+static json_t *answer_frame(stream *s, const json_t *message, size_t worker)
+{
+    const json_t *data = json_object_get(message, "data"), *image = json_object_get(data, "image");
+    const json_t *bounds = json_object_get(data, "face_bounds");
+    if (!json_is_string(image))
+        return error_message("No image data provided");
+    buffer picture;
+    mien_error error = {0};
+    buffer_init(&picture, detector_max_bytes(s->service));
+    mien_status status = body_picture(json_string_value(image), json_string_length(image), &picture, &error);
+    json_t *answer = status ? error_message(status == MIEN_ELIMIT ? "Image size exceeds the maximum" : error.message)
+                            : result_message(s, picture.data, picture.length, bounds, worker);
+    buffer_done(&picture);
+    return answer;
+}
+
+static json_t *answer_current(stream *s, size_t worker)
+{
+    const frame *current = &s->current;
+    if (current->binary && current->bytes.length > detector_max_bytes(s->service))
+        return error_message("Image size exceeds the maximum");
+    if (current->binary)
+        return result_message(s, current->bytes.data, current->bytes.length, NULL, worker);
+    json_error_t problem;
+    json_t *message = json_loadb((const char *)current->bytes.data, current->bytes.length, 0, &problem);
+    json_t *answer = message ? answer_frame(s, message, worker) : error_message("Invalid JSON");
+    json_decref(message);
+    return answer;
+}
+
+static void run(server_job *job, size_t worker)
+{
+    stream *s = (stream *)job;
+    json_t *answer = answer_current(s, worker);
+    s->answer = answer ? json_dumps(answer, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
+    json_decref(answer);
+}
+
+static void begin(stream *s)
+{
+    frame swap = s->current;
+    s->current = s->pending;
+    s->pending = swap;
+    buffer_clear(&s->pending.bytes);
+    s->waiting = false;
+    s->running = !server_submit(s->server, &s->job);
+    if (!s->running) {
+        s->dropped++;
+        metrics_dropped(s->service->metrics);
+        send_json(s, error_message("The server is busy; the frame was dropped"));
+    }
+}
+
+static void destroy(stream *s)
+{
+    buffer_done(&s->pending.bytes);
+    buffer_done(&s->current.bytes);
+    free(s->answer);
+    memory_free(s);
+}
+
+/* Put the count of dropped frames behind the answer's other members. */
+static void send_answer(stream *s)
+{
+    size_t length = s->answer ? strlen(s->answer) : 0;
+    buffer text = {0};
+    if (length > 1) {
+        buffer_append(&text, s->answer, length - 1);
+        buffer_append_format(&text, ",\"dropped\":%lu}", s->dropped);
+        if (!text.failed)
+            channel_send(s->channel, false, text.data, text.length);
+    }
+    buffer_done(&text);
+}
+
+static void news(server_job *job, bool finished)
+{
+    stream *s = (stream *)job;
+    if (!finished)
+        return;
+    s->running = false;
+    if (!s->channel) {
+        destroy(s);
+        return;
+    }
+    send_answer(s);
+    free(s->answer);
+    s->answer = NULL;
+    s->dropped = 0;
+    if (s->waiting)
+        begin(s);
+}
+
+static void take_frame(stream *s, bool binary, const uint8_t *bytes, size_t length)
+{
+    if (s->waiting) {
+        s->dropped++;
+        metrics_dropped(s->service->metrics);
+    }
+    buffer_clear(&s->pending.bytes);
+    s->pending.binary = binary;
+    s->waiting = !buffer_append(&s->pending.bytes, bytes, length);
+    if (s->waiting && !s->running)
+        begin(s);
+}
+
+static void select_model(stream *s, const json_t *message)
+{
+    const char *id = json_string_value(json_object_get(json_object_get(message, "data"), "model_id"));
+    const char *selected = s->service->vision->model_name;
+    send_json(s, json_pack("{sss{sbss}}", "type", "model_selected", "data", "success", id && !strcmp(id, selected),
+                           "selected_model", selected));
+}
+
+static void message(void *state, bool binary, const uint8_t *bytes, size_t length)
+{
+    stream *s = state;
+    if (binary || length > SMALL_MESSAGE) {
+        take_frame(s, binary, bytes, length);
+        return;
+    }
+    json_error_t problem;
+    json_t *small = json_loadb((const char *)bytes, length, 0, &problem);
+    const char *type = json_string_value(json_object_get(small, "type"));
+    if (!json_is_object(small))
+        send_json(s, error_message(small ? "The message must be an object" : "Invalid JSON"));
+    else if (type && !strcmp(type, "ping"))
+        send_json(s, json_pack("{ss}", "type", "pong"));
+    else if (type && !strcmp(type, "frame"))
+        take_frame(s, false, bytes, length);
+    else if (type && !strcmp(type, "model_select"))
+        select_model(s, small);
+    json_decref(small);
+}
+
+static void *opened(void *context, channel *channel, const http_request *request)
+{
+    stream *s = memory_zeroed(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->server = context;
+    s->service = request->service;
+    s->channel = channel;
+    s->job.run = run;
+    s->job.news = news;
+    return s;
+}
+
+static void closed(void *state)
+{
+    stream *s = state;
+    s->channel = NULL;
+    if (s->running && job_queue_withdraw(s->service->queue, &s->job))
+        s->running = false;
+    if (!s->running)
+        destroy(s);
+}
+
+const channel_handlers detector_channel_handlers = {.opened = opened, .message = message, .closed = closed};
