@@ -1,5 +1,5 @@
-/* `mien detect`: pictures in, a table or JSON lines out. Pictures are analysed by several threads, each with a session of
- * its own; the answers are printed in the order of the arguments. A picture that fails is one line on standard error
+/* `mien detect`: pictures in, a table or JSON lines out. Pictures are analysed by several threads, each with a session
+ * of its own; the answers are printed in the order of the arguments. A picture that fails is one line on standard error
  * and the others go on. */
 #include <dirent.h>
 #include <getopt.h>
@@ -46,14 +46,20 @@ typedef struct answer {
     buffer text;
 } answer;
 
+/* What one thread keeps from picture to picture. */
+typedef struct worker {
+    mien_session *session;
+    mien_result result;
+    image_pen *pen; /* NULL: nothing is drawn, or no font is installed */
+} worker;
+
 typedef struct batch {
     const settings *settings;
     char **paths;
     const bool *duplicate; /* per path: another picture of the list has the same stem */
     size_t first;          /* index of paths[0] in the whole list */
-    mien_session **sessions;
-    mien_result *results; /* one per worker */
-    answer *answers;      /* one per path of this batch */
+    worker *workers;
+    answer *answers; /* one per path of this batch */
 } batch;
 
 static const char help[] =
@@ -98,8 +104,17 @@ static int wrong_value(const char *option, const char *value, const char *range)
 }
 
 enum {
-    OPTION_JSON = 256, OPTION_ANNOTATE, OPTION_PRESET, OPTION_MODEL, OPTION_DETECTOR, OPTION_CASCADE, OPTION_MIN_FACE,
-    OPTION_MIN_CONFIDENCE, OPTION_MAX_FACES, OPTION_MAX_PIXELS, OPTION_JOBS
+    OPTION_JSON = 256,
+    OPTION_ANNOTATE,
+    OPTION_PRESET,
+    OPTION_MODEL,
+    OPTION_DETECTOR,
+    OPTION_CASCADE,
+    OPTION_MIN_FACE,
+    OPTION_MIN_CONFIDENCE,
+    OPTION_MAX_FACES,
+    OPTION_MAX_PIXELS,
+    OPTION_JOBS
 };
 
 static const struct option long_options[] = {
@@ -382,8 +397,20 @@ static mien_status annotated_path(const batch *b, size_t index, char *to, size_t
     return MIEN_OK;
 }
 
-static mien_status annotate(const batch *b, size_t index, const buffer *bytes, const mien_result *result,
-                            mien_error *error)
+/* Without a font the boxes still say where; their colour says what. */
+static void draw_face(mien_image *picture, image_pen *pen, const mien_face *face)
+{
+    image_box box = {(float)face->box.x, (float)face->box.y, (float)face->box.width, (float)face->box.height};
+    image_colour colour = image_emotion_colour(face->emotion);
+    char label[64];
+    snprintf(label, sizeof label, "%s %.0f %%%s", mien_emotion_name(face->emotion), 100.0 * (double)face->confidence,
+             face->uncertain ? " ?" : "");
+    image_draw_box(picture, &box, colour, 0, NULL);
+    image_draw_label(pen, picture, &box, label, colour, NULL);
+}
+
+static mien_status annotate(const batch *b, size_t index, image_pen *pen, const buffer *bytes,
+                            const mien_result *result, mien_error *error)
 {
     char to[PATH_MAX];
     mien_status status = annotated_path(b, index, to, sizeof to, error);
@@ -396,14 +423,8 @@ static mien_status annotate(const batch *b, size_t index, const buffer *bytes, c
     status = mien_image_decode(bytes->data, bytes->length, &options, &picture, error);
     if (status)
         return status;
-    for (size_t i = 0; i < result->face_count; i++) {
-        const mien_face *face = &result->faces[i];
-        char label[64];
-        snprintf(label, sizeof label, "%s %.0f %%%s", mien_emotion_name(face->emotion),
-                 100.0 * (double)face->confidence, face->uncertain ? " ?" : "");
-        image_draw_box(&picture, face->box.x, face->box.y, face->box.width, face->box.height, (int)face->emotion);
-        image_draw_label(&picture, face->box.x, face->box.y, label, (int)face->emotion, NULL);
-    }
+    for (size_t i = 0; i < result->face_count; i++)
+        draw_face(&picture, pen, &result->faces[i]);
     uint8_t *encoded = NULL;
     size_t length = 0;
     mien_image_view view = mien_image_as_view(&picture);
@@ -415,20 +436,21 @@ static mien_status annotate(const batch *b, size_t index, const buffer *bytes, c
     return status;
 }
 
-static void analyse_file(void *context, size_t index, size_t worker)
+static void analyse_file(void *context, size_t index, size_t index_of_worker)
 {
     batch *b = context;
     const settings *s = b->settings;
     const char *path = b->paths[index];
     answer *a = &b->answers[index];
-    mien_result *result = &b->results[worker];
+    mien_result *result = &b->workers[index_of_worker].result;
     buffer bytes;
     buffer_init(&bytes, 0);
     size_t limit = s->analyze.limits.max_bytes ? s->analyze.limits.max_bytes : (size_t)64 << 20;
 
     a->status = file_read(path, limit, &bytes, &a->error);
     if (!a->status) {
-        a->status = mien_analyze_bytes(b->sessions[worker], bytes.data, bytes.length, &s->analyze, result, &a->error);
+        a->status = mien_analyze_bytes(b->workers[index_of_worker].session, bytes.data, bytes.length, &s->analyze,
+                                       result, &a->error);
         if (a->status)
             error_prefix(&a->error, a->status, "%s", shown_name(path));
     }
@@ -437,7 +459,7 @@ static void analyse_file(void *context, size_t index, size_t worker)
     else if (!a->status)
         write_table(path, result, &a->text);
     if (!a->status && s->annotate) {
-        mien_status status = annotate(b, index, &bytes, result, &a->error);
+        mien_status status = annotate(b, index, b->workers[index_of_worker].pen, &bytes, result, &a->error);
         if (status)
             a->status = error_prefix(&a->error, status, "annotating %s", shown_name(path));
     }
@@ -462,6 +484,24 @@ static size_t print_answers(answer *answers, size_t count)
     return failed;
 }
 
+static mien_status worker_init(worker *w, mien_analyzer *analyzer, bool draws, mien_error *error)
+{
+    mien_status status = mien_session_create(analyzer, &w->session, error);
+    if (!status && draws) {
+        status = image_pen_create(&w->pen, error);
+        if (status == MIEN_ENOTFOUND)
+            status = MIEN_OK;
+    }
+    return status;
+}
+
+static void worker_done(worker *w)
+{
+    mien_session_destroy(&w->session);
+    mien_result_done(&w->result);
+    image_pen_destroy(&w->pen);
+}
+
 /* Runs the list in batches, so that answers appear as they come and memory stays bounded. */
 static mien_status analyse_list(const settings *s, mien_analyzer *analyzer, const file_list *list, size_t *failed,
                                 mien_error *error)
@@ -469,33 +509,30 @@ static mien_status analyse_list(const settings *s, mien_analyzer *analyzer, cons
     thread_pool *pool = NULL;
     size_t jobs = s->jobs < list->count ? s->jobs : list->count;
     size_t window = jobs * FILES_PER_THREAD;
-    mien_session **sessions = memory_zeroed(jobs, sizeof(mien_session *));
-    mien_result *results = memory_zeroed(jobs, sizeof(mien_result));
+    worker *workers = memory_zeroed(jobs, sizeof *workers);
     answer *answers = memory_zeroed(window, sizeof(answer));
     mien_status status = MIEN_OK;
-    if (!sessions || !results || !answers) {
+    if (!workers || !answers) {
         status = error_no_memory(error, window * sizeof(answer));
         goto out;
     }
     status = thread_pool_create(jobs, &pool, error);
     for (size_t i = 0; !status && i < jobs; i++)
-        status = mien_session_create(analyzer, &sessions[i], error);
+        status = worker_init(&workers[i], analyzer, s->annotate != NULL, error);
+    if (!status && s->annotate && !workers[0].pen)
+        fprintf(stderr,
+                "mien detect: no font is installed (try fonts-dejavu-core); pictures get boxes without labels\n");
     for (size_t first = 0; !status && first < list->count; first += window) {
         size_t count = list->count - first < window ? list->count - first : window;
-        batch b = {s, list->paths + first, list->duplicate + first, first, sessions, results, answers};
+        batch b = {s, list->paths + first, list->duplicate + first, first, workers, answers};
         thread_pool_run(pool, count, analyse_file, &b);
         *failed += print_answers(answers, count);
     }
 out:
     thread_pool_destroy(&pool);
-    for (size_t i = 0; i < jobs; i++) {
-        if (sessions)
-            mien_session_destroy(&sessions[i]);
-        if (results)
-            mien_result_done(&results[i]);
-    }
-    memory_free(sessions);
-    memory_free(results);
+    for (size_t i = 0; workers && i < jobs; i++)
+        worker_done(&workers[i]);
+    memory_free(workers);
     memory_free(answers);
     return status;
 }

@@ -55,7 +55,7 @@ typedef struct mien_timing {
 /** What an analysis found. Zero-initialise before first use; may be reused; free with mien_result_done(). */
 typedef struct mien_result {
     size_t width, height; /**< of the upright picture */
-    mien_face *faces;     /**< by descending score; owned by the result */
+    mien_face *faces;     /**< by descending score; the older systems' presets keep those systems' order */
     size_t face_count;
     size_t raw_count; /**< candidates before the false-positive filter, for information */
     int stage;        /**< which of a preset's detection passes found the faces, from 1; 0 = none */

@@ -42,7 +42,7 @@ static void error_fill(mien_error *error, mien_status code, size_t offset, const
     vsnprintf(error->message, sizeof error->message, format, arguments);
 }
 
-mien_status error_set(mien_error *error, mien_status code, const char *format, ...)
+mien_status(error_set)(mien_error *error, mien_status code, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -51,7 +51,7 @@ mien_status error_set(mien_error *error, mien_status code, const char *format, .
     return code;
 }
 
-mien_status error_set_at(mien_error *error, mien_status code, size_t offset, const char *format, ...)
+mien_status(error_set_at)(mien_error *error, mien_status code, size_t offset, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -60,7 +60,7 @@ mien_status error_set_at(mien_error *error, mien_status code, size_t offset, con
     return code;
 }
 
-mien_status error_prefix(mien_error *error, mien_status code, const char *format, ...)
+mien_status(error_prefix)(mien_error *error, mien_status code, const char *format, ...)
 {
     if (!error)
         return code;
@@ -77,7 +77,7 @@ mien_status error_prefix(mien_error *error, mien_status code, const char *format
     return code;
 }
 
-mien_status error_no_memory(mien_error *error, size_t bytes)
+mien_status(error_no_memory)(mien_error *error, size_t bytes)
 {
     return error_set(error, MIEN_ENOMEM, "out of memory: %zu bytes asked for", bytes);
 }

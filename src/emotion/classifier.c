@@ -23,7 +23,6 @@ struct classifier {
 struct classifier_session {
     const classifier *classifier;
     nn_session *session;
-    crop_buffers crop;
     float *scores; /* [label_count] */
 };
 
@@ -149,7 +148,6 @@ void classifier_session_destroy(classifier_session **session)
     if (!session || !*session)
         return;
     nn_session_destroy(&(*session)->session);
-    crop_buffers_done(&(*session)->crop);
     memory_free((*session)->scores);
     memory_free(*session);
     *session = NULL;
@@ -201,8 +199,7 @@ mien_status classifier_run(classifier_session *session, const mien_image_view *p
     const model_input *input = &c->info.input;
     classifier_box wanted = exact ? *box : classifier_crop_box(&c->info.crop, box);
     float quality = 0;
-    mien_status status =
-        crop_to_input(&session->crop, picture, &wanted, input, nn_session_input(session->session, 0), &quality, error);
+    mien_status status = crop_to_input(picture, &wanted, input, nn_session_input(session->session, 0), &quality, error);
     if (!status)
         status = nn_session_run(session->session, error);
     if (status)

@@ -28,57 +28,57 @@ typedef struct nn_shape {
 
 /** Operators, by ONNX meaning where there is one. weights[] below: index into graph->weights or -1. */
 typedef enum nn_op {
-    NN_INPUT = 0,       /* shape [NN_BATCH, …]; dims 2 and 3 may be NN_DYNAMIC */
-    NN_CONV,            /* weights: 0 kernel [O, I/groups, kh, kw], 1 bias [O] or -1 */
-    NN_DENSE,           /* weights: 0 kernel [O, I], 1 bias [O] or -1; input [N,I] */
-    NN_BATCH_NORM,      /* weights: 0 gamma, 1 beta, 2 running mean, 3 running variance, each [C] */
-    NN_SCALE_SHIFT,     /* weights: 0 scale [C] or -1, 1 shift [C] or -1; a constant affine map per channel */
+    NN_INPUT = 0,   /* shape [NN_BATCH, …]; dims 2 and 3 may be NN_DYNAMIC */
+    NN_CONV,        /* weights: 0 kernel [O, I/groups, kh, kw], 1 bias [O] or -1 */
+    NN_DENSE,       /* weights: 0 kernel [O, I], 1 bias [O] or -1; input [N,I] */
+    NN_BATCH_NORM,  /* weights: 0 gamma, 1 beta, 2 running mean, 3 running variance, each [C] */
+    NN_SCALE_SHIFT, /* weights: 0 scale [C] or -1, 1 shift [C] or -1; a constant affine map per channel */
     NN_RELU,
-    NN_CLIP,            /* min..max; ReLU6 is 0..6 */
-    NN_LEAKY_RELU,      /* alpha */
-    NN_ELU,             /* alpha */
+    NN_CLIP,       /* min..max; ReLU6 is 0..6 */
+    NN_LEAKY_RELU, /* alpha */
+    NN_ELU,        /* alpha */
     NN_SIGMOID,
     NN_TANH,
-    NN_SWISH,           /* x · sigmoid(x) */
-    NN_HARD_SIGMOID,    /* clip(alpha·x + beta, 0, 1) */
-    NN_HARD_SWISH,      /* x · clip(x/6 + 1/2, 0, 1) */
+    NN_SWISH,        /* x · sigmoid(x) */
+    NN_HARD_SIGMOID, /* clip(alpha·x + beta, 0, 1) */
+    NN_HARD_SWISH,   /* x · clip(x/6 + 1/2, 0, 1) */
     NN_EXP,
     NN_PRELU,           /* weights: 0 slope [C] or [1] */
     NN_MAX_POOL,        /* padding counts as minus infinity */
     NN_AVG_POOL,        /* count_include_pad */
     NN_GLOBAL_AVG_POOL, /* [N,C,H,W] -> [N,C,1,1] */
     NN_GLOBAL_MAX_POOL,
-    NN_ADD,             /* 2 inputs: same shape, or the second [N,C,1,1] (broadcast) */
+    NN_ADD, /* 2 inputs: same shape, or the second [N,C,1,1] (broadcast) */
     NN_SUB,
     NN_MUL,
     NN_DIV,
-    NN_CONCAT,          /* axis */
-    NN_FLATTEN,         /* [N, …] -> [N, product], NCHW order */
-    NN_RESHAPE,         /* shape; dim[0] stays the batch; one other dim may be -1, "the rest" (NN_DYNAMIC when unknown) */
-    NN_TRANSPOSE,       /* permutation; permutation[0] is 0 */
-    NN_SLICE,           /* axis, begin, end (end exclusive, -1 never: already resolved) */
-    NN_PAD,             /* pad_*: zeros around H and W */
-    NN_UPSAMPLE,        /* nearest, factor stride_h × stride_w */
-    NN_SOFTMAX,         /* axis (last axis of [N,F], or given) */
-    NN_DROPOUT,         /* alpha = probability; identity at inference */
+    NN_CONCAT,    /* axis */
+    NN_FLATTEN,   /* [N, …] -> [N, product], NCHW order */
+    NN_RESHAPE,   /* shape; dim[0] stays the batch; one other dim may be -1, "the rest" (NN_DYNAMIC when unknown) */
+    NN_TRANSPOSE, /* permutation; permutation[0] is 0 */
+    NN_SLICE,     /* axis, begin, end (end exclusive, -1 never: already resolved) */
+    NN_PAD,       /* pad_*: zeros around H and W */
+    NN_UPSAMPLE,  /* nearest, factor stride_h × stride_w */
+    NN_SOFTMAX,   /* axis (last axis of [N,F], or given) */
+    NN_DROPOUT,   /* alpha = probability; identity at inference */
     NN_IDENTITY,
     NN_OP_COUNT
 } nn_op;
 
-/** One node. Fields that an operator does not use are 0 (strides, dilations and groups of 0 are taken as 1, a kernel of 0
- *  as the weight's; a softmax axis of 0 as the last). Operators without weights get weights[] -1 by themselves. */
+/** One node. Fields that an operator does not use are 0 (strides, dilations and groups of 0 are taken as 1, a kernel of
+ * 0 as the weight's; a softmax axis of 0 as the last). Operators without weights get weights[] -1 by themselves. */
 typedef struct nn_node {
     nn_op op;
-    char *name;                 /* unique; owned by the graph; names the node in errors and in ONNX */
+    char *name; /* unique; owned by the graph; names the node in errors and in ONNX */
     int input_count;
-    int inputs[NN_MAX_INPUTS];  /* indices of earlier nodes; each node has one output */
-    int weights[4];             /* indices into graph->weights, -1 = none */
-    nn_shape shape;             /* of the output, inferred by nn_graph_add */
-    int groups;                 /* convolution; = channels for depthwise */
+    int inputs[NN_MAX_INPUTS]; /* indices of earlier nodes; each node has one output */
+    int weights[4];            /* indices into graph->weights, -1 = none */
+    nn_shape shape;            /* of the output, inferred by nn_graph_add */
+    int groups;                /* convolution; = channels for depthwise */
     int kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w; /* dilation 1 = dense */
     int pad_top, pad_left, pad_bottom, pad_right;
-    float alpha, beta;          /* slopes, drop probability, clip minimum (alpha) and maximum (beta) */
-    float epsilon, momentum;    /* batch norm: running = momentum·running + (1-momentum)·batch */
+    float alpha, beta;       /* slopes, drop probability, clip minimum (alpha) and maximum (beta) */
+    float epsilon, momentum; /* batch norm: running = momentum·running + (1-momentum)·batch */
     bool count_include_pad;
     int axis, begin, end;
     int permutation[NN_MAX_RANK];
@@ -153,8 +153,8 @@ int nn_conv(nn_graph *graph, const char *name, int input, int filters, int kerne
             bool bias);
 int nn_batch_norm(nn_graph *graph, const char *name, int input);
 int nn_dense(nn_graph *graph, const char *name, int input, int features, bool bias);
-/** Activations (slopes: leaky 0.01, ELU 1, PReLU a weight [C] of 0.25, clip 0..6, hard sigmoid 1/6 and 1/2), global pools,
- *  flatten, softmax, identity. */
+/** Activations (slopes: leaky 0.01, ELU 1, PReLU a weight [C] of 0.25, clip 0..6, hard sigmoid 1/6 and 1/2), global
+ * pools, flatten, softmax, identity. */
 int nn_unary(nn_graph *graph, nn_op op, const char *name, int input);
 int nn_binary(nn_graph *graph, nn_op op, const char *name, int a, int b);
 int nn_pool(nn_graph *graph, nn_op op, const char *name, int input, int kernel, int stride, int pad);

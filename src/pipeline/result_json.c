@@ -74,11 +74,11 @@ json_t *result_to_json(const mien_result *result, const char *file)
         failed |= json_array_append_new(faces, face_to_json(&result->faces[i]));
     failed |= json_object_set_new(object, "faces", faces);
     const mien_timing *timing = &result->timing;
-    failed |= json_object_set_new(object, "timing_ms",
-                                  json_pack("{s:o, s:o, s:o, s:o}", "decode", result_number(timing->decode, 3),
-                                            "detect", result_number(timing->detect, 3), "classify",
-                                            result_number(timing->classify, 3), "total",
-                                            result_number(timing->total, 3)));
+    failed |=
+        json_object_set_new(object, "timing_ms",
+                            json_pack("{s:o, s:o, s:o, s:o}", "decode", result_number(timing->decode, 3), "detect",
+                                      result_number(timing->detect, 3), "classify", result_number(timing->classify, 3),
+                                      "total", result_number(timing->total, 3)));
     if (failed) {
         json_decref(object);
         return NULL;

@@ -1,0 +1,245 @@
+/* The analyser: decode, find, classify, and one result structure for every front door. */
+#include <math.h>
+#include <string.h>
+
+#include <mien/analyzer.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "emotion/classifier.h"
+#include "pipeline/finder.h"
+#include "pipeline/shipped.h"
+
+enum { ANALYZER_MOST_THREADS = 64 };
+
+struct mien_analyzer {
+    finder *finder;
+    classifier *classifier;
+};
+
+struct mien_session {
+    mien_analyzer *analyzer;
+    finder_session *finder;
+    classifier_session *classifier;
+};
+
+void mien_analyzer_default_options(mien_analyzer_options *options)
+{
+    *options = (mien_analyzer_options){.threads = 1};
+}
+
+void mien_analyze_default_options(mien_analyze_options *options)
+{
+    *options = (mien_analyze_options){.preset = MIEN_PRESET_DEFAULT, .min_neighbors = -1};
+}
+
+void mien_result_done(mien_result *result)
+{
+    if (!result)
+        return;
+    memory_free(result->faces);
+    *result = (mien_result){0};
+}
+
+static mien_status load_classifier(const char *path, classifier **out, mien_error *error)
+{
+    model m = {0};
+    mien_status status = path
+                             ? model_load(path, NULL, &m, error)
+                             : model_load_bytes(shipped_emotion_model, shipped_emotion_model_length(), NULL, &m, error);
+    if (!status)
+        status = classifier_create(&m, NN_F32, out, error);
+    if (status && path && !strstr(error ? error->message : path, path))
+        error_prefix(error, status, "%s", path);
+    model_done(&m);
+    return status;
+}
+
+mien_status mien_analyzer_create(const mien_analyzer_options *options, mien_analyzer **analyzer, mien_error *error)
+{
+    mien_analyzer_options defaults;
+    mien_analyzer_default_options(&defaults);
+    if (!options)
+        options = &defaults;
+    if (options->threads < 1 || options->threads > ANALYZER_MOST_THREADS)
+        return error_set(error, MIEN_EINVAL, "threads: %d is not within 1..%d", options->threads,
+                         ANALYZER_MOST_THREADS);
+    mien_analyzer *a = memory_zeroed(1, sizeof *a);
+    if (!a)
+        return error_no_memory(error, sizeof *a);
+    mien_status status = load_classifier(options->model_path, &a->classifier, error);
+    if (!status)
+        status = finder_create(options, &a->finder, error);
+    if (status) {
+        mien_analyzer_destroy(&a);
+        return status;
+    }
+    *analyzer = a;
+    return MIEN_OK;
+}
+
+void mien_analyzer_destroy(mien_analyzer **analyzer)
+{
+    if (!analyzer || !*analyzer)
+        return;
+    finder_destroy(&(*analyzer)->finder);
+    classifier_destroy(&(*analyzer)->classifier);
+    memory_free(*analyzer);
+    *analyzer = NULL;
+}
+
+mien_status mien_session_create(mien_analyzer *analyzer, mien_session **session, mien_error *error)
+{
+    mien_session *s = memory_zeroed(1, sizeof *s);
+    if (!s)
+        return error_no_memory(error, sizeof *s);
+    s->analyzer = analyzer;
+    mien_status status = finder_session_create(analyzer->finder, &s->finder, error);
+    if (!status)
+        status = classifier_session_create(analyzer->classifier, &s->classifier, error);
+    if (status) {
+        mien_session_destroy(&s);
+        return status;
+    }
+    *session = s;
+    return MIEN_OK;
+}
+
+void mien_session_destroy(mien_session **session)
+{
+    if (!session || !*session)
+        return;
+    finder_session_destroy(&(*session)->finder);
+    classifier_session_destroy(&(*session)->classifier);
+    memory_free(*session);
+    *session = NULL;
+}
+
+static mien_status check_options(const mien_analyze_options *options, mien_error *error)
+{
+    if (!mien_preset_name(options->preset))
+        return error_set(error, MIEN_EINVAL, "preset %d does not exist", (int)options->preset);
+    if (!(options->min_confidence >= 0 && options->min_confidence <= 1))
+        return error_set(error, MIEN_EINVAL, "min_confidence: %g is not within 0..1", (double)options->min_confidence);
+    if (options->scale_factor != 0 && !(options->scale_factor > 1 && options->scale_factor <= 10))
+        return error_set(error, MIEN_EINVAL, "scale_factor: %g is not above 1 and at most 10", options->scale_factor);
+    if (options->min_face < 0)
+        return error_set(error, MIEN_EINVAL, "min_face: %d is negative", (int)options->min_face);
+    return MIEN_OK;
+}
+
+static mien_status check_view(const mien_image_view *view, mien_error *error)
+{
+    size_t row, bytes = mien_pixel_bytes(view->format);
+    if (!view->data || !view->width || !view->height)
+        return error_set(error, MIEN_EINVAL, "the picture is empty");
+    if (!bytes)
+        return error_set(error, MIEN_EINVAL, "pixel format %d does not exist", (int)view->format);
+    if (view->width > INT32_MAX / 8 || view->height > INT32_MAX / 8)
+        return error_set(error, MIEN_ELIMIT, "%zu × %zu is too large", view->width, view->height);
+    if (!memory_multiply(view->width, bytes, &row) || view->stride < row)
+        return error_set(error, MIEN_EINVAL, "stride %zu is less than a row of %zu bytes", view->stride, row);
+    return MIEN_OK;
+}
+
+static mien_status classify_faces(mien_session *session, const mien_image_view *view,
+                                  const mien_analyze_options *options, const finder_faces *found, mien_face *faces,
+                                  size_t *count, mien_error *error)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < found->count; i++) {
+        const mien_rect *box = &found->faces[i].box;
+        classifier_box wanted = {(float)box->x, (float)box->y, (float)box->width, (float)box->height};
+        classifier_answer answer;
+        mien_status status = classifier_run(session->classifier, view, &wanted, found->exact_crop, &answer, error);
+        if (status)
+            return status;
+        if (answer.confidence < options->min_confidence)
+            continue;
+        mien_face *face = &faces[kept++];
+        *face = (mien_face){.box = *box,
+                            .score = found->faces[i].score,
+                            .emotion = answer.emotion,
+                            .confidence = answer.confidence,
+                            .uncertain = answer.uncertain,
+                            .quality = answer.quality};
+        memcpy(face->probabilities, answer.probabilities, sizeof face->probabilities);
+    }
+    *count = kept;
+    return MIEN_OK;
+}
+
+/* `started` and `decoded` in milliseconds; the result replaces the caller's only when everything went well. */
+static mien_status analyze(mien_session *session, const mien_image_view *view, const mien_analyze_options *options,
+                           double started, double decoded, mien_result *result, mien_error *error)
+{
+    finder_faces found = {0};
+    mien_status status = finder_run(session->finder, view, options, &found, error);
+    if (status)
+        return status;
+    double searched = clock_monotonic_ms();
+    mien_face *faces = memory_zeroed(found.count, sizeof *faces);
+    if (!faces)
+        return error_no_memory(error, found.count * sizeof *faces);
+    size_t count = 0;
+    status = classify_faces(session, view, options, &found, faces, &count, error);
+    if (status) {
+        memory_free(faces);
+        return status;
+    }
+    double ended = clock_monotonic_ms();
+    memory_free(result->faces);
+    *result = (mien_result){
+        .width = view->width,
+        .height = view->height,
+        .faces = faces,
+        .face_count = count,
+        .raw_count = found.raw_count,
+        .stage = found.stage,
+        .timing = {decoded - started, searched - decoded, ended - searched, ended - started},
+    };
+    return MIEN_OK;
+}
+
+mien_status mien_analyze_view(mien_session *session, const mien_image_view *view, const mien_analyze_options *options,
+                              mien_result *result, mien_error *error)
+{
+    mien_analyze_options defaults;
+    mien_analyze_default_options(&defaults);
+    if (!options)
+        options = &defaults;
+    mien_status status = check_options(options, error);
+    if (!status)
+        status = check_view(view, error);
+    if (status)
+        return status;
+    double started = clock_monotonic_ms();
+    return analyze(session, view, options, started, started, result, error);
+}
+
+mien_status mien_analyze_bytes(mien_session *session, const void *bytes, size_t length,
+                               const mien_analyze_options *options, mien_result *result, mien_error *error)
+{
+    mien_analyze_options defaults;
+    mien_analyze_default_options(&defaults);
+    if (!options)
+        options = &defaults;
+    mien_status status = check_options(options, error);
+    if (status)
+        return status;
+    double started = clock_monotonic_ms();
+    mien_decode_options decode;
+    mien_decode_default_options(&decode);
+    decode.limits = options->limits;
+    decode.format = MIEN_PIXEL_BGR8;
+    mien_image picture = {0};
+    status = mien_image_decode(bytes, length, &decode, &picture, error);
+    if (status)
+        return status;
+    double decoded = clock_monotonic_ms();
+    mien_image_view view = mien_image_as_view(&picture);
+    status = analyze(session, &view, options, started, decoded, result, error);
+    mien_image_done(&picture);
+    return status;
+}

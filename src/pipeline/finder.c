@@ -1,0 +1,336 @@
+/* The presets: what each of the older systems does before, with and after the cascade, and mien's own way. The cascade
+ * is searched in the grey picture that the preset prepares; boxes come back in the picture's own pixels. */
+#include "pipeline/finder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "detect/filter.h"
+#include "image/convert.h"
+#include "prep/prep.h"
+
+enum { CASCADE_MOST_BYTES = 64 << 20, WORK_SIDE = 1024 };
+
+static const char *const cascade_places[] = {
+    "/usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml",
+    "/usr/local/share/opencv4/haarcascades/haarcascade_frontalface_default.xml",
+    "/usr/share/opencv/haarcascades/haarcascade_frontalface_default.xml",
+};
+
+struct finder {
+    detector *cascade;
+    int threads;
+};
+
+/* An image whose memory is kept from picture to picture. */
+typedef struct kept_image {
+    mien_image image;
+    size_t capacity; /* bytes */
+} kept_image;
+
+struct finder_session {
+    const finder *finder;
+    detect_scratch *cascade;
+    kept_image grey, prepared, small;
+    detect_faces faces;
+};
+
+static mien_status finder_load_cascade(const char *path, detector **out, mien_error *error)
+{
+    buffer xml;
+    buffer_init(&xml, 0);
+    mien_status status = file_read(path, CASCADE_MOST_BYTES, &xml, error);
+    if (!status) {
+        status = detector_open_cascade(xml.data, xml.length, out, error);
+        if (status)
+            error_prefix(error, status, "%s", path);
+    }
+    buffer_done(&xml);
+    return status;
+}
+
+static mien_status finder_load_default_cascade(detector **out, mien_error *error)
+{
+    mien_status status = MIEN_ENOTFOUND;
+    for (size_t i = 0; i < sizeof cascade_places / sizeof cascade_places[0] && status == MIEN_ENOTFOUND; i++)
+        status = finder_load_cascade(cascade_places[i], out, error);
+    if (status == MIEN_ENOTFOUND)
+        return error_set(error, status, "%s is missing: install opencv-data, or name a cascade file",
+                         cascade_places[0]);
+    return status;
+}
+
+mien_status finder_create(const mien_analyzer_options *options, finder **out, mien_error *error)
+{
+    finder *f = memory_zeroed(1, sizeof *f);
+    if (!f)
+        return error_no_memory(error, sizeof *f);
+    f->threads = options->threads;
+    mien_status status = options->cascade_path ? finder_load_cascade(options->cascade_path, &f->cascade, error)
+                                               : finder_load_default_cascade(&f->cascade, error);
+    if (status) {
+        finder_destroy(&f);
+        return status;
+    }
+    *out = f;
+    return MIEN_OK;
+}
+
+void finder_destroy(finder **f)
+{
+    if (!f || !*f)
+        return;
+    detector_destroy(&(*f)->cascade);
+    memory_free(*f);
+    *f = NULL;
+}
+
+mien_status finder_session_create(const finder *f, finder_session **out, mien_error *error)
+{
+    finder_session *s = memory_zeroed(1, sizeof *s);
+    if (!s)
+        return error_no_memory(error, sizeof *s);
+    s->finder = f;
+    mien_status status = detect_scratch_create(f->cascade, &s->cascade, error);
+    if (status) {
+        finder_session_destroy(&s);
+        return status;
+    }
+    *out = s;
+    return MIEN_OK;
+}
+
+void finder_session_destroy(finder_session **session)
+{
+    if (!session || !*session)
+        return;
+    finder_session *s = *session;
+    detect_scratch_destroy(&s->cascade);
+    mien_image_done(&s->grey.image);
+    mien_image_done(&s->prepared.image);
+    mien_image_done(&s->small.image);
+    detect_faces_done(&s->faces);
+    memory_free(s);
+    *session = NULL;
+}
+
+/* Give the kept image that size; its memory only grows. */
+static mien_status kept_reshape(kept_image *kept, size_t width, size_t height, mien_error *error)
+{
+    size_t bytes;
+    if (!memory_multiply(width, height, &bytes))
+        return error_set(error, MIEN_ELIMIT, "%zu × %zu pixels are too many", width, height);
+    if (kept->image.data && bytes <= kept->capacity) {
+        kept->image = (mien_image){kept->image.data, width, height, width, MIEN_PIXEL_GREY8};
+        return MIEN_OK;
+    }
+    mien_image made = {0};
+    mien_status status = mien_image_init(&made, width, height, MIEN_PIXEL_GREY8, error);
+    if (status)
+        return status;
+    mien_image_done(&kept->image);
+    *kept = (kept_image){made, made.stride * height};
+    return MIEN_OK;
+}
+
+static mien_status find_cascade(finder_session *s, const mien_image *grey, double scale_factor, int min_neighbors,
+                                int32_t min_side, const mien_analyze_options *options, mien_error *error)
+{
+    detect_options wanted;
+    detect_default_options(&wanted);
+    wanted.scale_factor = options->scale_factor != 0 ? options->scale_factor : scale_factor;
+    wanted.min_neighbors = options->min_neighbors >= 0 ? options->min_neighbors : min_neighbors;
+    wanted.min_width = wanted.min_height = min_side;
+    wanted.threads = s->finder->threads;
+    mien_image_view view = mien_image_as_view(grey);
+    return detector_find(s->finder->cascade, s->cascade, &view, &wanted, &s->faces, error);
+}
+
+static int32_t min_side_of(const mien_analyze_options *options, int32_t preset)
+{
+    return options->min_face > 0 ? options->min_face : preset;
+}
+
+static mien_status find_neo(finder_session *s, const mien_analyze_options *options, finder_faces *found,
+                            mien_error *error)
+{
+    const mien_image *grey = &s->grey.image;
+    mien_image *prepared = &s->prepared.image;
+    mien_image_view view = mien_image_as_view(grey);
+    mien_status status = kept_reshape(&s->prepared, grey->width, grey->height, error);
+    if (!status)
+        status = prep_gaussian(&view, prepared, 3, 0, error);
+    view = mien_image_as_view(prepared);
+    if (!status)
+        status = prep_equalise(&view, prepared, error); /* in place */
+    if (!status)
+        status = find_cascade(s, prepared, 1.1, 4, min_side_of(options, 30), options, error);
+    if (status)
+        return status;
+    found->raw_count = s->faces.count;
+    found->exact_crop = true;
+    view = mien_image_as_view(prepared);
+    return filter_neo(&view, &s->faces, error);
+}
+
+static mien_status find_faceml(finder_session *s, const mien_analyze_options *options, finder_faces *found,
+                               mien_error *error)
+{
+    found->exact_crop = true;
+    mien_status status = find_cascade(s, &s->grey.image, 1.1, 5, min_side_of(options, 30), options, error);
+    found->raw_count = s->faces.count;
+    return status;
+}
+
+/* 7.5 % of the shorter side, but 64 at the least; the fraction is cut off as the system does it. */
+static int32_t history_min_side(const mien_image *grey)
+{
+    size_t shorter = grey->width < grey->height ? grey->width : grey->height;
+    int32_t side = (int32_t)((double)shorter * 0.075);
+    return side > 64 ? side : 64;
+}
+
+static mien_status find_history(finder_session *s, const mien_analyze_options *options, finder_faces *found,
+                                mien_error *error)
+{
+    static const struct {
+        double scale_factor;
+        int min_neighbors;
+    } passes[] = {{1.15, 10}, {1.1, 5}, {1.08, 4}};
+    const mien_image *grey = &s->grey.image;
+    mien_image *prepared = &s->prepared.image;
+    mien_image_view view = mien_image_as_view(grey);
+    int32_t side = min_side_of(options, history_min_side(grey));
+    mien_status status = kept_reshape(&s->prepared, grey->width, grey->height, error);
+    if (!status)
+        status = prep_clahe(&view, prepared, 2.0, 8, 8, error);
+    for (int pass = 0; pass < 3 && !status; pass++) {
+        view = mien_image_as_view(prepared);
+        if (pass == 1)
+            status = prep_brighten(&view, prepared, 1.1f, 5, error); /* in place; the third pass keeps it */
+        if (!status)
+            status =
+                find_cascade(s, prepared, passes[pass].scale_factor, passes[pass].min_neighbors, side, options, error);
+        if (!status && s->faces.count) {
+            found->stage = pass + 1;
+            break;
+        }
+    }
+    found->raw_count = s->faces.count;
+    found->exact_crop = true;
+    return status ? status : filter_history(&s->faces, (int32_t)grey->width, (int32_t)grey->height, error);
+}
+
+static void scale_back(detect_faces *faces, double factor, size_t width, size_t height)
+{
+    for (size_t i = 0; i < faces->count; i++) {
+        mien_rect *box = &faces->data[i].box;
+        double right = (box->x + box->width) * factor, bottom = (box->y + box->height) * factor;
+        box->x = (int32_t)(box->x * factor + 0.5);
+        box->y = (int32_t)(box->y * factor + 0.5);
+        right = right > (double)width ? (double)width : right;
+        bottom = bottom > (double)height ? (double)height : bottom;
+        box->width = (int32_t)(right + 0.5) - box->x;
+        box->height = (int32_t)(bottom + 0.5) - box->y;
+    }
+}
+
+static int compare_scores(const void *a, const void *b)
+{
+    float left = ((const detect_face *)a)->score, right = ((const detect_face *)b)->score;
+    return (left < right) - (left > right);
+}
+
+/* Pictures larger than WORK_SIDE are searched at that size: a face worth reading is not smaller there than in FER-2013.
+ */
+static mien_status find_default(finder_session *s, const mien_analyze_options *options, finder_faces *found,
+                                mien_error *error)
+{
+    const mien_image *grey = &s->grey.image;
+    size_t longer = grey->width > grey->height ? grey->width : grey->height;
+    double factor = longer > WORK_SIDE ? (double)longer / WORK_SIDE : 1;
+    mien_status status = MIEN_OK;
+    if (factor > 1) {
+        size_t width = (size_t)((double)grey->width / factor + 0.5),
+               height = (size_t)((double)grey->height / factor + 0.5);
+        mien_image_view view = mien_image_as_view(grey);
+        status = kept_reshape(&s->small, width ? width : 1, height ? height : 1, error);
+        if (!status)
+            status = prep_resize_linear(&view, &s->small.image, error);
+        grey = &s->small.image;
+    }
+    int32_t side = options->min_face > 0 ? (int32_t)(options->min_face / factor + 0.5) : 30;
+    if (!status)
+        status = find_cascade(s, grey, 1.1, 5, side > 1 ? side : 1, options, error);
+    if (status)
+        return status;
+    scale_back(&s->faces, factor, s->grey.image.width, s->grey.image.height);
+    qsort(s->faces.data, s->faces.count, sizeof *s->faces.data, compare_scores);
+    found->raw_count = s->faces.count;
+    return MIEN_OK;
+}
+
+/* Boxes from the caller: clipped, and classified in their order. */
+static mien_status take_boxes(finder_session *s, const mien_image_view *picture, const mien_analyze_options *options,
+                              finder_faces *found, mien_error *error)
+{
+    s->faces.count = 0;
+    for (size_t i = 0; i < options->face_box_count; i++) {
+        const mien_rect *given = &options->face_boxes[i];
+        int64_t left = given->x > 0 ? given->x : 0, top = given->y > 0 ? given->y : 0;
+        int64_t right = (int64_t)given->x + given->width, bottom = (int64_t)given->y + given->height;
+        right = right < (int64_t)picture->width ? right : (int64_t)picture->width;
+        bottom = bottom < (int64_t)picture->height ? bottom : (int64_t)picture->height;
+        if (right <= left || bottom <= top)
+            return error_set(error, MIEN_EINVAL, "face box %zu lies outside the picture", i + 1);
+        detect_face face = {{(int32_t)left, (int32_t)top, (int32_t)(right - left), (int32_t)(bottom - top)}, 1};
+        mien_status status = detect_faces_add(&s->faces, &face, error);
+        if (status)
+            return status;
+    }
+    found->raw_count = s->faces.count;
+    found->exact_crop = true;
+    return MIEN_OK;
+}
+
+mien_status finder_run(finder_session *session, const mien_image_view *picture, const mien_analyze_options *options,
+                       finder_faces *found, mien_error *error)
+{
+    finder_faces f = {0};
+    mien_status status;
+    if (options->face_boxes) {
+        status = take_boxes(session, picture, options, &f, error);
+    } else {
+        status = kept_reshape(&session->grey, picture->width, picture->height, error);
+        if (!status)
+            status = image_convert(picture, &session->grey.image, error);
+        if (status)
+            return status;
+        switch (options->preset) {
+        case MIEN_PRESET_NEO:
+            status = find_neo(session, options, &f, error);
+            break;
+        case MIEN_PRESET_FACEML:
+            status = find_faceml(session, options, &f, error);
+            break;
+        case MIEN_PRESET_HISTORY_API:
+            status = find_history(session, options, &f, error);
+            break;
+        default:
+            status = find_default(session, options, &f, error);
+        }
+    }
+    if (status)
+        return status;
+    f.faces = session->faces.data;
+    f.count = session->faces.count;
+    if (options->max_faces && f.count > options->max_faces)
+        f.count = options->max_faces;
+    if (f.count && !f.stage)
+        f.stage = 1;
+    *found = f;
+    return MIEN_OK;
+}

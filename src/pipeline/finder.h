@@ -1,0 +1,33 @@
+/* Which boxes of a picture are faces, by preset: grey and contrast as the preset wants, one or several detector passes,
+ * false-positive filter, non-maximum suppression, padding. */
+#ifndef PIPELINE_FINDER_H
+#define PIPELINE_FINDER_H
+
+#include <mien/analyzer.h>
+
+#include <stdbool.h>
+
+#include "detect/detector.h"
+
+typedef struct finder finder;                 /* immutable; shared between threads */
+typedef struct finder_session finder_session; /* one per thread */
+
+/** What a search found; owned by the session and valid until its next run. */
+typedef struct finder_faces {
+    const detect_face *faces; /* in the order of mien_result; at most options->max_faces */
+    size_t count;
+    size_t raw_count; /* before the filters */
+    int stage;        /* which pass found them, from 1; 0 = none */
+    bool exact_crop;  /* the preset classifies exactly its boxes */
+} finder_faces;
+
+mien_status finder_create(const mien_analyzer_options *options, finder **out, mien_error *error);
+void finder_destroy(finder **f);
+mien_status finder_session_create(const finder *f, finder_session **out, mien_error *error);
+void finder_session_destroy(finder_session **session);
+
+/** @param picture  upright, any format. */
+mien_status finder_run(finder_session *session, const mien_image_view *picture, const mien_analyze_options *options,
+                       finder_faces *found, mien_error *error);
+
+#endif

@@ -1,0 +1,10 @@
+# The shipped models become part of the library.
+set(models ${CMAKE_SOURCE_DIR}/models)
+target_sources(mien_pipeline PRIVATE ${CMAKE_SOURCE_DIR}/src/pipeline/shipped.S)
+set(embedded ${models}/emotion.onnx)
+set_property(SOURCE ${CMAKE_SOURCE_DIR}/src/pipeline/shipped.S PROPERTY COMPILE_OPTIONS "-Wa,-I${models}")
+if(EXISTS ${models}/face.onnx)
+  list(APPEND embedded ${models}/face.onnx)
+  set_property(SOURCE ${CMAKE_SOURCE_DIR}/src/pipeline/shipped.S PROPERTY COMPILE_DEFINITIONS SHIPPED_FACE_MODEL)
+endif()
+set_property(SOURCE ${CMAKE_SOURCE_DIR}/src/pipeline/shipped.S PROPERTY OBJECT_DEPENDS "${embedded}")

@@ -1,0 +1,66 @@
+# Guards `mien detect`: its table and JSON, folders and standard input, bad pictures beside good ones, annotated copies.
+source "$(dirname "$0")/tap.bash"
+
+# A 2×2 picture without faces, written byte by byte (BMP, 24 bits).
+printf 'BM\x46\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\2\0\0\0\2\0\0\0\1\0\x18\0\0\0\0\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\377\377\377\0\0\0\0\0\0\0\0\377\377\377\0\0' >"$work/tiny.bmp"
+: >"$work/empty.jpg"
+echo "this is text" >"$work/text.jpg"
+head -c 200 "$work/tiny.bmp" | head -c 60 >"$work/cut.bmp"
+
+run "$MIEN" detect --json "$work/tiny.bmp"
+check "a picture without faces is no error" status_is 0
+check "… and has an empty list" json 'd[0]["faces"] == [] and d[0]["width"] == 2 and d[0]["height"] == 2'
+check "… and all four times" json 'set(d[0]["timing_ms"]) == {"decode","detect","classify","total"}'
+
+run "$MIEN" detect --json "$work/empty.jpg" "$work/tiny.bmp" "$work/text.jpg" "$work/cut.bmp" "$work/nowhere.png"
+check "bad files set the exit status" status_is 1
+check "… the good one is answered" json 'len(d) == 1 and d[0]["file"].endswith("tiny.bmp")'
+check "… each bad one is one line" err_lines 4
+for name in empty.jpg text.jpg cut.bmp nowhere.png; do check "… $name is named" err_has "$name"; done
+
+mkdir -p "$work/folder/below"
+cp "$work/tiny.bmp" "$work/folder/a.bmp"; cp "$work/tiny.bmp" "$work/folder/below/b.BMP"; echo x >"$work/folder/notes.txt"
+run "$MIEN" detect --json "$work/folder"
+check "a folder stands for its pictures, also those below" json '[x["file"].split("/")[-1] for x in d] == ["a.bmp","b.BMP"]'
+
+run bash -c '"$0" detect --json - <"$1"' "$MIEN" "$work/tiny.bmp"
+check "- is standard input" json 'd[0]["file"] == "-"'
+
+run "$MIEN" detect
+check "no file is wrong usage" status_is 2
+run "$MIEN" detect --preset nonsense "$work/tiny.bmp"
+check "an unknown preset is wrong usage" status_is 2
+check "… and the known ones are listed" err_has "history-api"
+run "$MIEN" detect --jobs 0 "$work/tiny.bmp"
+check "a number out of range is wrong usage" status_is 2
+run "$MIEN" detect --max-pixels 3 "$work/tiny.bmp"
+check "the limit on pixels holds" status_is 1
+echo "not a model" >"$work/model.onnx"
+run "$MIEN" detect --model "$work/model.onnx" "$work/tiny.bmp"
+check "a foreign model is refused" status_is 1
+check "… with its name" err_has "model.onnx"
+
+photos=$SHARED/photos
+if [ -r "$photos/astronaut.png" ]; then
+  run "$MIEN" detect --json "$photos/astronaut.png" "$photos/human_group-1.jpg"
+  check "photographs are analysed" status_is 0
+  check "the astronaut has one face" json 'len(d[0]["faces"]) == 1 and 140 < d[0]["faces"][0]["box"][0] < 220'
+  check "probabilities sum to 1" json 'all(abs(sum(f["probabilities"].values()) - 1) < 1e-4 for x in d for f in x["faces"])'
+  check "confidence is the largest probability" json \
+    'all(abs(max(f["probabilities"].values()) - f["confidence"]) < 1e-5 and f["probabilities"][f["emotion"]] == f["confidence"] for x in d for f in x["faces"])'
+  check "boxes lie inside the picture" json \
+    'all(f["box"][0] >= 0 and f["box"][1] >= 0 and f["box"][0]+f["box"][2] <= x["width"] and f["box"][1]+f["box"][3] <= x["height"] for x in d for f in x["faces"])'
+  for preset in neo faceml history-api; do
+    run "$MIEN" detect --json --preset $preset "$photos/astronaut.png"
+    check "preset $preset finds the astronaut" json 'len(d[0]["faces"]) == 1'
+  done
+  run "$MIEN" detect --annotate "$work/marked" "$photos/astronaut.png"
+  check "the table names the expression" out_has "%"
+  check "an annotated copy is written" test -s "$work/marked/astronaut.jpg"
+  cp "$photos/human_group-1.jpg" "$work/own.jpg"; before=$(cksum <"$work/own.jpg")
+  run "$MIEN" detect --annotate "$work" "$work/own.jpg"
+  check "the original is never overwritten" test "$before" = "$(cksum <"$work/own.jpg")"
+else
+  skip "photographs are analysed" "../shared/photos is not here"
+fi
+done_testing
