@@ -136,6 +136,19 @@ static void fill(const nn_plan *plan, nn_session *session)
         nn_session_input(session, 0)[i] = (float)(i % 255) / 255;
 }
 
+/* The first numbers of every output, to be compared with the peers'. */
+static void print_outputs(const nn_plan *plan, const nn_session *session)
+{
+    for (size_t o = 0; o < nn_plan_output_count(plan); o++) {
+        nn_shape shape = nn_plan_output_shape(plan, o);
+        printf("%s[", o ? "," : "");
+        for (size_t i = 0; i < nn_shape_count(&shape) && i < 8; i++)
+            printf("%s%.6g", i ? "," : "", (double)nn_session_output(session, o)[i]);
+        printf("]");
+    }
+    printf("]}\n");
+}
+
 static int run(const char *name, const nn_graph *graph, nn_precision precision, const float *calibration, int list)
 {
     static const char *const precisions[] = {"f32", "bf16", "int8"};
@@ -156,9 +169,10 @@ static int run(const char *name, const nn_graph *graph, nn_precision precision, 
         fill(plan, session);
         int runs = measure(session, times);
         printf("{\"bench\":\"plan\",\"net\":\"%s\",\"precision\":\"%s\",\"multiply_adds\":%llu,\"best_ms\":%.4f,"
-               "\"median_ms\":%.4f,\"runs\":%d,\"slow_steps\":%d}\n",
+               "\"median_ms\":%.4f,\"runs\":%d,\"slow_steps\":%d,\"first\":[",
                name, precisions[precision], (unsigned long long)nn_graph_multiply_adds(graph), times[0],
                times[runs / 2], runs, slow);
+        print_outputs(plan, session);
         fflush(stdout);
     }
     nn_session_destroy(&session);

@@ -39,7 +39,8 @@ typedef struct onednn_bind {
 } onednn_bind;
 
 typedef struct onednn_operation {
-    dnnl_primitive_t primitive; /* NULL: the plain-C operator */
+    dnnl_primitive_t primitive; /* NULL: the plain-C operator, or the mean of an eight-bit picture */
+    bool mean;                  /* nn_mean_eight: bind 0 is the result, 1 the picture */
     int bind_count;
     onednn_bind binds[ONEDNN_MAX_ARGS];
     const plan_step *step; /* plain C: attributes and weights; inputs are binds 1.., the output is bind 0 */
@@ -124,6 +125,8 @@ void onednn_bind_tensor(onednn_plan *plan, int operation, int arg, int tensor);
 /** Run the step as the plain-C operator: f32, row-major. Returns the output tensor. */
 void onednn_operation_free(onednn_operation *operation);
 int onednn_emit_plain(onednn_plan *plan, const plan_step *step);
+/** Global average of an eight-bit picture in NHWC; -1 without failing the plan when it is not that. */
+int onednn_emit_mean(onednn_plan *plan, const plan_step *step);
 /** A primitive descriptor, or NULL where oneDNN has none or only its reference code. Does not fail the plan. */
 dnnl_primitive_desc_t onednn_try(onednn_plan *plan, const_dnnl_op_desc_t op, const_dnnl_primitive_attr_t attr);
 
@@ -136,6 +139,8 @@ int onednn_emit_move(onednn_plan *plan, const plan_step *step);       /* onednn_
 
 /** onednn_eight.c: the same in eight bits; -1 without failing the plan where oneDNN cannot. */
 int onednn_emit_eight(onednn_plan *plan, const plan_step *step);
+/** onednn_eight_sum.c: arithmetic with operands and result in eight bits; -1 likewise. */
+int onednn_emit_eight_sum(onednn_plan *plan, const plan_step *step);
 
 typedef struct onednn_linear {
     nn_shape kernel;

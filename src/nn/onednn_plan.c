@@ -86,6 +86,30 @@ int onednn_emit_plain(onednn_plan *plan, const plan_step *step)
     return result;
 }
 
+static bool is_dense_nhwc(const dnnl_memory_desc_t *md)
+{
+    if (md->ndims != 4 || md->format_kind != dnnl_blocked || md->format_desc.blocking.inner_nblks)
+        return false;
+    const dnnl_dim_t *strides = md->format_desc.blocking.strides, channels = md->padded_dims[1];
+    return md->dims[0] == 1 && channels == md->dims[1] && strides[1] == 1 && strides[3] == channels &&
+           strides[2] == channels * md->dims[3];
+}
+
+int onednn_emit_mean(onednn_plan *plan, const plan_step *step)
+{
+    int input = onednn_value_first(plan, step->node.inputs[0]);
+    dnnl_memory_desc_t from = input < 0 ? (dnnl_memory_desc_t){0} : onednn_tensor_at(plan, input)->md;
+    if ((from.data_type != dnnl_u8 && from.data_type != dnnl_s8) || !is_dense_nhwc(&from))
+        return -1;
+    onednn_operation operation = {.step = step, .mean = true};
+    dnnl_memory_desc_t md = onednn_plain(onednn_shape(plan, step->output), dnnl_f32);
+    int index = operation_append(plan, &operation, step->node.name, "mean of eight bits"),
+        result = onednn_tensor_new(plan, &md);
+    onednn_bind_tensor(plan, index, DNNL_ARG_DST, result);
+    onednn_bind_tensor(plan, index, DNNL_ARG_SRC, input);
+    return result;
+}
+
 dnnl_primitive_desc_t onednn_try(onednn_plan *plan, const_dnnl_op_desc_t op, const_dnnl_primitive_attr_t attr)
 {
     dnnl_primitive_desc_t pd = NULL;
@@ -125,6 +149,11 @@ static int emit_step(onednn_plan *plan, const plan_step *step)
     case NN_SUB:
     case NN_MUL:
     case NN_DIV:
+        if (plan->eight && plan->program->values[step->output].eight) {
+            int result = onednn_emit_eight_sum(plan, step);
+            if (result >= 0 || plan->failed)
+                return result;
+        }
         return onednn_emit_arithmetic(plan, step);
     case NN_MAX_POOL:
     case NN_AVG_POOL:

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "nn/mean_eight.h"
 
 #include <string.h>
 
@@ -151,6 +152,17 @@ static void run_plain(const onednn_session *session, const onednn_operation *ope
     nn_reference_apply(&call);
 }
 
+static void run_mean(const onednn_session *session, const onednn_operation *operation, const dnnl_exec_arg_t *args)
+{
+    const onednn_tensor *picture = onednn_tensor_at(session->plan, operation->binds[1].tensor);
+    const dnnl_dim_t *dims = picture->md.dims;
+    void *from = NULL, *to = NULL;
+    dnnl_memory_get_data_handle(args[0].memory, &to);
+    dnnl_memory_get_data_handle(args[1].memory, &from);
+    nn_mean_eight(from, (size_t)(dims[2] * dims[3]), (size_t)dims[1], picture->md.data_type == dnnl_s8, picture->scale,
+                  to);
+}
+
 static mien_status run_operations(onednn_session *session, mien_error *error)
 {
     const dnnl_exec_arg_t *args = session->args;
@@ -159,6 +171,8 @@ static mien_status run_operations(onednn_session *session, mien_error *error)
         dnnl_status_t status = dnnl_success;
         if (operation->primitive)
             status = dnnl_primitive_execute(operation->primitive, session->stream, operation->bind_count, args);
+        else if (operation->mean)
+            run_mean(session, operation, args);
         else
             run_plain(session, operation, args);
         if (status)

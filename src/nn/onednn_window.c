@@ -70,6 +70,11 @@ int onednn_emit_window(onednn_plan *plan, const plan_step *step)
 {
     if (step->node.op == NN_SOFTMAX)
         return emit_softmax(plan, step);
+    if (step->node.op == NN_GLOBAL_AVG_POOL) {
+        int mean = onednn_emit_mean(plan, step);
+        if (mean >= 0 || plan->failed)
+            return mean;
+    }
     bool keeps = step->node.op == NN_MAX_POOL || step->node.op == NN_UPSAMPLE; /* the numbers of its input */
     int input = keeps ? onednn_value_first(plan, step->node.inputs[0]) : onednn_value_float(plan, step->node.inputs[0]);
     for (int attempt = 0; attempt < 2 && !plan->failed; attempt++) {

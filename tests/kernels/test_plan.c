@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "nn/mean_eight.h"
 #include "nn/plan.h"
 
 static const int channel_counts[] = {1, 3, 7, 16, 17, 32};
@@ -643,6 +644,43 @@ static void test_eight_bits(void **state)
         }
 }
 
+static void test_mean_of_eight_bits(void **state)
+{
+    (void)state;
+    random_state random;
+    random_seed(&random, 5, 5);
+    static uint8_t pixels[700 * 33];
+    for (size_t i = 0; i < sizeof pixels; i++)
+        pixels[i] = i % 3 ? (uint8_t)random_below(&random, 256) : 255; /* and sums that would overflow 16 bits */
+    for (size_t channels = 1; channels <= 33; channels += 8)
+        for (int negative = 0; negative < 2; negative++) {
+            float means[34];
+            means[channels] = 7;
+            nn_mean_eight(pixels, 700, channels, negative, 0.5f, means);
+            assert_true(means[channels] == 7);
+            for (size_t c = 0; c < channels; c++) {
+                double sum = 0;
+                for (size_t p = 0; p < 700; p++)
+                    sum += negative ? (int8_t)pixels[p * channels + c] : pixels[p * channels + c];
+                assert_true(fabs(means[c] - sum / 1400) < 1e-4);
+            }
+        }
+}
+
+static void test_threads_within_a_run(void **state)
+{
+    (void)state;
+    nn_graph graph = {0};
+    build_net(&graph, 24, 24);
+    randomise(&graph, 4);
+    nn_plan_options options = options_of(2);
+    options.threads = 2;
+    assert_true(compare(&graph, options, 5).worst < 2e-5);
+    options.precision = NN_BF16;
+    assert_true(compare(&graph, options, 5).worst < 0.04);
+    nn_graph_done(&graph);
+}
+
 static void *run_often(void *argument)
 {
     nn_session *session = argument;
@@ -772,6 +810,8 @@ int main(void)
         cmocka_unit_test(test_a_whole_network),
         cmocka_unit_test(test_open_sizes),
         cmocka_unit_test(test_eight_bits),
+        cmocka_unit_test(test_mean_of_eight_bits),
+        cmocka_unit_test(test_threads_within_a_run),
         cmocka_unit_test(test_two_threads_share_a_plan),
         cmocka_unit_test(test_running_allocates_nothing),
         cmocka_unit_test(test_bad_plans_say_why),
