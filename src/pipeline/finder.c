@@ -208,12 +208,15 @@ static mien_status find_history(finder_session *s, const mien_analyze_options *o
     if (!status)
         status = prep_clahe(&view, prepared, 2.0, 8, 8, error);
     for (int pass = 0; pass < 3 && !status; pass++) {
+        const mien_image *searched = pass == 1 ? &s->small.image : prepared; /* a brightened copy, for that pass only */
         view = mien_image_as_view(prepared);
         if (pass == 1)
-            status = prep_brighten(&view, prepared, 1.1f, 5, error); /* in place; the third pass keeps it */
+            status = kept_reshape(&s->small, grey->width, grey->height, error);
+        if (pass == 1 && !status)
+            status = prep_brighten(&view, &s->small.image, 1.1f, 5, error);
         if (!status)
             status =
-                find_cascade(s, prepared, passes[pass].scale_factor, passes[pass].min_neighbors, side, options, error);
+                find_cascade(s, searched, passes[pass].scale_factor, passes[pass].min_neighbors, side, options, error);
         if (!status && s->faces.count) {
             found->stage = pass + 1;
             break;
