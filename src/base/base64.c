@@ -1,10 +1,12 @@
-/* Base64 by table: four characters to three bytes. Clients send what browsers, shells and mail programs make of it, so
- * the lenient decoder skips white space and accepts both alphabets; the strict one is for signed tokens, where two
+/* Base64: the bulk goes through kernels (base64_kernels.h) in whole groups; what is left, white space, padding and
+ * faults are looked at one character at a time. Clients send what browsers, shells and mail programs make of it, so the
+ * lenient decoder skips white space and accepts both alphabets; the strict one is for signed tokens, where two
  * spellings of one value would be a weakness. */
 #include "base/base64.h"
 
 #include <stdbool.h>
 
+#include "base/base64_kernels.h"
 #include "base/error.h"
 
 enum { BASE64_BAD = 0xff, BASE64_SPACE = 0xfe, BASE64_PAD = 0xfd };
@@ -51,7 +53,15 @@ static mien_status base64_decode_any(const char *text, size_t length, bool stric
     uint32_t bits = 0;
     unsigned held = 0, padding = 0;
     uint8_t *to = out->data + start;
+    const base64_kernels *kernels = base64_kernels_get();
     for (size_t i = 0; i < length; i++) {
+        if (!held && !padding) {
+            size_t taken = kernels->decode(text + i, length - i, to, strict);
+            i += taken;
+            to += taken / 4 * 3;
+            if (i == length)
+                break;
+        }
         uint8_t value = base64_value((unsigned char)text[i]);
         if (value == BASE64_SPACE && !strict)
             continue;
@@ -96,14 +106,17 @@ mien_status base64_decode_url(const char *text, size_t length, buffer *out, mien
     return base64_decode_any(text, length, true, out, error);
 }
 
-static mien_status base64_encode_any(const uint8_t *bytes, size_t length, const char *alphabet, bool pad, buffer *out)
+static mien_status base64_encode_any(const uint8_t *bytes, size_t length, bool url_safe, buffer *out)
 {
     if (length > SIZE_MAX / 4 * 3 - 3)
         return out->failed = MIEN_ELIMIT;
     if (out->failed || buffer_reserve(out, (length + 2) / 3 * 4))
         return out->failed;
+    const char *alphabet = url_safe ? base64_urlsafe : base64_standard;
     char *to = (char *)out->data + out->length;
-    for (size_t i = 0; i < length; i += 3) {
+    size_t taken = length ? base64_kernels_get()->encode(bytes, length, to, url_safe) : 0;
+    to += taken / 3 * 4;
+    for (size_t i = taken; i < length; i += 3) {
         size_t left = length - i;
         uint32_t bits =
             (uint32_t)bytes[i] << 16 | (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) | (left > 2 ? bytes[i + 2] : 0);
@@ -111,11 +124,11 @@ static mien_status base64_encode_any(const uint8_t *bytes, size_t length, const 
         *to++ = alphabet[bits >> 12 & 63];
         if (left > 1)
             *to++ = alphabet[bits >> 6 & 63];
-        else if (pad)
+        else if (!url_safe)
             *to++ = '=';
         if (left > 2)
             *to++ = alphabet[bits & 63];
-        else if (pad)
+        else if (!url_safe)
             *to++ = '=';
     }
     out->length = (size_t)((uint8_t *)to - out->data);
@@ -125,10 +138,10 @@ static mien_status base64_encode_any(const uint8_t *bytes, size_t length, const 
 
 mien_status base64_encode(const void *bytes, size_t length, buffer *out)
 {
-    return base64_encode_any(bytes, length, base64_standard, true, out);
+    return base64_encode_any(bytes, length, false, out);
 }
 
 mien_status base64_encode_url(const void *bytes, size_t length, buffer *out)
 {
-    return base64_encode_any(bytes, length, base64_urlsafe, false, out);
+    return base64_encode_any(bytes, length, true, out);
 }
