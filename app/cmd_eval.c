@@ -1,28 +1,29 @@
-/* `mien eval`: measures one or several models on one or several data sets, as a table for people or as JSON. One model
- * on one data set gives one object; anything more gives {"models": [one object each]}. */
+/* `mien eval`: measures one or several models on one or several data sets, as tables for people, as JSON or as a page;
+ * fits a model's temperature and threshold of doubt; looks for pictures that stand in two splits. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "commands.h"
-#include "train/evaluate.h"
+#include "eval_output.h"
+#include "train/calibrate.h"
+#include "train/report.h"
 
-enum { EVAL_MOST = 32 };
+static const double eval_risk = 0.2;
+static const float eval_duplicate = 0.98f;
+enum { EVAL_PERMUTATIONS = 2000 };
 
 typedef struct eval_arguments {
-    const char *models[EVAL_MOST], *data[EVAL_MOST], *votes;
+    const char *models[EVAL_MOST], *data[EVAL_MOST], *votes, *groups, *report, *calibrate;
     size_t model_count, data_count;
-    bool json, ensemble;
+    bool json, ensemble, duplicates;
+    double risk;
     evaluate_options options;
 } eval_arguments;
-
-typedef struct eval_results {
-    evaluation list[EVAL_MOST * EVAL_MOST + EVAL_MOST];
-    size_t count;
-} eval_results;
 
 static void eval_print_help(void)
 {
@@ -35,13 +36,34 @@ static void eval_print_help(void)
         "  --truth WHAT       labels (default), or majority: FER+'s, without its unknown and not-a-face rows\n"
         "  --tta VIEWS        none (default), flip, or ten: corners and centre, each with its mirror image\n"
         "  --ensemble         also the mean of all the models\n"
+        "  --groups FILE      CSV with a column `group`, one line for each picture: figures per group, the gap\n"
+        "  --duplicates       nearly equal pictures, above all those in two splits\n"
         "  --precision P      f32 (default) or bf16\n"
         "  --threads N        pictures answered at once (default 1)\n"
         "  --bootstrap N      resamples behind the 95 %% interval (default 1000; 0 = none)\n"
-        "  --json             JSON instead of tables\n");
+        "  --calibrate FILE   fit temperature and threshold of doubt, and write the model with them as FILE\n"
+        "  --risk SHARE       of wrong answers that the threshold of doubt allows (default 0.2)\n"
+        "  --json             JSON instead of tables\n"
+        "  --report FILE      a page with curves, matrices and the surest mistakes\n");
 }
 
-static mien_status eval_set(eval_arguments *a, const char *name, const char *value, mien_error *error)
+static mien_status eval_set_choice(eval_arguments *a, const char *name, const char *value, mien_error *error)
+{
+    if (!strcmp(name, "truth")) {
+        if (strcmp(value, "labels") != 0 && strcmp(value, "majority") != 0)
+            return error_set(error, MIEN_EINVAL, "--truth: '%s' is neither labels nor majority", value);
+        a->options.truth = *value == 'm' ? EVALUATE_MAJORITY : EVALUATE_LABELS;
+        return MIEN_OK;
+    }
+    if (!strcmp(name, "tta"))
+        return predict_views_from_name(value, &a->options.views, error);
+    if (strcmp(value, "f32") != 0 && strcmp(value, "bf16") != 0)
+        return error_set(error, MIEN_EINVAL, "--precision: '%s' is neither f32 nor bf16", value);
+    a->options.precision = *value == 'b' ? NN_BF16 : NN_F32;
+    return MIEN_OK;
+}
+
+static mien_status eval_set_text(eval_arguments *a, const char *name, const char *value, mien_error *error)
 {
     if (!strcmp(name, "model") || !strcmp(name, "data")) {
         bool is_model = *name == 'm';
@@ -51,177 +73,245 @@ static mien_status eval_set(eval_arguments *a, const char *name, const char *val
         (is_model ? a->models : a->data)[(*count)++] = value;
         return MIEN_OK;
     }
-    if (!strcmp(name, "truth")) {
-        if (strcmp(value, "labels") && strcmp(value, "majority"))
-            return error_set(error, MIEN_EINVAL, "--truth: '%s' is neither labels nor majority", value);
-        a->options.truth = *value == 'm' ? EVALUATE_MAJORITY : EVALUATE_LABELS;
-        return MIEN_OK;
-    }
-    if (!strcmp(name, "precision")) {
-        if (strcmp(value, "f32") && strcmp(value, "bf16"))
-            return error_set(error, MIEN_EINVAL, "--precision: '%s' is neither f32 nor bf16", value);
-        a->options.precision = *value == 'b' ? NN_BF16 : NN_F32;
-        return MIEN_OK;
-    }
-    if (!strcmp(name, "tta"))
-        return predict_views_from_name(value, &a->options.views, error);
-    if (!strcmp(name, "split"))
-        a->options.split = value;
-    else
-        a->votes = value;
+    const char **to = !strcmp(name, "split")    ? &a->options.split
+                      : !strcmp(name, "votes")  ? &a->votes
+                      : !strcmp(name, "groups") ? &a->groups
+                      : !strcmp(name, "report") ? &a->report
+                                                : &a->calibrate;
+    *to = value;
     return MIEN_OK;
 }
 
 static mien_status eval_set_number(eval_arguments *a, const char *name, const char *value, mien_error *error)
 {
     char *end = NULL;
-    long number = strtol(value, &end, 10);
-    bool threads = !strcmp(name, "threads");
-    if (end == value || *end || number < threads || number > (threads ? 256 : 1000000))
-        return error_set(error, MIEN_EINVAL, "--%s: '%s' is not a number that it takes", name, value);
-    *(threads ? &a->options.threads : &a->options.bootstrap) = (size_t)number;
+    double number = strtod(value, &end);
+    double least = !strcmp(name, "threads"), most = *name == 't' ? 256 : *name == 'r' ? 1 : 1e6;
+    if (end == value || *end || !(number >= least && number <= most))
+        return error_set(error, MIEN_EINVAL, "--%s: '%s' is not a number within %g..%g", name, value, least, most);
+    if (*name == 'r')
+        a->risk = number;
+    else
+        *(*name == 't' ? &a->options.threads : &a->options.bootstrap) = (size_t)number;
     return MIEN_OK;
+}
+
+static mien_status eval_set(eval_arguments *a, int kind, const char *name, const char *value, mien_error *error)
+{
+    switch (kind) {
+    case 't':
+        return eval_set_text(a, name, value, error);
+    case 'c':
+        return eval_set_choice(a, name, value, error);
+    case 'n':
+        return eval_set_number(a, name, value, error);
+    default:
+        a->ensemble = a->ensemble || kind == 'e';
+        a->json = a->json || kind == 'j';
+        a->duplicates = a->duplicates || kind == 'd';
+        return MIEN_OK;
+    }
 }
 
 /* Returns -1 to go on, or an exit status. */
 static int eval_read_arguments(int argc, char **argv, eval_arguments *a)
 {
-    static const struct option options[] = {{"data", 1, NULL, 't'},
-                                            {"split", 1, NULL, 't'},
-                                            {"model", 1, NULL, 't'},
-                                            {"votes", 1, NULL, 't'},
-                                            {"truth", 1, NULL, 't'},
-                                            {"tta", 1, NULL, 't'},
-                                            {"precision", 1, NULL, 't'},
-                                            {"threads", 1, NULL, 'n'},
-                                            {"bootstrap", 1, NULL, 'n'},
-                                            {"ensemble", 0, NULL, 'e'},
-                                            {"json", 0, NULL, 'j'},
-                                            {"help", 0, NULL, 'h'},
-                                            {0}};
+    static const struct option options[] = {
+        {"data", 1, NULL, 't'},      {"split", 1, NULL, 't'},    {"model", 1, NULL, 't'},
+        {"votes", 1, NULL, 't'},     {"groups", 1, NULL, 't'},   {"report", 1, NULL, 't'},
+        {"calibrate", 1, NULL, 't'}, {"truth", 1, NULL, 'c'},    {"tta", 1, NULL, 'c'},
+        {"precision", 1, NULL, 'c'}, {"threads", 1, NULL, 'n'},  {"bootstrap", 1, NULL, 'n'},
+        {"risk", 1, NULL, 'n'},      {"ensemble", 0, NULL, 'e'}, {"duplicates", 0, NULL, 'd'},
+        {"json", 0, NULL, 'j'},      {"help", 0, NULL, 'h'},     {0}};
     mien_error error = {0};
     int index = 0;
     optind = 1;
     for (int option; (option = getopt_long(argc, argv, "h", options, &index)) != -1;) {
-        mien_status status = MIEN_OK;
         if (option == 'h') {
             eval_print_help();
             return EXIT_SUCCESS;
         }
         if (option == '?')
             return EXIT_USAGE;
-        a->ensemble = a->ensemble || option == 'e';
-        a->json = a->json || option == 'j';
-        if (option == 't')
-            status = eval_set(a, options[index].name, optarg, &error);
-        if (option == 'n')
-            status = eval_set_number(a, options[index].name, optarg, &error);
-        if (status) {
+        if (eval_set(a, option, options[index].name, optarg, &error)) {
             fprintf(stderr, "mien eval: %s\n", error.message);
             return EXIT_USAGE;
         }
     }
-    if (optind < argc || !a->model_count || !a->data_count) {
-        fprintf(stderr,
-                "mien eval: --model and --data are needed, and nothing without a flag; see `mien eval --help`\n");
+    bool needs_model = a->calibrate || !a->duplicates;
+    if (optind < argc || !a->data_count || (needs_model && !a->model_count) || (a->calibrate && a->model_count > 1)) {
+        fprintf(stderr, "mien eval: needs --data and --model (one of each to calibrate); see `mien eval --help`\n");
         return EXIT_USAGE;
     }
     return -1;
 }
 
-static void eval_print(const evaluation *e)
+static mien_status eval_add(eval_results *results, size_t data, evaluation *e, mien_error *error)
 {
-    const metrics *m = &e->figures;
-    printf("%s on %s, %s: %zu pictures\n", e->model, e->data, e->split, e->count);
-    printf("  top-1 %.4f", m->top1);
-    if (e->high > 0)
-        printf(" (95 %%: %.4f to %.4f)", e->low, e->high);
-    printf("   macro F1 %.4f   balanced %.4f\n", m->macro_f1, m->balanced);
-    printf("  loss %.4f   Brier %.4f   ECE %.4f", m->loss, m->brier, m->ece);
-    if (e->soft_loss >= 0)
-        printf("   loss against the votes %.4f", e->soft_loss);
-    printf("\n  %.2f M parameters   %.1f M multiply-adds   %.3f ms a picture\n\n", (double)e->parameters / 1e6,
-           (double)e->multiply_adds / 1e6, e->milliseconds);
-    printf("  %-10s %9s %9s %9s %9s\n", "", "precision", "recall", "F1", "support");
-    for (int c = 0; c < DATASET_CLASSES; c++)
-        printf("  %-10s %9.4f %9.4f %9.4f %9zu\n", mien_emotion_name((mien_emotion)c), m->classes[c].precision,
-               m->classes[c].recall, m->classes[c].f1, m->classes[c].support);
-    printf("\n  %-10s", "true \\ said");
-    for (int c = 0; c < DATASET_CLASSES; c++)
-        printf(" %8s", mien_emotion_name((mien_emotion)c));
-    for (int c = 0; c < DATASET_CLASSES; c++) {
-        printf("\n  %-11s", mien_emotion_name((mien_emotion)c));
-        for (int k = 0; k < DATASET_CLASSES; k++)
-            printf(" %8zu", m->confusion[c][k]);
+    if (results->count == EVAL_MOST_RESULTS) {
+        evaluation_done(e);
+        return error_set(error, MIEN_ELIMIT, "more than %d results", EVAL_MOST_RESULTS);
     }
-    printf("\n\n");
+    results->data_of[results->count] = data;
+    results->list[results->count++] = *e;
+    return MIEN_OK;
 }
 
-static int eval_print_json(const eval_results *results)
+static mien_status eval_group(const eval_arguments *a, eval_results *results, size_t first, mien_error *error)
 {
-    json_t *out = NULL;
-    if (results->count == 1) {
-        out = evaluation_to_json(&results->list[0]);
-    } else {
-        json_t *models = json_array();
-        for (size_t i = 0; i < results->count; i++)
-            json_array_append_new(models, evaluation_to_json(&results->list[i]));
-        out = json_pack("{s:o}", "models", models);
+    mien_status status = MIEN_OK;
+    for (size_t i = first; i < results->count && !status; i++) {
+        results->groups[i] = memory_zeroed(1, sizeof(groups_result));
+        if (!results->groups[i])
+            return error_no_memory(error, sizeof(groups_result));
+        status = groups_compute(&results->grouping[results->data_of[i]], &results->list[i], EVAL_PERMUTATIONS,
+                                a->options.seed, results->groups[i], error);
     }
-    char *text = out ? json_dumps(out, JSON_REAL_PRECISION(9)) : NULL;
-    json_decref(out);
-    if (!text) {
-        fprintf(stderr, "mien eval: no memory for the result\n");
-        return EXIT_FAILURE;
+    return status;
+}
+
+static mien_status eval_models(const eval_arguments *a, const char *path, eval_results *results, mien_error *error)
+{
+    size_t at = results->data_count - 1, first = results->count;
+    const dataset *data = &results->data[at];
+    mien_status status = MIEN_OK;
+    for (size_t i = 0; !status && i < a->model_count; i++) {
+        evaluation e;
+        status = evaluate_model(a->models[i], path, data, &a->options, &e, error);
+        if (!status)
+            status = eval_add(results, at, &e, error);
     }
-    puts(text);
-    free(text);
-    return EXIT_SUCCESS;
+    if (!status && a->ensemble && a->model_count > 1) {
+        evaluation e;
+        status = evaluate_ensemble(&results->list[first], a->model_count, data, &a->options, &e, error);
+        if (!status)
+            status = eval_add(results, at, &e, error);
+    }
+    if (!status && a->groups)
+        status = groups_read(a->groups, data->count, &results->grouping[at], error);
+    if (!status && a->groups)
+        status = eval_group(a, results, first, error);
+    return status;
+}
+
+static mien_status eval_duplicates(const eval_arguments *a, const dataset *data, mien_error *error)
+{
+    duplicates_pair *pairs = NULL;
+    size_t count = 0;
+    mien_status status = duplicates_find(data, eval_duplicate, &pairs, &count, error);
+    if (!status)
+        eval_print_duplicates(data, pairs, count, a->json);
+    memory_free(pairs);
+    return status;
 }
 
 static mien_status eval_data_set(const eval_arguments *a, const char *path, eval_results *results, mien_error *error)
 {
-    dataset data = {0};
     dataset_options options = {.votes = a->votes};
-    mien_status status = dataset_read(path, &options, &data, error);
-    size_t first = results->count;
-    for (size_t i = 0; !status && i < a->model_count; i++) {
-        status = evaluate_model(a->models[i], path, &data, &a->options, &results->list[results->count], error);
-        results->count += !status;
-    }
-    if (!status && a->ensemble && a->model_count > 1) {
-        status = evaluate_ensemble(&results->list[first], a->model_count, &data, &a->options,
-                                   &results->list[results->count], error);
-        results->count += !status;
-    }
-    dataset_done(&data);
+    mien_status status = dataset_read(path, &options, &results->data[results->data_count], error);
+    if (status)
+        return status;
+    results->data_count++;
+    if (a->duplicates)
+        status = eval_duplicates(a, &results->data[results->data_count - 1], error);
+    return status ? status : eval_models(a, path, results, error);
+}
+
+static mien_status eval_write_report(const eval_arguments *a, const eval_results *results, mien_error *error)
+{
+    report_entry *entries = memory_zeroed(results->count + 1, sizeof(*entries));
+    buffer page = {0};
+    if (!entries)
+        return error_no_memory(error, results->count * sizeof(*entries));
+    for (size_t i = 0; i < results->count; i++)
+        entries[i] = (report_entry){&results->list[i], &results->data[results->data_of[i]], results->groups[i]};
+    mien_status status = report_html(entries, results->count, &page, error);
+    if (!status)
+        status = file_write(a->report, page.data, page.length, error);
+    buffer_done(&page);
+    memory_free(entries);
     return status;
+}
+
+/* Fits on the first result, which was computed at temperature 1, and leaves it as the calibrated model would give it.
+ */
+static mien_status eval_calibrate(const eval_arguments *a, evaluation *e, mien_error *error)
+{
+    model m = {0};
+    calibrate_point point;
+    float temperature = calibrate_temperature(e->probabilities, e->truth, e->count);
+    double before = e->figures.ece;
+    calibrate_apply(e->probabilities, e->count, temperature, e->probabilities);
+    metrics_compute(e->probabilities, e->truth, e->count, &e->figures);
+    mien_status status = calibrate_threshold(e->probabilities, e->truth, e->count, a->risk, &point, error);
+    if (!status)
+        status = model_load(a->models[0], NULL, &m, error);
+    if (status)
+        return status;
+    m.info.temperature = temperature;
+    m.info.uncertain_below = (float)point.threshold;
+    status = model_info_set_figure(&m.info, "coverage", point.coverage, error);
+    if (!status)
+        status = model_info_set_figure(&m.info, "risk", point.risk, error);
+    if (!status)
+        status = model_info_set_figure(&m.info, "ece", e->figures.ece, error);
+    if (!status)
+        status = model_save_onnx(&m, a->calibrate, error);
+    model_done(&m);
+    if (!status)
+        fprintf(stderr,
+                "temperature %.4f: ECE %.4f becomes %.4f; answers below %.4f are uncertain: %.1f %% are answered, "
+                "%.1f %% of them wrong\n",
+                (double)temperature, before, e->figures.ece, point.threshold, 100 * point.coverage, 100 * point.risk);
+    return status;
+}
+
+static mien_status eval_go(eval_arguments *a, eval_results *results, mien_error *error)
+{
+    mien_status status = MIEN_OK;
+    if (a->calibrate)
+        a->options.temperature = 1;
+    for (size_t i = 0; !status && i < a->data_count; i++)
+        status = eval_data_set(a, a->data[i], results, error);
+    if (!status && a->calibrate)
+        status = eval_calibrate(a, &results->list[0], error);
+    if (!status && a->report)
+        status = eval_write_report(a, results, error);
+    return status;
+}
+
+static void eval_free(eval_results *results)
+{
+    for (size_t i = 0; results && i < results->count; i++) {
+        evaluation_done(&results->list[i]);
+        memory_free(results->groups[i]);
+    }
+    for (size_t i = 0; results && i < results->data_count; i++) {
+        groups_done(&results->grouping[i]);
+        dataset_done(&results->data[i]);
+    }
+    memory_free(results);
 }
 
 int cmd_eval(int argc, char **argv)
 {
-    eval_arguments arguments = {0};
+    eval_arguments arguments = {.risk = eval_risk};
     evaluate_default_options(&arguments.options);
     int done = eval_read_arguments(argc, argv, &arguments);
     if (done >= 0)
         return done;
     eval_results *results = memory_zeroed(1, sizeof(*results));
     mien_error error = {0};
-    mien_status status = results ? MIEN_OK : error_no_memory(&error, sizeof(*results));
-    for (size_t i = 0; !status && i < arguments.data_count; i++)
-        status = eval_data_set(&arguments, arguments.data[i], results, &error);
+    mien_status status = results ? eval_go(&arguments, results, &error) : error_no_memory(&error, sizeof(*results));
     int exit_status = EXIT_SUCCESS;
     if (status) {
         fprintf(stderr, "mien eval: %s\n", error.message);
         exit_status = EXIT_FAILURE;
-    } else if (arguments.json) {
+    } else if (arguments.json && results->count) {
         exit_status = eval_print_json(results);
     } else {
-        for (size_t i = 0; i < results->count; i++)
-            eval_print(&results->list[i]);
+        eval_print_tables(results);
     }
-    for (size_t i = 0; results && i < results->count; i++)
-        evaluation_done(&results->list[i]);
-    memory_free(results);
+    eval_free(results);
     return exit_status;
 }

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "train/calibrate.h"
 
 void evaluate_default_options(evaluate_options *options)
 {
@@ -127,6 +128,8 @@ static mien_status evaluate_loaded(const model *m, const dataset *data, const ev
     mien_status status = thread_pool_create(options->threads, &pool, error);
     if (!status)
         status = predictor_create(m, options->precision, options->threads, &p, error);
+    if (!status && options->temperature > 0)
+        predictor_set_temperature(p, options->temperature);
     double begin = clock_monotonic_ms();
     if (!status)
         status = predictor_run(p, pool, data, e->rows, e->count, options->views, e->probabilities, error);
@@ -228,6 +231,18 @@ static json_t *evaluate_json_reliability(const evaluation *e)
     return all;
 }
 
+static json_t *evaluate_json_risk(const evaluation *e)
+{
+    calibrate_point curve[CALIBRATE_POINTS];
+    if (calibrate_curve(e->probabilities, e->truth, e->count, curve, NULL))
+        return NULL;
+    json_t *all = json_array();
+    for (int i = 0; i < CALIBRATE_POINTS; i++)
+        json_array_append_new(all, json_pack("{s:f, s:f, s:f}", "coverage", curve[i].coverage, "risk", curve[i].risk,
+                                             "threshold", curve[i].threshold));
+    return all;
+}
+
 json_t *evaluation_to_json(const evaluation *e)
 {
     const metrics *m = &e->figures;
@@ -243,6 +258,7 @@ json_t *evaluation_to_json(const evaluation *e)
     json_object_set_new(out, "brier", json_real(m->brier));
     json_object_set_new(out, "ece", json_real(m->ece));
     json_object_set_new(out, "reliability", evaluate_json_reliability(e));
+    json_object_set_new(out, "risk_coverage", evaluate_json_risk(e));
     if (e->soft_loss >= 0)
         json_object_set_new(out, "votes_loss", json_real(e->soft_loss));
     json_object_set_new(out, "ms_per_image", json_real(e->milliseconds));

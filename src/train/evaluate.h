@@ -21,6 +21,7 @@ typedef struct evaluate_options {
     size_t threads;
     size_t bootstrap; /* resamples for the confidence interval, 0 = none */
     uint64_t seed;
+    float temperature; /* instead of the model's own; 0 = the model's */
 } evaluate_options;
 
 typedef struct evaluation {

@@ -1,0 +1,126 @@
+/* Printing for `mien eval`; nothing is computed here. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "eval_output.h"
+
+enum { EVAL_SHOWN_PAIRS = 20 };
+
+static void eval_print_groups(const groups_result *result)
+{
+    for (size_t i = 0; i < result->count; i++) {
+        const metrics *m = &result->list[i].figures;
+        printf("  group %-16s %6zu pictures   top-1 %.4f   macro F1 %.4f   balanced %.4f\n", result->list[i].name,
+               m->count, m->top1, m->macro_f1, m->balanced);
+    }
+    printf("  gap of top-1 %.4f, by chance alone with p = %.4f\n\n", result->gap, result->p);
+}
+
+static void eval_print_classes(const metrics *m)
+{
+    printf("  %-10s %9s %9s %9s %9s\n", "", "precision", "recall", "F1", "support");
+    for (int c = 0; c < DATASET_CLASSES; c++)
+        printf("  %-10s %9.4f %9.4f %9.4f %9zu\n", mien_emotion_name((mien_emotion)c), m->classes[c].precision,
+               m->classes[c].recall, m->classes[c].f1, m->classes[c].support);
+    printf("\n  %-11s", "true \\ said");
+    for (int c = 0; c < DATASET_CLASSES; c++)
+        printf(" %8s", mien_emotion_name((mien_emotion)c));
+    for (int c = 0; c < DATASET_CLASSES; c++) {
+        printf("\n  %-11s", mien_emotion_name((mien_emotion)c));
+        for (int k = 0; k < DATASET_CLASSES; k++)
+            printf(" %8zu", m->confusion[c][k]);
+    }
+    printf("\n\n");
+}
+
+static void eval_print_one(const evaluation *e)
+{
+    const metrics *m = &e->figures;
+    printf("%s on %s, %s: %zu pictures\n", e->model, e->data, e->split, e->count);
+    printf("  top-1 %.4f", m->top1);
+    if (e->high > 0)
+        printf(" (95 %%: %.4f to %.4f)", e->low, e->high);
+    printf("   macro F1 %.4f   balanced %.4f\n", m->macro_f1, m->balanced);
+    printf("  loss %.4f   Brier %.4f   ECE %.4f", m->loss, m->brier, m->ece);
+    if (e->soft_loss >= 0)
+        printf("   loss against the votes %.4f", e->soft_loss);
+    printf("\n  %.2f M parameters   %.1f M multiply-adds   %.3f ms a picture\n\n", (double)e->parameters / 1e6,
+           (double)e->multiply_adds / 1e6, e->milliseconds);
+    eval_print_classes(m);
+}
+
+static void eval_print_comparison(const eval_results *results)
+{
+    printf("%-40s %8s %8s %8s %8s %8s %8s\n", "model", "top-1", "macro F1", "balanced", "Brier", "ECE", "ms");
+    for (size_t i = 0; i < results->count; i++) {
+        const evaluation *e = &results->list[i];
+        const metrics *m = &e->figures;
+        printf("%-40s %8.4f %8.4f %8.4f %8.4f %8.4f %8.3f   %s\n", e->model, m->top1, m->macro_f1, m->balanced,
+               m->brier, m->ece, e->milliseconds, results->data_count > 1 ? e->data : "");
+    }
+}
+
+void eval_print_tables(const eval_results *results)
+{
+    for (size_t i = 0; i < results->count; i++) {
+        eval_print_one(&results->list[i]);
+        if (results->groups[i])
+            eval_print_groups(results->groups[i]);
+    }
+    if (results->count > 1)
+        eval_print_comparison(results);
+}
+
+static json_t *eval_json_one(const eval_results *results, size_t index)
+{
+    json_t *one = evaluation_to_json(&results->list[index]);
+    if (one && results->groups[index])
+        json_object_set_new(one, "by_group", groups_to_json(results->groups[index]));
+    return one;
+}
+
+int eval_print_json(const eval_results *results)
+{
+    json_t *out = NULL;
+    if (results->count == 1) {
+        out = eval_json_one(results, 0);
+    } else {
+        json_t *models = json_array();
+        for (size_t i = 0; i < results->count; i++)
+            json_array_append_new(models, eval_json_one(results, i));
+        out = json_pack("{s:o}", "models", models);
+    }
+    char *text = out ? json_dumps(out, JSON_REAL_PRECISION(9)) : NULL;
+    json_decref(out);
+    if (!text) {
+        fprintf(stderr, "mien eval: no memory for the result\n");
+        return EXIT_FAILURE;
+    }
+    puts(text);
+    free(text);
+    return EXIT_SUCCESS;
+}
+
+void eval_print_duplicates(const dataset *data, const duplicates_pair *pairs, size_t count, bool json)
+{
+    size_t across = 0, differ = 0;
+    for (size_t i = 0; i < count; i++) {
+        across += pairs[i].across;
+        differ += !pairs[i].same_label;
+    }
+    /* beside JSON the account goes where people look */
+    FILE *to = json ? stderr : stdout;
+    fprintf(to, "%zu pairs of nearly equal pictures: %zu across splits, %zu with different labels\n", count, across,
+            differ);
+    for (size_t i = 0, shown = 0; i < count && shown < EVAL_SHOWN_PAIRS; i++) {
+        if (!pairs[i].across)
+            continue;
+        shown++;
+        fprintf(to, "  rows %zu (%s, %s) and %zu (%s, %s): %.4f\n", pairs[i].a,
+                dataset_split_name((dataset_split)data->splits[pairs[i].a]),
+                mien_emotion_name((mien_emotion)data->labels[pairs[i].a]), pairs[i].b,
+                dataset_split_name((dataset_split)data->splits[pairs[i].b]),
+                mien_emotion_name((mien_emotion)data->labels[pairs[i].b]), (double)pairs[i].correlation);
+    }
+    fprintf(to, "\n");
+}

@@ -1,0 +1,219 @@
+/* The page of an evaluation: everything that helps to decide between models and to see what they get wrong. */
+#include "train/report.h"
+
+#include <stdlib.h>
+
+#include "base/base64.h"
+#include "base/error.h"
+#include "base/memory.h"
+#include "train/calibrate.h"
+
+enum { REPORT_MISTAKES = 24 };
+
+static const char report_head[] =
+    "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>mien: evaluation</title><style>"
+    "body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:72em;padding:0 1em;color:#222}"
+    "table{border-collapse:collapse;margin:1em 0}th,td{padding:.25em .6em;text-align:right;border-bottom:1px solid "
+    "#ddd}"
+    "th:first-child,td:first-child{text-align:left}.m td{border:1px solid #fff;min-width:3.2em}"
+    ".w{display:flex;flex-wrap:wrap;gap:1em}figure{margin:0;width:8.5em;font-size:12px}"
+    "img{width:96px;height:96px;image-rendering:pixelated}</style></head><body><h1>Evaluation</h1>\n"
+    "<p>A label is the expression that a face appears to show, not what a person feels.</p>\n";
+
+static void report_comparison(buffer *out, const report_entry *entries, size_t count)
+{
+    buffer_append_text(out, "<table><tr><th>model<th>data<th>pictures<th>top-1<th>95 % interval<th>macro F1<th>balanced"
+                            "<th>loss<th>Brier<th>ECE<th>M parameters<th>M multiply-adds<th>ms a picture</tr>\n");
+    for (size_t i = 0; i < count; i++) {
+        const evaluation *e = entries[i].result;
+        const metrics *m = &e->figures;
+        buffer_append_format(out, "<tr><td><a href=\"#e%zu\">", i);
+        report_text(out, e->model);
+        buffer_append_text(out, "</a><td>");
+        report_text(out, e->data);
+        buffer_append_text(out, ", ");
+        report_text(out, e->split);
+        buffer_append_format(out,
+                             "<td>%zu<td>%.4f<td>%.4f–%.4f<td>%.4f<td>%.4f<td>%.4f<td>%.4f<td>%.4f<td>%.2f<td>%.1f"
+                             "<td>%.2f</tr>\n",
+                             e->count, m->top1, e->low, e->high, m->macro_f1, m->balanced, m->loss, m->brier, m->ece,
+                             (double)e->parameters / 1e6, (double)e->multiply_adds / 1e6, e->milliseconds);
+    }
+    buffer_append_text(out, "</table>\n");
+}
+
+static void report_classes(buffer *out, const metrics *m)
+{
+    buffer_append_text(out, "<table><tr><th>class<th>precision<th>recall<th>F1<th>support</tr>\n");
+    for (int c = 0; c < DATASET_CLASSES; c++)
+        buffer_append_format(out, "<tr><td>%s<td>%.4f<td>%.4f<td>%.4f<td>%zu</tr>\n",
+                             mien_emotion_name((mien_emotion)c), m->classes[c].precision, m->classes[c].recall,
+                             m->classes[c].f1, m->classes[c].support);
+    buffer_append_text(out, "</table>\n");
+}
+
+static void report_confusion(buffer *out, const metrics *m)
+{
+    buffer_append_text(
+        out, "<table class=\"m\"><caption>Confusion matrix: rows are true, columns are said</caption><tr><th>");
+    for (int c = 0; c < DATASET_CLASSES; c++)
+        buffer_append_format(out, "<th>%s", mien_emotion_name((mien_emotion)c));
+    for (int c = 0; c < DATASET_CLASSES; c++) {
+        buffer_append_format(out, "</tr>\n<tr><td>%s", mien_emotion_name((mien_emotion)c));
+        for (int k = 0; k < DATASET_CLASSES; k++) {
+            size_t support = m->classes[c].support;
+            double share = support ? (double)m->confusion[c][k] / (double)support : 0;
+            buffer_append_format(out, "<td style=\"background:rgba(%s,%.2f)\">%zu", c == k ? "0,130,60" : "200,60,0",
+                                 share, m->confusion[c][k]);
+        }
+    }
+    buffer_append_text(out, "</tr></table>\n");
+}
+
+static void report_reliability(buffer *out, const evaluation *e)
+{
+    metrics_bin bins[METRICS_BINS];
+    double x[METRICS_BINS], y[METRICS_BINS];
+    static const double diagonal[] = {0, 1};
+    size_t count = 0;
+    metrics_reliability(e->probabilities, e->truth, e->count, bins);
+    for (int b = 0; b < METRICS_BINS; b++)
+        if (bins[b].count) {
+            x[count] = bins[b].confidence;
+            y[count++] = bins[b].accuracy;
+        }
+    report_curve curves[] = {{diagonal, diagonal, 2, "#bbb", "perfect", false},
+                             {x, y, count, "#06c", "this model", true}};
+    report_plot(out, "Reliability", "confidence", "share that is right", curves, 2);
+}
+
+static mien_status report_risk(buffer *out, const evaluation *e, mien_error *error)
+{
+    calibrate_point curve[CALIBRATE_POINTS];
+    double x[CALIBRATE_POINTS], y[CALIBRATE_POINTS];
+    mien_status status = calibrate_curve(e->probabilities, e->truth, e->count, curve, error);
+    if (status)
+        return status;
+    for (int i = 0; i < CALIBRATE_POINTS; i++) {
+        x[i] = curve[i].coverage;
+        y[i] = curve[i].risk;
+    }
+    report_curve one = {x, y, CALIBRATE_POINTS, "#c30", "wrong among the answered", true};
+    report_plot(out, "Risk and coverage", "share answered, the surest first", "share wrong", &one, 1);
+    return MIEN_OK;
+}
+
+typedef struct report_mistake {
+    float confidence;
+    size_t index;
+} report_mistake;
+
+static int report_compare(const void *a, const void *b)
+{
+    const report_mistake *x = a, *y = b;
+    if (x->confidence != y->confidence)
+        return x->confidence < y->confidence ? 1 : -1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static mien_status report_picture(buffer *out, const dataset *data, size_t row, mien_error *error)
+{
+    mien_image_view view = {.data = data->pixels + row * data->height * data->width,
+                            .width = data->width,
+                            .height = data->height,
+                            .stride = data->width,
+                            .format = MIEN_PIXEL_GREY8};
+    uint8_t *bytes = NULL;
+    size_t length = 0;
+    mien_status status = mien_image_encode_png(&view, &bytes, &length, error);
+    if (status)
+        return status;
+    buffer_append_text(out, "<img alt=\"\" src=\"data:image/png;base64,");
+    base64_encode(bytes, length, out);
+    buffer_append_text(out, "\">");
+    mien_free(bytes);
+    return MIEN_OK;
+}
+
+static mien_status report_mistakes(buffer *out, const report_entry *entry, mien_error *error)
+{
+    const evaluation *e = entry->result;
+    report_mistake *list = memory_array(e->count, sizeof(*list));
+    size_t count = 0;
+    mien_status status = MIEN_OK;
+    if (!list)
+        return error_no_memory(error, e->count * sizeof(*list));
+    for (size_t i = 0; i < e->count; i++) {
+        const float *p = e->probabilities + i * DATASET_CLASSES;
+        int said = metrics_argmax(p, DATASET_CLASSES);
+        if (said != e->truth[i])
+            list[count++] = (report_mistake){p[said], i};
+    }
+    qsort(list, count, sizeof(*list), report_compare);
+    buffer_append_text(out, "<h3>The surest mistakes</h3><div class=\"w\">\n");
+    for (size_t k = 0; k < count && k < REPORT_MISTAKES && !status; k++) {
+        size_t i = list[k].index;
+        const float *p = e->probabilities + i * DATASET_CLASSES;
+        buffer_append_text(out, "<figure>");
+        status = report_picture(out, entry->data, e->rows[i], error);
+        buffer_append_format(out, "<figcaption>row %zu: %s, said %s %.2f</figcaption></figure>\n", e->rows[i],
+                             mien_emotion_name((mien_emotion)e->truth[i]),
+                             mien_emotion_name((mien_emotion)metrics_argmax(p, DATASET_CLASSES)),
+                             (double)list[k].confidence);
+    }
+    buffer_append_text(out, "</div>\n");
+    memory_free(list);
+    return status;
+}
+
+static void report_groups(buffer *out, const groups_result *result)
+{
+    buffer_append_text(out, "<table><tr><th>group<th>pictures<th>top-1<th>macro F1<th>balanced</tr>\n");
+    for (size_t i = 0; i < result->count; i++) {
+        const metrics *m = &result->list[i].figures;
+        buffer_append_text(out, "<tr><td>");
+        report_text(out, result->list[i].name);
+        buffer_append_format(out, "<td>%zu<td>%.4f<td>%.4f<td>%.4f</tr>\n", m->count, m->top1, m->macro_f1,
+                             m->balanced);
+    }
+    buffer_append_format(
+        out,
+        "</table><p>Gap of top-1 between the best and the worst group: %.4f; chance alone makes one as "
+        "large with p = %.4f.</p>\n",
+        result->gap, result->p);
+}
+
+static mien_status report_entry_part(buffer *out, const report_entry *entry, size_t index, mien_error *error)
+{
+    const evaluation *e = entry->result;
+    buffer_append_format(out, "<h2 id=\"e%zu\">", index);
+    report_text(out, e->model);
+    buffer_append_text(out, " on ");
+    report_text(out, e->data);
+    buffer_append_text(out, ", ");
+    report_text(out, e->split);
+    buffer_append_text(out, "</h2>\n<div class=\"w\"><div>");
+    report_classes(out, &e->figures);
+    buffer_append_text(out, "</div><div>");
+    report_confusion(out, &e->figures);
+    buffer_append_text(out, "</div></div>\n<div class=\"w\">");
+    report_reliability(out, e);
+    mien_status status = report_risk(out, e, error);
+    if (!status)
+        status = report_learning(out, e->model, error);
+    buffer_append_text(out, "</div>\n");
+    if (entry->groups)
+        report_groups(out, entry->groups);
+    return status ? status : report_mistakes(out, entry, error);
+}
+
+mien_status report_html(const report_entry *entries, size_t count, buffer *out, mien_error *error)
+{
+    mien_status status = MIEN_OK;
+    buffer_append_text(out, report_head);
+    report_comparison(out, entries, count);
+    for (size_t i = 0; i < count && !status; i++)
+        status = report_entry_part(out, &entries[i], i, error);
+    buffer_append_text(out, "</body></html>\n");
+    return status ? status : buffer_status(out, error);
+}

@@ -1,0 +1,153 @@
+/* The drawings of a report: plain SVG inside the page, so that one file is everything and no script is needed. */
+#include "train/report.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/memory.h"
+
+enum { PLOT_SIDE = 260, PLOT_MARGIN = 40, PLOT_LOG_MOST = 64 << 20, PLOT_PATH = 4096 };
+
+void report_text(buffer *out, const char *text)
+{
+    for (; *text; text++)
+        switch (*text) {
+        case '&':
+            buffer_append_text(out, "&amp;");
+            break;
+        case '<':
+            buffer_append_text(out, "&lt;");
+            break;
+        case '>':
+            buffer_append_text(out, "&gt;");
+            break;
+        case '"':
+            buffer_append_text(out, "&quot;");
+            break;
+        default:
+            buffer_append_byte(out, (uint8_t)*text);
+        }
+}
+
+static double plot_x(double x)
+{
+    return PLOT_MARGIN + x * PLOT_SIDE;
+}
+
+static double plot_y(double y)
+{
+    return PLOT_MARGIN + (1 - y) * PLOT_SIDE;
+}
+
+static void plot_axes(buffer *out, const char *title, const char *x_label, const char *y_label)
+{
+    int whole = PLOT_SIDE + 2 * PLOT_MARGIN;
+    buffer_append_format(out, "<svg width=\"%d\" height=\"%d\" role=\"img\" aria-label=\"", whole, whole);
+    report_text(out, title);
+    buffer_append_text(out, "\"><g font-size=\"11\" fill=\"#333\">");
+    buffer_append_format(out, "<text x=\"%d\" y=\"18\" font-weight=\"bold\">", PLOT_MARGIN);
+    report_text(out, title);
+    buffer_append_format(out, "</text><text x=\"%d\" y=\"%d\" text-anchor=\"middle\">", whole / 2, whole - 6);
+    report_text(out, x_label);
+    buffer_append_format(out, "</text><text x=\"12\" y=\"%d\" text-anchor=\"middle\" transform=\"rotate(-90 12 %d)\">",
+                         whole / 2, whole / 2);
+    report_text(out, y_label);
+    buffer_append_text(out, "</text>");
+    for (int i = 0; i <= 5; i++) {
+        double at = i / 5.0;
+        buffer_append_format(out,
+                             "<path d=\"M%g %g V%g M%g %g H%g\" stroke=\"#ddd\"/><text x=\"%g\" y=\"%g\" "
+                             "text-anchor=\"middle\">%g</text><text x=\"%g\" y=\"%g\" text-anchor=\"end\">%g</text>",
+                             plot_x(at), plot_y(0), plot_y(1), plot_x(0), plot_y(at), plot_x(1), plot_x(at),
+                             plot_y(0) + 14, at, plot_x(0) - 4, plot_y(at) + 4, at);
+    }
+    buffer_append_text(out, "</g>");
+}
+
+void report_plot(buffer *out, const char *title, const char *x_label, const char *y_label, const report_curve *curves,
+                 size_t count)
+{
+    plot_axes(out, title, x_label, y_label);
+    for (size_t c = 0; c < count; c++) {
+        const report_curve *curve = &curves[c];
+        buffer_append_format(out, "<polyline fill=\"none\" stroke-width=\"2\" stroke=\"%s\" points=\"", curve->colour);
+        for (size_t i = 0; i < curve->count; i++)
+            buffer_append_format(out, "%.1f,%.1f ", plot_x(curve->x[i]), plot_y(curve->y[i]));
+        buffer_append_text(out, "\"/>");
+        for (size_t i = 0; curve->points && i < curve->count; i++)
+            buffer_append_format(out, "<circle r=\"3\" fill=\"%s\" cx=\"%.1f\" cy=\"%.1f\"/>", curve->colour,
+                                 plot_x(curve->x[i]), plot_y(curve->y[i]));
+        buffer_append_format(out, "<text font-size=\"11\" x=\"%d\" y=\"%zu\" fill=\"%s\">", PLOT_MARGIN + 8,
+                             PLOT_MARGIN + 14 + 14 * c, curve->colour);
+        report_text(out, curve->label);
+        buffer_append_text(out, "</text>");
+    }
+    buffer_append_text(out, "</svg>\n");
+}
+
+typedef struct learning_curves {
+    double *epoch, *training, *validation;
+    size_t count;
+} learning_curves;
+
+static void learning_read_line(const char *line, size_t length, learning_curves *curves)
+{
+    json_t *row = json_loadb(line, length, 0, NULL);
+    json_t *validation = json_object_get(row, "validation");
+    if (validation) {
+        curves->epoch[curves->count] = json_number_value(json_object_get(row, "epoch"));
+        curves->training[curves->count] = json_number_value(json_object_get(row, "top1"));
+        curves->validation[curves->count++] = json_number_value(json_object_get(validation, "top1"));
+    }
+    json_decref(row);
+}
+
+static void learning_draw(buffer *out, const buffer *log, learning_curves *curves)
+{
+    const char *text = buffer_text(log);
+    for (const char *at = text; *at;) {
+        size_t length = strcspn(at, "\n");
+        learning_read_line(at, length, curves);
+        at += length + (at[length] == '\n');
+    }
+    if (!curves->count)
+        return;
+    double last = curves->epoch[curves->count - 1];
+    char label[64];
+    for (size_t i = 0; i < curves->count; i++)
+        curves->epoch[i] = last > 0 ? fmin(fmax(curves->epoch[i] / last, 0), 1) : 0;
+    report_curve both[] = {{curves->epoch, curves->training, curves->count, "#888", "training (augmented)", false},
+                           {curves->epoch, curves->validation, curves->count, "#06c", "validation", false}};
+    snprintf(label, sizeof(label), "share of %g epochs", last);
+    report_plot(out, "Learning curves", label, "top-1", both, 2);
+}
+
+mien_status report_learning(buffer *out, const char *model_path, mien_error *error)
+{
+    char path[PLOT_PATH];
+    const char *slash = strrchr(model_path, '/');
+    int folder = slash ? (int)(slash + 1 - model_path) : 0;
+    buffer log = {0};
+    if (snprintf(path, sizeof(path), "%.*slog.jsonl", folder, model_path) >= (int)sizeof(path) ||
+        file_read(path, PLOT_LOG_MOST, &log, NULL)) {
+        buffer_done(&log);
+        return MIEN_OK;
+    }
+    size_t lines = 1;
+    for (size_t i = 0; i < log.length; i++)
+        lines += log.data[i] == '\n';
+    learning_curves curves = {.epoch = memory_zeroed(lines, sizeof(double)),
+                              .training = memory_zeroed(lines, sizeof(double)),
+                              .validation = memory_zeroed(lines, sizeof(double))};
+    bool good = curves.epoch && curves.training && curves.validation;
+    if (good)
+        learning_draw(out, &log, &curves);
+    memory_free(curves.epoch);
+    memory_free(curves.training);
+    memory_free(curves.validation);
+    buffer_done(&log);
+    return good ? MIEN_OK : error_no_memory(error, 3 * lines * sizeof(double));
+}
