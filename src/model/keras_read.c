@@ -8,6 +8,7 @@
 #include "model/keras_read.h"
 
 #include "base/error.h"
+#include "model/keras_range.h"
 #include "model/keras_reader.h"
 
 #include <stdio.h>
@@ -467,7 +468,8 @@ static mien_status read_model(keras_reader *r, const json_t *config)
     return status;
 }
 
-/* The file does not say how pixels become inputs: 0..1 is the commonest, and 0..255 where the model rescales itself. */
+/* The file does not say how pixels become inputs: 0..1 is the commonest, and 0..255 where the model rescales itself;
+ * better than both is what the first normalisation remembers of its training data. */
 static mien_status guess_info(model *m, const json_t *config, mien_error *error)
 {
     model_info_init(&m->info, &m->graph);
@@ -477,6 +479,7 @@ static mien_status guess_info(model *m, const json_t *config, mien_error *error)
         if (node->op == NN_SCALE_SHIFT && node->inputs[0] == input)
             m->info.input.scale = 1;
     }
+    keras_guess_range(m);
     const char *name = json_string_value(json_object_get(json_object_get(config, "config"), "name"));
     return name ? model_info_set(&m->info, "name", name, error) : MIEN_OK;
 }

@@ -4,7 +4,12 @@
 #include <math.h>
 
 #include "base/memory.h"
+#include "base/random.h"
+#include "train/calibrate.h"
+#include "train/duplicates.h"
 #include "train/evaluate.h"
+#include "train/groups.h"
+#include "train/report.h"
 
 #define assert_near(a, b) assert_true(fabs((double)(a) - (double)(b)) < 1e-6)
 
@@ -97,12 +102,177 @@ static void test_json_has_the_promised_fields(void **state)
     json_decref(out);
 }
 
+/* Answers that are right with probability 0.6 but claim 0.9: the fitted temperature makes them claim 0.6. */
+static void test_temperature(void **state)
+{
+    (void)state;
+    enum { MANY = 1000 };
+    static float p[MANY * DATASET_CLASSES];
+    static uint8_t labels[MANY];
+    for (int i = 0; i < MANY; i++) {
+        labels[i] = i % 10 < 6 ? 1 : (uint8_t)(i % 6 + (i % 6 >= 1));
+        for (int c = 0; c < DATASET_CLASSES; c++)
+            p[i * DATASET_CLASSES + c] = c == 1 ? 0.9f : 0.1f / 6;
+    }
+    float temperature = calibrate_temperature(p, labels, MANY);
+    calibrate_apply(p, MANY, temperature, p);
+    assert_true(fabsf(p[1] - 0.6f) < 0.005f);
+    metrics m;
+    metrics_compute(p, labels, MANY, &m);
+    assert_true(m.ece < 0.006);
+}
+
+static void test_risk_and_coverage(void **state)
+{
+    (void)state;
+    enum { MANY = 10 };
+    /* by falling confidence: right right wrong right right right wrong right wrong wrong */
+    static const int right[MANY] = {1, 1, 0, 1, 1, 1, 0, 1, 0, 0};
+    float p[MANY * DATASET_CLASSES] = {0};
+    uint8_t labels[MANY];
+    for (int i = 0; i < MANY; i++) {
+        p[i * DATASET_CLASSES] = 0.95f - 0.04f * (float)i;
+        p[i * DATASET_CLASSES + 1] = 1 - p[i * DATASET_CLASSES];
+        labels[i] = right[i] ? 0 : 1;
+    }
+    mien_error error;
+    calibrate_point point, curve[CALIBRATE_POINTS];
+    assert_ok(calibrate_threshold(p, labels, MANY, 0.2, &point, &error), &error);
+    assert_near(point.coverage, 0.6);
+    assert_near(point.risk, 1.0 / 6);
+    assert_near(point.threshold, 0.75f);
+    assert_ok(calibrate_threshold(p, labels, MANY, 1, &point, &error), &error);
+    assert_near(point.coverage, 1);
+    assert_ok(calibrate_curve(p, labels, MANY, curve, &error), &error);
+    assert_near(curve[CALIBRATE_POINTS - 1].risk, 0.4);
+    assert_near(curve[CALIBRATE_POINTS / 2 - 1].risk, 0.2);
+}
+
+/* Rows 0 and 3 show the same picture, 3 in other light; 1 and 2 are others. */
+static void make_pictures(dataset *data, uint8_t *pixels, uint8_t *labels, uint8_t *splits)
+{
+    enum { SIDE = 16, SIZE = SIDE * SIDE };
+    random_state stream;
+    random_seed(&stream, 3, 3);
+    for (int i = 0; i < 3 * SIZE; i++)
+        pixels[i] = (uint8_t)random_below(&stream, 200);
+    for (int i = 0; i < SIZE; i++)
+        pixels[3 * SIZE + i] = (uint8_t)(pixels[i] / 2 + 60);
+    for (int i = 0; i < 4; i++) {
+        labels[i] = (uint8_t)i;
+        splits[i] = i == 3 ? DATASET_PUBLIC_TEST : DATASET_TRAINING;
+    }
+    *data = (dataset){.count = 4, .height = SIDE, .width = SIDE, .pixels = pixels, .labels = labels, .splits = splits};
+}
+
+static void test_duplicates(void **state)
+{
+    (void)state;
+    uint8_t pixels[4 * 256], labels[4], splits[4];
+    dataset data;
+    duplicates_pair *pairs = NULL;
+    size_t count = 0;
+    mien_error error;
+    make_pictures(&data, pixels, labels, splits);
+    assert_ok(duplicates_find(&data, 0.98f, &pairs, &count, &error), &error);
+    assert_int_equal(count, 1);
+    assert_int_equal(pairs[0].a, 0);
+    assert_int_equal(pairs[0].b, 3);
+    assert_true(pairs[0].across && !pairs[0].same_label);
+    memory_free(pairs);
+    assert_int_equal(duplicates_find(&data, 0.1f, &pairs, &count, &error), MIEN_EINVAL);
+}
+
+static void test_groups(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/mien_groups_XXXXXX";
+    int fd = mkstemp(path);
+    static const char text[] = "row,group\n0,a\n1,a\n2,b\n3,\n4,b\n5,a\n6,a\n7,b\n";
+    assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
+    close(fd);
+    groups g;
+    groups_result result;
+    mien_error error = {0};
+    float p[COUNT * DATASET_CLASSES];
+    size_t rows[COUNT] = {0, 1, 2, 3, 4, 5, 6, 7};
+    make_probabilities(p);
+    evaluation e = {.count = COUNT, .rows = rows, .truth = (uint8_t *)truth, .probabilities = p};
+    assert_ok(groups_read(path, COUNT, &g, &error), &error);
+    assert_int_equal(g.name_count, 2);
+    assert_ok(groups_compute(&g, &e, 500, 1, &result, &error), &error);
+    assert_int_equal(result.count, 2);
+    assert_string_equal(result.list[0].name, "a");
+    assert_int_equal(result.list[0].figures.count, 4);
+    assert_near(result.list[0].figures.top1, 1);
+    assert_near(result.list[1].figures.top1, 0);
+    assert_near(result.gap, 1);
+    /* four of seven are right: one arrangement in 35 puts exactly these together, and none the other way round */
+    assert_true(result.p > 0.005 && result.p < 0.08);
+    groups_done(&g);
+    assert_int_equal(groups_read(path, COUNT + 1, &g, &error), MIEN_EFORMAT);
+    unlink(path);
+}
+
+static void test_report_is_one_whole_page(void **state)
+{
+    (void)state;
+    uint8_t pixels[4 * 256], labels[4], splits[4];
+    dataset data;
+    float p[COUNT * DATASET_CLASSES];
+    size_t rows[] = {0, 1, 2, 3};
+    make_pictures(&data, pixels, labels, splits);
+    make_probabilities(p);
+    evaluation e = {.model = "<m>.onnx", .data = "d", .split = "all", .count = 4, .rows = rows, .probabilities = p};
+    e.truth = labels;
+    metrics_compute(p, labels, 4, &e.figures);
+    report_entry entry = {&e, &data, NULL};
+    buffer page = {0};
+    mien_error error = {0};
+    assert_ok(report_html(&entry, 1, &page, &error), &error);
+    const char *text = buffer_text(&page);
+    assert_non_null(strstr(text, "&lt;m&gt;.onnx"));
+    assert_null(strstr(text, "<m>"));
+    assert_non_null(strstr(text, "data:image/png;base64,"));
+    assert_non_null(strstr(text, "Reliability"));
+    assert_non_null(strstr(text, "</html>"));
+    assert_null(strstr(text, "http"));
+    buffer_done(&page);
+}
+
+/* A foreign model whose figure is known from an independent computation. */
+static void test_mini_xception(void **state)
+{
+    (void)state;
+    char data_path[512], model_path[512];
+    testing_shared_file("fer2013/fer2013.csv.xz", data_path, sizeof(data_path));
+    testing_shared_file("models/fer2013_mini_XCEPTION.102-0.66.hdf5", model_path, sizeof(model_path));
+    dataset data;
+    evaluation e;
+    evaluate_options options;
+    mien_error error = {0};
+    evaluate_default_options(&options);
+    options.threads = 2;
+    assert_ok(dataset_read(data_path, NULL, &data, &error), &error);
+    assert_ok(evaluate_model(model_path, "fer2013", &data, &options, &e, &error), &error);
+    assert_int_equal(e.count, 3589);
+    assert_true(fabs(e.figures.top1 - 0.650) <= 0.003);
+    evaluation_done(&e);
+    dataset_done(&data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_figures_by_hand),
         cmocka_unit_test(test_interval_holds_the_mean_and_repeats),
         cmocka_unit_test(test_json_has_the_promised_fields),
+        cmocka_unit_test(test_temperature),
+        cmocka_unit_test(test_risk_and_coverage),
+        cmocka_unit_test(test_duplicates),
+        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_report_is_one_whole_page),
+        cmocka_unit_test(test_mini_xception),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
