@@ -3,6 +3,8 @@
  * refused, since JavaScript has no others. */
 #include "proto/socketio_packet.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -205,10 +207,48 @@ static int write_chunk(const char *text, size_t length, void *out)
     return buffer_append(out, text, length) ? -1 : 0;
 }
 
+/** The shortest of 15 or 17 digits that reads back as the same number: 0.7, not 0.69999999999999996. */
+static void write_real(buffer *out, double value)
+{
+    char text[40];
+    snprintf(text, sizeof text, "%.15g", value);
+    if (strtod(text, NULL) != value)
+        snprintf(text, sizeof text, "%.17g", value);
+    buffer_append_text(out, text);
+    if (!strpbrk(text, ".e"))
+        buffer_append_text(out, ".0"); /* it stays a real for those who tell them apart */
+}
+
+static void write_object(buffer *out, json_t *object)
+{
+    const char *key;
+    json_t *value;
+    char separator = '{';
+    json_object_foreach(object, key, value)
+    {
+        json_t *name = json_string(key);
+        buffer_append_byte(out, (uint8_t)separator);
+        socketio_write_json(out, name);
+        buffer_append_byte(out, ':');
+        socketio_write_json(out, value);
+        json_decref(name);
+        separator = ',';
+    }
+    buffer_append_text(out, separator == '{' ? "{}" : "}");
+}
+
 void socketio_write_json(buffer *out, const json_t *value)
 {
-    if (json_dump_callback(value, write_chunk, out, JSON_COMPACT | JSON_ENCODE_ANY) && !out->failed)
+    json_t *item = (json_t *)(uintptr_t)value; /* jansson's loops do not take const */
+    if (json_is_object(value)) {
+        write_object(out, item);
+    } else if (json_is_array(value)) {
+        socketio_write_array(out, NULL, value);
+    } else if (json_is_real(value)) {
+        write_real(out, json_real_value(value));
+    } else if (json_dump_callback(value, write_chunk, out, JSON_COMPACT | JSON_ENCODE_ANY) && !out->failed) {
         out->failed = MIEN_ENOMEM;
+    }
 }
 
 void socketio_write_array(buffer *out, const char *event, const json_t *values)

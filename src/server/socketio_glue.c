@@ -309,6 +309,12 @@ mien_status socketio_glue_start(socketio_glue *glue, engineio_server *engine, co
     return status ? error_set(error, status, "no room for %s", path) : MIEN_OK;
 }
 
+void socketio_glue_kick(socketio_glue *glue)
+{
+    enter(glue);
+    leave(glue);
+}
+
 void socketio_glue_destroy(socketio_glue **glue)
 {
     if (!glue || !*glue)

@@ -224,7 +224,10 @@ static void test_events_and_acks(void **state)
     say(f, ws, "42456[\"message-with-ack\",1,\"2\",{\"3\":[false]}]");
     assert_string_equal(next(ws), "43456[1,\"2\",{\"3\":[false]}]");
     say(f, ws, "42[\"message\",\"a\\u0000b\",18446744073709551616]");
-    assert_string_equal(next(ws), "42[\"message-back\",\"a\\u0000b\",1.8446744073709552e19]");
+    assert_string_equal(next(ws), "42[\"message-back\",\"a\\u0000b\",1.8446744073709552e+19]");
+    say(f, ws, "42[\"message\",0.7,0.1,-1.5e-9,3.0,0.30000000000000004,{\"a\\n\":{},\"b\":[]}]");
+    assert_string_equal(next(ws),
+                        "42[\"message-back\",0.7,0.1,-1.5e-09,3.0,0.30000000000000004,{\"a\\n\":{},\"b\":[]}]");
     say(f, ws, "40/custom");
     next(ws), next(ws);
     say(f, ws, "42/custom,7[\"ack\"]");
