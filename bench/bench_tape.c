@@ -1,8 +1,8 @@
 /* How many images a second a training step takes in (forward and backward of one microbatch after the other), per
  * network, precision and number of threads, as one JSON object per line. `wall` is what a clock on the wall says;
  * `processor` is what it would be on idle cores (images per second of processor time, times the threads), for machines
- * that are shared. Arguments: network (baseline, vgg,
- * residual, mobile or all), microbatch, threads, seconds. */
+ * that are shared. Arguments: network (baseline, vgg, residual, mobile, all, or an architecture of `mien train`),
+ * microbatch, threads, seconds. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "nn/tape.h"
+#include "train/architecture.h"
 
 enum { MOST_THREADS = 64 };
 
@@ -154,6 +155,11 @@ static void *work(void *context)
     return NULL;
 }
 
+static size_t elements(nn_shape shape)
+{
+    return nn_shape_count(&shape);
+}
+
 static bool start_worker(worker *w, const nn_graph *graph, int microbatch, nn_precision precision, double seconds)
 {
     nn_tape_options options = {.microbatch = microbatch, .precision = precision};
@@ -164,7 +170,7 @@ static bool start_worker(worker *w, const nn_graph *graph, int microbatch, nn_pr
     memory_free(offset);
     float *parameters = memory_aligned(length, sizeof(float));
     w->gradients = memory_aligned(length, sizeof(float));
-    w->slope = memory_zeroed((size_t)microbatch * 7, sizeof(float));
+    w->slope = memory_zeroed(elements(nn_tape_output_shape(w->tape, 0)), sizeof(float));
     if (!parameters || !w->gradients || !w->slope)
         return false;
     nn_parameters_from_graph(graph, parameters);
@@ -172,9 +178,10 @@ static bool start_worker(worker *w, const nn_graph *graph, int microbatch, nn_pr
     memset(w->gradients, 0, length * sizeof(float));
     random_state random;
     random_seed(&random, 1, 1);
-    for (int i = 0; i < microbatch * 48 * 48; i++)
+    size_t inputs = (size_t)microbatch * elements(graph->nodes[nn_graph_input(graph)].shape);
+    for (size_t i = 0; i < inputs; i++)
         nn_tape_input(w->tape)[i] = random_unit(&random);
-    for (int i = 0; i < microbatch * 7; i++)
+    for (size_t i = 0; i < elements(nn_tape_output_shape(w->tape, 0)); i++)
         w->slope[i] = 0.01f * random_normal(&random);
     w->deadline = clock_monotonic_ns() + (uint64_t)(seconds * 1e9);
     return true;
@@ -195,35 +202,56 @@ static void report(const char *network, const nn_graph *graph, const worker *wor
     fflush(stdout);
 }
 
-static int measure(const char *network, void (*build)(nn_graph *), int microbatch, int threads, double seconds)
+static int measure_precision(const char *network, const nn_graph *graph, int microbatch, int threads, double seconds,
+                             nn_precision precision)
 {
-    nn_graph graph = {0};
-    build(&graph);
-    nn_graph_initialise(&graph, 1);
-    int failed = graph.failed != MIEN_OK;
-    for (int precision = NN_F32; precision <= NN_BF16 && !failed; precision++) {
-        worker workers[MOST_THREADS] = {0};
-        pthread_t ids[MOST_THREADS];
-        for (int i = 0; i < threads; i++)
-            failed |= !start_worker(&workers[i], &graph, microbatch, (nn_precision)precision, seconds);
-        for (int i = 0; i < threads && !failed; i++)
-            pthread_create(&ids[i], NULL, work, &workers[i]);
-        for (int i = 0; i < threads && !failed; i++)
-            pthread_join(ids[i], NULL);
-        for (int i = 0; i < threads; i++)
-            failed |= workers[i].status != MIEN_OK;
-        if (failed)
-            fprintf(stderr, "%s: %s\n", network, workers[0].error.message);
-        else
-            report(network, &graph, workers, threads, microbatch, (nn_precision)precision);
-        for (int i = 0; i < threads; i++) {
-            nn_tape_destroy(&workers[i].tape);
-            memory_free((void *)workers[i].parameters);
-            memory_free(workers[i].gradients);
-            memory_free(workers[i].slope);
-        }
+    worker workers[MOST_THREADS] = {0};
+    pthread_t ids[MOST_THREADS];
+    int failed = 0;
+    for (int i = 0; i < threads; i++)
+        failed |= !start_worker(&workers[i], graph, microbatch, precision, seconds);
+    for (int i = 0; i < threads && !failed; i++)
+        pthread_create(&ids[i], NULL, work, &workers[i]);
+    for (int i = 0; i < threads && !failed; i++)
+        pthread_join(ids[i], NULL);
+    for (int i = 0; i < threads; i++)
+        failed |= workers[i].status != MIEN_OK;
+    if (failed)
+        fprintf(stderr, "%s: %s\n", network, workers[0].error.message);
+    else
+        report(network, graph, workers, threads, microbatch, precision);
+    for (int i = 0; i < threads; i++) {
+        nn_tape_destroy(&workers[i].tape);
+        memory_free((void *)workers[i].parameters);
+        memory_free(workers[i].gradients);
+        memory_free(workers[i].slope);
     }
-    nn_graph_done(&graph);
+    return failed;
+}
+
+static int measure(const char *network, const nn_graph *graph, int microbatch, int threads, double seconds)
+{
+    if (graph->failed) {
+        fprintf(stderr, "%s: %s\n", network, graph->error.message);
+        return 1;
+    }
+    return measure_precision(network, graph, microbatch, threads, seconds, NN_F32) |
+           measure_precision(network, graph, microbatch, threads, seconds, NN_BF16);
+}
+
+static int measure_architecture(const char *name, int microbatch, int threads, double seconds)
+{
+    train_config config;
+    model built;
+    mien_error error = {0};
+    config_default(&config);
+    snprintf(config.arch, sizeof config.arch, "%s", name);
+    if (architecture_build(&config, &built, &error)) {
+        fprintf(stderr, "%s\n", error.message);
+        return 2;
+    }
+    int failed = measure(name, &built.graph, microbatch, threads, seconds);
+    model_done(&built);
     return failed;
 }
 
@@ -239,9 +267,16 @@ int main(int count, char **arguments)
     double seconds = count > 4 ? atof(arguments[4]) : 3;
     if (microbatch < 1 || threads < 1 || threads > MOST_THREADS)
         return 2;
-    int failed = 0;
-    for (size_t i = 0; i < sizeof networks / sizeof networks[0]; i++)
-        if (!strcmp(wanted, "all") || !strcmp(wanted, networks[i].name))
-            failed |= measure(networks[i].name, networks[i].build, microbatch, threads, seconds);
-    return failed;
+    int failed = 0, found = 0;
+    for (size_t i = 0; i < sizeof networks / sizeof networks[0]; i++) {
+        if (strcmp(wanted, "all") && strcmp(wanted, networks[i].name))
+            continue;
+        nn_graph graph = {0};
+        networks[i].build(&graph);
+        nn_graph_initialise(&graph, 1);
+        failed |= measure(networks[i].name, &graph, microbatch, threads, seconds);
+        nn_graph_done(&graph);
+        found = 1;
+    }
+    return found ? failed : measure_architecture(wanted, microbatch, threads, seconds);
 }

@@ -130,9 +130,9 @@ static mien_status weight_check(const nn_graph *graph, const char *name, const n
     return MIEN_OK;
 }
 
-/* Append a weight whose values are undefined; takes nothing over on failure. */
+/* Append a weight with the given values, NULL = zeros; takes nothing over on failure. */
 static mien_status weight_append(nn_graph *graph, const char *name, const nn_shape *shape, size_t count, unsigned flags,
-                                 mien_error *error)
+                                 const float *values, mien_error *error)
 {
     if (!grow((void **)&graph->weights, graph->weight_count, &graph->weight_capacity, sizeof(nn_weight)))
         return error_no_memory(error, sizeof(nn_weight));
@@ -143,6 +143,10 @@ static mien_status weight_append(nn_graph *graph, const char *name, const nn_sha
         memory_free(weight.data);
         return error_no_memory(error, count * sizeof(float));
     }
+    if (values)
+        memcpy(weight.data, values, count * sizeof(float));
+    else
+        memset(weight.data, 0, count * sizeof(float));
     graph->weights[graph->weight_count++] = weight;
     return MIEN_OK;
 }
@@ -151,13 +155,12 @@ int nn_graph_weight(nn_graph *graph, const char *name, nn_shape shape, unsigned 
 {
     if (graph->failed)
         return -1;
-    size_t count;
+    size_t count = 0;
     mien_status status = weight_check(graph, name, &shape, &count, &graph->error);
     if (!status)
-        status = weight_append(graph, name, &shape, count, flags, &graph->error);
+        status = weight_append(graph, name, &shape, count, flags, NULL, &graph->error);
     if (status)
         return graph_fail(graph, status);
-    memset(graph->weights[graph->weight_count - 1].data, 0, count * sizeof(float));
     return graph->weight_count - 1;
 }
 
@@ -236,9 +239,7 @@ static mien_status copy_parts(const nn_graph *from, nn_graph *copy, mien_error *
     mien_status status = MIEN_OK;
     for (int i = 0; i < from->weight_count && !status; i++) {
         const nn_weight *weight = &from->weights[i];
-        status = weight_append(copy, weight->name, &weight->shape, weight->count, weight->flags, error);
-        if (!status)
-            memcpy(copy->weights[i].data, weight->data, weight->count * sizeof(float));
+        status = weight_append(copy, weight->name, &weight->shape, weight->count, weight->flags, weight->data, error);
     }
     for (int i = 0; i < from->node_count && !status; i++)
         status = node_append(copy, &from->nodes[i], error);

@@ -21,11 +21,11 @@ float nn_reference_slope(const nn_node *node, float x)
     case NN_LEAKY_RELU:
         return x > 0 ? 1 : node->alpha;
     case NN_ELU:
-        return x > 0 ? 1 : (float)(node->alpha * exp(x));
+        return x > 0 ? 1 : (float)(node->alpha * exp((double)x));
     case NN_SIGMOID:
         return (float)(s * (1 - s));
     case NN_TANH:
-        return (float)(1 - tanh(x) * tanh(x));
+        return (float)(1 - tanh((double)x) * tanh((double)x));
     case NN_SWISH:
         return (float)(s + x * s * (1 - s));
     case NN_HARD_SIGMOID:
@@ -33,7 +33,7 @@ float nn_reference_slope(const nn_node *node, float x)
     case NN_HARD_SWISH:
         return x <= -3 ? 0 : x >= 3 ? 1 : (2 * x + 3) / 6;
     case NN_EXP:
-        return (float)exp(x);
+        return (float)exp((double)x);
     default:
         return 1;
     }
@@ -171,17 +171,20 @@ void nn_reference_norm_train(const nn_reference_call *call, float *mean, float *
 {
     const nn_node *node = call->node;
     size_t channels = (size_t)call->to->dim[1], inner = nn_reference_span(call->to, 2, call->to->rank);
-    double count = (double)(count_of(call->to) / channels);
+    double count = (double)count_of(call->to) / (double)channels;
     for (size_t c = 0; c < channels; c++) {
         double average = sum_channel(call, NULL, c, 0, SUM_X) / count;
         mean[c] = (float)average;
         variance[c] = (float)(sum_channel(call, NULL, c, average, SUM_SQUARE) / count);
     }
-    for (size_t i = 0; i < count_of(call->to); i++) {
-        size_t c = i / inner % channels;
-        double normal = ((double)call->inputs[0][i] - mean[c]) / sqrt((double)variance[c] + node->epsilon);
-        call->output[i] =
-            (float)(call->weights[node->weights[0]].data[c] * normal + call->weights[node->weights[1]].data[c]);
+    float *out = call->output;
+    const float *x = call->inputs[0];
+    for (size_t n = 0; n < (size_t)call->to->dim[0]; n++) {
+        for (size_t c = 0; c < channels; c++) {
+            double scale = call->weights[node->weights[0]].data[c] / sqrt((double)variance[c] + node->epsilon);
+            for (size_t i = 0; i < inner; i++)
+                *out++ = (float)(scale * (*x++ - (double)mean[c]) + call->weights[node->weights[1]].data[c]);
+        }
     }
 }
 
@@ -190,7 +193,7 @@ static void batch_norm(const nn_reference_gradients *g)
 {
     const nn_reference_call *call = g->call;
     size_t channels = (size_t)call->to->dim[1], inner = nn_reference_span(call->to, 2, call->to->rank);
-    double count = (double)(count_of(call->to) / channels);
+    double count = (double)count_of(call->to) / (double)channels;
     for (size_t c = 0; c < channels; c++) {
         double gamma = call->weights[call->node->weights[0]].data[c], mean = g->mean[c];
         double inverse = 1 / sqrt((double)g->variance[c] + call->node->epsilon);

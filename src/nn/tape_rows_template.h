@@ -29,9 +29,9 @@ static void narrow(const float *from, uint16_t *to, size_t count)
         size_t i = 0;                                                                                                  \
         for (; i + TAPE_LANES <= count; i += TAPE_LANES)                                                               \
             for (size_t l = 0; l < TAPE_LANES; l++)                                                                    \
-                expression;                                                                                            \
+                (expression);                                                                                          \
         for (size_t l = 0; i + l < count; l++)                                                                         \
-            expression;                                                                                                \
+            (expression);                                                                                              \
     } while (0)
 
 static inline float clipped(float x)
