@@ -3,7 +3,11 @@
 
 #include "base/clock.h"
 
+#include "base/log.h"
+
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 json_t *dialect_probabilities(const float probabilities[MIEN_EMOTION_COUNT])
 {
@@ -55,4 +59,40 @@ int dialect_failure_status(mien_status status)
 double dialect_now(void)
 {
     return (double)clock_unix_us() / 1e6;
+}
+
+json_t *dialect_time(int64_t unix_us)
+{
+    char text[40];
+    clock_iso8601(unix_us, text, sizeof text);
+    size_t length = strlen(text);
+    if (length && text[length - 1] == 'Z')
+        snprintf(text + length - 1, sizeof text - length + 1, "+00:00");
+    return json_string(text);
+}
+
+mien_status dialect_store_failure(http_response *response, mien_status status, const mien_error *error)
+{
+    log_write(LOG_ERROR, "the store failed: %s", error->message);
+    bool later = status == MIEN_EBUSY || status == MIEN_ENOMEM || status == MIEN_EDENIED;
+    int http = status == MIEN_ELIMIT || status == MIEN_EIO ? 507 : later ? 503 : 500;
+    return http_response_error(response, http, "detail", "The store is not available");
+}
+
+mien_status dialect_require_user(const http_request *request, http_response *response, person *who, bool *refused)
+{
+    mien_error error = {0};
+    mien_status status = people_identify(request->service->people, request, response, who, &error);
+    *refused = status || who->guest;
+    if (status)
+        return dialect_store_failure(response, status, &error);
+    if (!who->guest)
+        return MIEN_OK;
+    http_response_field(response, "WWW-Authenticate", "Bearer");
+    return http_response_error(response, 401, "detail", "Authentication required for batch detection.");
+}
+
+const char *dialect_text(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
 }

@@ -29,6 +29,33 @@ mien_status detector_status(const http_request *request, http_response *response
 mien_status detector_models(const http_request *request, http_response *response);
 mien_status detector_select(const http_request *request, http_response *response);
 
+/* Accounts (dialect_auth.c) */
+mien_status auth_verify_token(const http_request *request, http_response *response);
+mien_status auth_register(const http_request *request, http_response *response);
+mien_status auth_sign_in(const http_request *request, http_response *response);
+mien_status auth_sign_out(const http_request *request, http_response *response);
+mien_status auth_profile(const http_request *request, http_response *response);
+mien_status auth_usage(const http_request *request, http_response *response);
+mien_status auth_refresh(const http_request *request, http_response *response);
+mien_status auth_reset(const http_request *request, http_response *response);
+mien_status auth_api_key(const http_request *request, http_response *response);
+mien_status auth_revoke_api_keys(const http_request *request, http_response *response);
+mien_status auth_erase(const http_request *request, http_response *response);
+
+/* history-api (dialect_history.c, history_records.c) */
+mien_status history_detect(const http_request *request, http_response *response);
+mien_status history_batch(const http_request *request, http_response *response);
+mien_status history_list(const http_request *request, http_response *response);
+mien_status history_get(const http_request *request, http_response *response);
+mien_status history_picture(const http_request *request, http_response *response);
+mien_status history_delete(const http_request *request, http_response *response);
+mien_status history_delete_all(const http_request *request, http_response *response);
+mien_status history_status(const http_request *request, http_response *response);
+
+/* Paths that two dialects share, told apart by the body's type (routes.c) */
+mien_status shared_detect(const http_request *request, http_response *response);
+mien_status shared_batch(const http_request *request, http_response *response);
+
 /** Every route of the server, for router_find(). */
 extern const router dialects_router;
 
@@ -41,6 +68,15 @@ double dialect_round(double value, int decimals);
 int dialect_failure_status(mien_status status);
 /** Seconds since 1970 with a fraction. */
 double dialect_now(void);
+
+/** A user's time stamp as history-api writes it: UTC, "2026-11-20T18:53:26.760373+00:00". */
+json_t *dialect_time(int64_t unix_us);
+/** What went wrong below, as {"detail": …} with a status; the store's own words are not for clients. */
+mien_status dialect_store_failure(http_response *response, mien_status status, const mien_error *error);
+/** Who asks, when it must be a user: sets *refused after answering 401 to a guest. */
+mien_status dialect_require_user(const http_request *request, http_response *response, person *who, bool *refused);
+/** A text member of a JSON body; NULL when it is missing or no text. */
+const char *dialect_text(const json_t *object, const char *key);
 
 /** The detector's answer for one picture, as /api/detect and /ws send it. `scores` false sends null. Takes nothing. */
 json_t *detector_result(const service *service, const mien_result *result, bool detected, const json_t *face_bounds,

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const long guarded_limit = 30; /* a minute and client */
+
 static void run_on_worker(server_job *job, size_t worker)
 {
     exchange *e = (exchange *)job;
@@ -143,8 +145,9 @@ static void take_forwarded_address(exchange *e)
 }
 
 /* Requests a minute for a route: its own limit from RATE_LIMIT_ROUTES, else the general one; 0 = none. */
-static long route_limit(const settings *settings, const route *route)
+static long route_limit(const settings *settings, const exchange *e)
 {
+    const route *route = e->route;
     size_t wanted = strlen(route->path);
     for (const char *at = settings->rate_limit_routes; *at;) {
         at += strspn(at, " ,");
@@ -153,13 +156,16 @@ static long route_limit(const settings *settings, const route *route)
             return strtol(at + length + 1, NULL, 10);
         at += strcspn(at, ",");
     }
-    return route->flags & ROUTE_LIMITED ? settings->rate_limit : 0;
+    if (route->flags & ROUTE_GUARDED)
+        return guarded_limit;
+    bool other = route->flags & ROUTE_SHARED && http_request_is(&e->request, "multipart/form-data");
+    return route->flags & ROUTE_LIMITED && !other ? settings->rate_limit : 0;
 }
 
 static bool within_rate(exchange *e)
 {
     const service *service = e->request.service;
-    long most = e->route ? route_limit(service->settings, e->route) : 0;
+    long most = e->route ? route_limit(service->settings, e) : 0;
     if (most <= 0)
         return true;
     rate_verdict verdict = rate_limit_take(service->limits, e->peer, e->route->path, most, 60, clock_monotonic_ns());

@@ -81,10 +81,12 @@ mien_status pages_healthz(const http_request *request, http_response *response)
 mien_status pages_readyz(const http_request *request, http_response *response)
 {
     const service *service = request->service;
-    bool ready = service->vision && !atomic_load(&service->stopping);
+    mien_error error = {0};
+    bool store = !people_check(service->people, &error);
+    bool ready = store && !atomic_load(&service->stopping);
     return http_response_json(response, ready ? 200 : 503,
-                              json_pack("{sss{ss}}", "status", ready ? "ready" : "not ready", "services", "model",
-                                        service->vision ? "ready" : "not ready"));
+                              json_pack("{sss{ssss}}", "status", ready ? "ready" : "not ready", "services", "model",
+                                        "ready", "store", store ? "ready" : "not ready"));
 }
 
 static void write_gauges(const service *service, buffer *out)

@@ -26,6 +26,8 @@ mien_status service_create(const settings *settings, vision *vision, service **o
     mien_status status = metrics_create(&created->metrics, error);
     if (!status)
         status = rate_limit_create(LIMITED_CLIENTS, &created->limits, error);
+    if (!status)
+        status = people_create(settings, &created->people, error);
     if (!status && settings->cache_size && settings->cache_ttl > 0)
         status = result_cache_create((size_t)settings->cache_size, settings->cache_ttl, &created->cache, error);
     if (status)
@@ -39,6 +41,7 @@ void service_destroy(service **service)
 {
     if (!*service)
         return;
+    people_destroy(&(*service)->people);
     result_cache_destroy(&(*service)->cache);
     rate_limit_destroy(&(*service)->limits);
     metrics_destroy(&(*service)->metrics);

@@ -6,6 +6,7 @@
 #include "server/http_message.h"
 #include "server/job_queue.h"
 #include "server/metrics.h"
+#include "server/people.h"
 #include "server/rate_limit.h"
 #include "server/result_cache.h"
 #include "server/settings.h"
@@ -19,7 +20,8 @@ typedef struct service {
     metrics *metrics;
     rate_limit *limits;
     result_cache *cache; /* NULL = off */
-    job_queue *queue;    /* set by the server; NULL in tests */
+    people *people;
+    job_queue *queue; /* set by the server; NULL in tests */
     uint64_t started_ns;
     atomic_bool stopping;
     atomic_long connections; /* open ones, for /metrics */

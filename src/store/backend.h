@@ -20,7 +20,8 @@ typedef struct backend_operations {
     mien_status (*token_find)(backend *b, const uint8_t *hash, store_token_kind kind, int64_t now_us,
                               store_token *token, mien_error *error);
     mien_status (*token_revoke)(backend *b, const uint8_t *hash, store_token_kind kind, mien_error *error);
-    mien_status (*token_revoke_all)(backend *b, const char *user_id, store_token_kind kind, mien_error *error);
+    mien_status (*token_revoke_all)(backend *b, const char *user_id, store_token_kind kind, size_t *removed,
+                                    mien_error *error);
     mien_status (*quota)(backend *b, const char *subject, int64_t now_us, int64_t window_us, int64_t limit, bool take,
                          int64_t *used, int64_t *resets_us, mien_error *error);
     mien_status (*history_add)(backend *b, const store_record *record, mien_error *error);

@@ -323,12 +323,13 @@ static mien_status sqlite_token_revoke(backend *base, const uint8_t *hash, store
     return not_found_unless(changes, status, "token", error);
 }
 
-static mien_status sqlite_token_revoke_all(backend *base, const char *user_id, store_token_kind kind, mien_error *error)
+static mien_status sqlite_token_revoke_all(backend *base, const char *user_id, store_token_kind kind, size_t *removed,
+                                           mien_error *error)
 {
     sqlite_backend *b = (sqlite_backend *)base;
     sqlite_lock(b);
     mien_status status =
-        sqlite_change(b, NULL, error, "DELETE FROM tokens WHERE user_id=? AND kind=?", "ti", user_id, (int64_t)kind);
+        sqlite_change(b, removed, error, "DELETE FROM tokens WHERE user_id=? AND kind=?", "ti", user_id, (int64_t)kind);
     sqlite_unlock(b);
     return status;
 }

@@ -145,9 +145,10 @@ mien_status store_token_revoke(store *s, const uint8_t hash[STORE_HASH_BYTES], s
     return s->backend->operations->token_revoke(s->backend, hash, kind, error);
 }
 
-mien_status store_token_revoke_all(store *s, const char *user_id, store_token_kind kind, mien_error *error)
+mien_status store_token_revoke_all(store *s, const char *user_id, store_token_kind kind, size_t *removed,
+                                   mien_error *error)
 {
-    return s->backend->operations->token_revoke_all(s->backend, user_id, kind, error);
+    return s->backend->operations->token_revoke_all(s->backend, user_id, kind, removed, error);
 }
 
 void store_token_done(store_token *token)

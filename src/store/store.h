@@ -99,7 +99,9 @@ mien_status store_token_find(store *s, const uint8_t hash[STORE_HASH_BYTES], sto
 /** MIEN_ENOTFOUND when there was none: of two callers who revoke the same token only one succeeds. */
 mien_status store_token_revoke(store *s, const uint8_t hash[STORE_HASH_BYTES], store_token_kind kind,
                                mien_error *error);
-mien_status store_token_revoke_all(store *s, const char *user_id, store_token_kind kind, mien_error *error);
+/** @param removed [out] how many; may be NULL. */
+mien_status store_token_revoke_all(store *s, const char *user_id, store_token_kind kind, size_t *removed,
+                                   mien_error *error);
 void store_token_done(store_token *token);
 
 /** Take one of `limit` uses that `subject` has in a window that begins with its first use. Exact under concurrency.

@@ -87,7 +87,9 @@ static void check_tokens(store *s)
     assert_ok(store_token_add(s, &token, &error), &error);
     assert_ok(store_token_find(s, token.hash, STORE_TOKEN_REFRESH, INT64_MAX, &found, &error), &error);
     store_token_done(&found);
-    assert_ok(store_token_revoke_all(s, "u1", STORE_TOKEN_REFRESH, &error), &error);
+    size_t removed = 0;
+    assert_ok(store_token_revoke_all(s, "u1", STORE_TOKEN_REFRESH, &removed, &error), &error);
+    assert_int_equal(removed, 1);
     assert_int_equal(store_token_find(s, token.hash, STORE_TOKEN_REFRESH, 1, &found, &error), MIEN_ENOTFOUND);
 }
 

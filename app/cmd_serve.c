@@ -1,0 +1,213 @@
+/* `mien serve`: settings, log lines, signals, and the server between them. */
+#include "commands.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/dialects.h"
+#include "server/endpoints.h"
+#include "server/server.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct serving {
+    settings settings;
+    vision *vision;
+    service *service;
+    server *server;
+    endpoints *endpoints;
+} serving;
+
+static int fail(const mien_error *error)
+{
+    fprintf(stderr, "mien serve: %s\n", error->message);
+    return 1;
+}
+
+static const char *const level_names[] = {"error", "warning", "info", "debug"};
+
+static void log_text(void *context, log_level level, const char *message)
+{
+    (void)context;
+    char now[32];
+    clock_iso8601(clock_unix_us(), now, sizeof now);
+    fprintf(stderr, "%s %-7s %s\n", now, level_names[level], message);
+}
+
+/* "request id=1 status=200" becomes {"message":"request","id":"1","status":200}. */
+static void log_json(void *context, log_level level, const char *message)
+{
+    (void)context;
+    char now[32], copy[1024], *rest = NULL;
+    clock_iso8601(clock_unix_us(), now, sizeof now);
+    json_t *line = json_pack("{ssss}", "time", now, "level", level_names[level]);
+    snprintf(copy, sizeof copy, "%s", message);
+    bool fields = !strncmp(copy, "request ", 8);
+    json_object_set_new(line, "message", json_string(fields ? "request" : message));
+    for (char *word = fields ? strtok_r(copy + 8, " ", &rest) : NULL; word; word = strtok_r(NULL, " ", &rest)) {
+        char *value = strchr(word, '='), *end;
+        if (!value)
+            continue;
+        *value++ = 0;
+        double number = strtod(value, &end);
+        bool numeric = *value && !*end && strcmp(word, "id");
+        json_object_set_new(line, word, numeric ? json_real(number) : json_string(value));
+    }
+    char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    fprintf(stderr, "%s\n", text ? text : "{}");
+    free(text);
+    json_decref(line);
+}
+
+static void begin_log(const settings *settings)
+{
+    log_level most = LOG_INFO;
+    for (size_t i = 0; i < 4; i++)
+        if (!strcmp(settings->log_level, level_names[i]))
+            most = (log_level)i;
+    log_set(strcmp(settings->log_format, "json") ? log_text : log_json, NULL, settings->debug ? LOG_DEBUG : most);
+}
+
+static int print_help(void)
+{
+    buffer text = {0};
+    printf("usage: mien serve [options]\n\n"
+           "Answers over HTTP, WebSocket and Socket.IO, with a web page at /. Settings come from flags, else from the\n"
+           "environment, else from a .env file, else from the defaults.\n\n"
+           "  --env-file FILE\n      Read settings from FILE instead of .env.\n"
+           "  --check\n      Check the settings and the model, then exit.\n"
+           "  --help\n      Print this.\n");
+    settings_help(&text);
+    fputs(buffer_text(&text), stdout);
+    buffer_done(&text);
+    return 0;
+}
+
+/* Take --env-file and --check out of the arguments; the rest is the settings' table. */
+static mien_status read_settings(int *count, char **arguments, settings *settings, bool *check, mien_error *error)
+{
+    const char *file = NULL;
+    int kept = 0;
+    for (int i = 0; i < *count; i++) {
+        if (!strcmp(arguments[i], "--check"))
+            *check = true;
+        else if (!strcmp(arguments[i], "--env-file") && i + 1 < *count)
+            file = arguments[++i];
+        else if (!strncmp(arguments[i], "--env-file=", 11))
+            file = arguments[i] + 11;
+        else
+            arguments[kept++] = arguments[i];
+    }
+    *count = kept;
+    mien_status status = settings_init(settings, error);
+    if (!status && (file || !access(".env", R_OK)))
+        status = settings_read_file(settings, file ? file : ".env", error);
+    if (!status)
+        status = settings_read_environment(settings, error);
+    if (!status)
+        status = settings_read_flags(settings, kept, arguments, error);
+    return status ? status : settings_check(settings, error);
+}
+
+static mien_status open_vision(const settings *settings, vision **vision, mien_error *error)
+{
+    mien_analyzer_options options;
+    mien_analyzer_default_options(&options);
+    options.model_path = *settings->model_path ? settings->model_path : NULL;
+    options.cascade_path = *settings->cascade_path ? settings->cascade_path : NULL;
+    options.detector_path = *settings->detector_path ? settings->detector_path : NULL;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t workers = settings->workers ? (size_t)settings->workers : processors > 0 ? (size_t)processors : 1;
+    return vision_create(&options, workers, vision, error);
+}
+
+static void *wait_for_signal(void *context)
+{
+    sigset_t signals;
+    int caught;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    if (!sigwait(&signals, &caught))
+        server_stop(context);
+    sigwait(&signals, &caught); /* asked twice: at once */
+    _exit(1);
+}
+
+/* Signals are waited for by a thread of their own; the others never see them. */
+static void block_signals(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void say_where(const serving *s)
+{
+    const char *host = s->settings.host;
+    bool here = !strcmp(host, "127.0.0.1") || !strcmp(host, "0.0.0.0") || !strcmp(host, "::");
+    printf("mien is listening on %s://%s:%d\n", *s->settings.tls_certificate ? "https" : "http",
+           here ? "localhost" : host, server_port(s->server));
+    fflush(stdout);
+}
+
+static mien_status open_all(serving *s, bool check, mien_error *error)
+{
+    mien_status status = open_vision(&s->settings, &s->vision, error);
+    if (!status)
+        status = service_create(&s->settings, s->vision, &s->service, error);
+    if (!status && !check)
+        status = server_create(s->service, &dialects_router, &s->server, error);
+    if (!status && !check)
+        status = endpoints_create(s->server, &s->endpoints, error);
+    return status;
+}
+
+static void close_all(serving *s)
+{
+    server_destroy(&s->server);
+    endpoints_destroy(&s->endpoints);
+    service_destroy(&s->service);
+    vision_destroy(&s->vision);
+    settings_done(&s->settings);
+}
+
+int cmd_serve(int argc, char **argv)
+{
+    mien_error error = {0};
+    serving s = {0};
+    bool check = false;
+    int count = argc - 1, result = 0;
+    if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
+        return print_help();
+    if (read_settings(&count, argv + 1, &s.settings, &check, &error)) {
+        settings_done(&s.settings);
+        fail(&error);
+        return EXIT_USAGE;
+    }
+    begin_log(&s.settings);
+    block_signals();
+    if (open_all(&s, check, &error)) {
+        result = fail(&error);
+    } else if (check) {
+        printf("The settings are valid.\n");
+    } else {
+        pthread_t waiter;
+        say_where(&s);
+        if (!pthread_create(&waiter, NULL, wait_for_signal, s.server))
+            pthread_detach(waiter);
+        if (server_run(s.server) == MIEN_ETIMEOUT) {
+            fprintf(stderr, "mien serve: requests were still running after STOP_TIMEOUT\n");
+            _exit(1);
+        }
+    }
+    close_all(&s);
+    return result;
+}
