@@ -57,7 +57,7 @@ mien_status architecture_find(const char *name, const architecture **out, mien_e
         int wrote = snprintf(names + used, sizeof(names) - used, " %s", list[i].name);
         used += wrote > 0 && (size_t)wrote < sizeof(names) - used ? (size_t)wrote : 0;
     }
-    return error_set(error, MIEN_ENOTFOUND, "no architecture '%.40s'; there are%s", name, names);
+    return error_set(error, MIEN_EINVAL, "no architecture '%.40s'; there are%s", name, names);
 }
 
 static mien_status architecture_describe(const architecture *arch, model *m, mien_error *error)

@@ -16,7 +16,7 @@ typedef struct architecture {
 } architecture;
 
 const architecture *architecture_list(size_t *count);
-/** MIEN_ENOTFOUND lists the names. */
+/** MIEN_EINVAL lists the names. */
 mien_status architecture_find(const char *name, const architecture **out, mien_error *error);
 
 /**

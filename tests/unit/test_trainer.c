@@ -183,7 +183,7 @@ static void test_architectures(void **state)
     mien_error error = {0};
     config_default(&config);
     strcpy(config.arch, "mien-tall");
-    assert_int_equal(architecture_build(&config, &m, &error), MIEN_ENOTFOUND);
+    assert_int_equal(architecture_build(&config, &m, &error), MIEN_EINVAL);
     assert_non_null(strstr(error.message, "baseline"));
 }
 

@@ -1,0 +1,76 @@
+# Guards `mien train` and `mien eval` from the command line: a run from data to figures, its files, stopping and resuming,
+# a full disk, and that wrong input is named.
+source "$(dirname "$0")/tap.bash"
+
+# seven classes of stripes, 8 x 8, 20 rows each; every fifth row is for validation
+awk 'BEGIN { print "emotion,pixels,Usage"
+  for (n = 0; n < 140; n++) { c = n % 7; p = ""
+    for (k = 0; k < 64; k++) p = p (k ? " " : "") (int(k / 8 / (c + 1) + k % 8 * (c % 2)) % 2 * 120 + (n * 37 + k * 11) % 60)
+    print c "," p "," (n % 5 == 4 ? "PublicTest" : "Training") } }' >"$work/data.csv"
+train=("$MIEN" train --arch mien-tiny --data "$work/data.csv" --batch 16 --microbatch 8 --threads 2 --precision f32 --warmup 0)
+
+run "$MIEN" train
+check "no data is wrong usage" status_is 2
+run "${train[@]}" --lr fast
+check "a wrong value is wrong usage" status_is 2
+check "a wrong value is named" err_has "lr: 'fast' is not a number"
+run "${train[@]}" --arch nonsense
+check "an unknown architecture is wrong usage" status_is 2
+check "the architectures are listed" err_has "baseline"
+printf 'epochs = 2\nlearning = 1\n' >"$work/bad.conf"
+run "${train[@]}" --config "$work/bad.conf"
+check "an unknown setting in a file is named with its line" err_has "line 2: no setting is called 'learning'"
+run "$MIEN" train --data "$work/absent.csv" --out "$work/none"
+check "absent data fails" status_is 1
+check "absent data is named" err_has "absent.csv"
+
+run "${train[@]}" --epochs 2 --out "$work/run"
+check "a run ends well" status_is 0
+check "each epoch has a line" test "$(grep -c '^epoch' "$work/out")" -eq 2
+for file in config.txt log.jsonl checkpoint.bin best.onnx; do
+  check "the run leaves $file" test -s "$work/run/$file"
+done
+check "the log is JSON, one line for each epoch" python3 -c 'import json,sys; assert len([json.loads(l) for l in open(sys.argv[1])]) == 2' "$work/run/log.jsonl"
+run "${train[@]}" --epochs 2 --out "$work/run"
+check "a run is not replaced unasked" status_is 2
+run "$MIEN" train --config "$work/run/config.txt" --out "$work/again" --quiet
+check "a run's own configuration repeats it" cmp "$work/run/checkpoint.bin" "$work/again/checkpoint.bin"
+
+mkfifo "$work/lines"
+"${train[@]}" --epochs 500 --out "$work/stopped" >"$work/lines" 2>"$work/err" &
+pid=$!
+grep -m 1 '^epoch 2/' <"$work/lines" >/dev/null
+kill -INT "$pid"
+status=0
+wait "$pid" || status=$?
+check "a stopped run says so by its exit status" status_is 1
+check "a stopped run says how to go on" err_has "mien train --resume --out $work/stopped"
+run "$MIEN" train --resume --out "$work/stopped" --epochs 4
+check "a stopped run goes on" status_is 0
+
+cp "$work/stopped/checkpoint.bin" "$work/older.bin"
+run bash -c 'trap "" XFSZ; ulimit -f 64; exec "$@"' - "$MIEN" train --resume --out "$work/stopped" --epochs 600
+check "a full disk fails" status_is 1
+check "a full disk is said" err_has "cannot write"
+check "the older checkpoint stays" cmp "$work/older.bin" "$work/stopped/checkpoint.bin"
+check "nothing half-written stays" test -z "$(find "$work/stopped" -name 'checkpoint.bin.*')"
+
+run "$MIEN" eval --data "$work/data.csv" --model "$work/run/best.onnx"
+check "eval prints a table" out_has "true \\ said"
+run "$MIEN" eval --data "$work/data.csv" --split PublicTest --model "$work/run/best.onnx" --json
+check "eval --json has the promised fields" json \
+  'all(k in d[0] for k in ("model","data","split","count","top1","macro_f1","per_class","confusion")) and d[0]["count"] == 28'
+run "$MIEN" eval --data "$work/data.csv" --model "$work/run/best.onnx" --model "$work/stopped/best.onnx" --ensemble \
+  --tta flip --json --report "$work/report.html"
+check "several models give a list" json 'len(d[0]["models"]) == 3 and d[0]["models"][2]["model"] == "ensemble"'
+check "the report is a page" grep -q "</html>" "$work/report.html"
+run "$MIEN" eval --data "$work/data.csv" --model "$work/run/best.onnx" --calibrate "$work/calibrated.onnx" --json
+check "a model is calibrated" status_is 0
+run "$MIEN" eval --data "$work/data.csv" --model "$work/calibrated.onnx" --json
+check "a calibrated model works" status_is 0
+run "$MIEN" eval --data "$work/data.csv" --model "$work/data.csv"
+check "a file that is no model fails" status_is 1
+check "a file that is no model is named" err_has "data.csv"
+run "$MIEN" eval --data "$work/data.csv"
+check "eval without a model is wrong usage" status_is 2
+done_testing
