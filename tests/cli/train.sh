@@ -34,12 +34,14 @@ check "the log is JSON, one line for each epoch" python3 -c 'import json,sys; as
 run "${train[@]}" --epochs 2 --out "$work/run"
 check "a run is not replaced unasked" status_is 2
 run "$MIEN" train --config "$work/run/config.txt" --out "$work/again" --quiet
-check "a run's own configuration repeats it" cmp "$work/run/checkpoint.bin" "$work/again/checkpoint.bin"
+figures() { sed 's/,"seconds".*//' "$1/log.jsonl"; }
+check "a run's own configuration repeats it" test "$(figures "$work/run")" = "$(figures "$work/again")"
 
 mkfifo "$work/lines"
-"${train[@]}" --epochs 500 --out "$work/stopped" >"$work/lines" 2>"$work/err" &
+exec 3<>"$work/lines" # held open, so that the run never writes to a closed pipe
+"${train[@]}" --epochs 500 --out "$work/stopped" >&3 2>"$work/err" &
 pid=$!
-grep -m 1 '^epoch 2/' <"$work/lines" >/dev/null
+grep -m 1 '^epoch 2/' <&3 >/dev/null
 kill -INT "$pid"
 status=0
 wait "$pid" || status=$?
