@@ -38,7 +38,7 @@ static void eval_print_help(void)
         "  --ensemble         also the mean of all the models\n"
         "  --groups FILE      CSV with a column `group`, one line for each picture: figures per group, the gap\n"
         "  --duplicates       nearly equal pictures, above all those in two splits\n"
-        "  --precision P      f32 (default) or bf16\n"
+        "  --precision P      f32 (default), bf16 or int8 (needs `mien calibrate`)\n"
         "  --threads N        pictures answered at once (default 1)\n"
         "  --bootstrap N      resamples behind the 95 %% interval (default 1000; 0 = none)\n"
         "  --calibrate FILE   fit temperature and threshold of doubt, and write the model with them as FILE\n"
@@ -57,9 +57,9 @@ static mien_status eval_set_choice(eval_arguments *a, const char *name, const ch
     }
     if (!strcmp(name, "tta"))
         return predict_views_from_name(value, &a->options.views, error);
-    if (strcmp(value, "f32") != 0 && strcmp(value, "bf16") != 0)
-        return error_set(error, MIEN_EINVAL, "--precision: '%s' is neither f32 nor bf16", value);
-    a->options.precision = *value == 'b' ? NN_BF16 : NN_F32;
+    if (strcmp(value, "f32") != 0 && strcmp(value, "bf16") != 0 && strcmp(value, "int8") != 0)
+        return error_set(error, MIEN_EINVAL, "--precision: '%s' is none of f32, bf16, int8", value);
+    a->options.precision = *value == 'b' ? NN_BF16 : *value == 'i' ? NN_INT8 : NN_F32;
     return MIEN_OK;
 }
 

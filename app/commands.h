@@ -7,6 +7,7 @@ int cmd_detect(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_train(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
+int cmd_calibrate(int argc, char **argv);
 
 enum { EXIT_USAGE = 2 };
 

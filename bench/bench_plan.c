@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
-#include "model/model.h"
+#include "model/ranges.h"
 #include "nn/plan.h"
 
 enum { MOST_RUNS = 5000, CALIBRATION = 16 };
@@ -149,7 +149,7 @@ static void print_outputs(const nn_plan *plan, const nn_session *session)
     printf("]}\n");
 }
 
-static int run(const char *name, const nn_graph *graph, nn_precision precision, const float *calibration, int list)
+static int run(const char *name, const model *m, nn_precision precision, const float *calibration, int list)
 {
     static const char *const precisions[] = {"f32", "bf16", "int8"};
     static double times[MOST_RUNS];
@@ -162,7 +162,7 @@ static int run(const char *name, const nn_graph *graph, nn_precision precision, 
     nn_plan *plan = NULL;
     nn_session *session = NULL;
     int slow = 1;
-    if (nn_plan_create(graph, &options, &plan, &error) || nn_session_create(plan, &session, &error)) {
+    if (model_plan_create(m, &options, &plan, &error) || nn_session_create(plan, &session, &error)) {
         fprintf(stderr, "%s %s: %s\n", name, precisions[precision], error.message);
     } else {
         slow = slow_steps(plan, list);
@@ -170,7 +170,7 @@ static int run(const char *name, const nn_graph *graph, nn_precision precision, 
         int runs = measure(session, times);
         printf("{\"bench\":\"plan\",\"net\":\"%s\",\"precision\":\"%s\",\"multiply_adds\":%llu,\"best_ms\":%.4f,"
                "\"median_ms\":%.4f,\"runs\":%d,\"slow_steps\":%d,\"first\":[",
-               name, precisions[precision], (unsigned long long)nn_graph_multiply_adds(graph), times[0],
+               name, precisions[precision], (unsigned long long)nn_graph_multiply_adds(&m->graph), times[0],
                times[runs / 2], runs, slow);
         print_outputs(plan, session);
         fflush(stdout);
@@ -202,7 +202,7 @@ static int bench_net(const char *name, void (*build)(nn_graph *graph), const cha
     if (m.graph.failed)
         fprintf(stderr, "%s: %s\n", name, m.graph.error.message);
     for (int precision = NN_F32; precision <= NN_INT8 && !m.graph.failed; precision++)
-        slow += run(name, &m.graph, (nn_precision)precision, pictures(), list);
+        slow += run(name, &m, (nn_precision)precision, pictures(), list);
     char path[512];
     snprintf(path, sizeof path, "%s/%s.onnx", folder ? folder : ".", name);
     if (folder && model_save_onnx(&m, path, &error))
@@ -219,7 +219,9 @@ static int bench_file(const char *path, int list)
         fprintf(stderr, "%s: %s\n", path, error.message);
         return 1;
     }
-    int slow = run(path, &m.graph, NN_F32, NULL, list) + run(path, &m.graph, NN_BF16, NULL, list);
+    int slow = run(path, &m, NN_F32, NULL, list) + run(path, &m, NN_BF16, NULL, list);
+    if (model_info_property(&m.info, "int8.ranges"))
+        slow += run(path, &m, NN_INT8, NULL, list);
     model_done(&m);
     return slow;
 }

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "model/ranges.h"
 #include "emotion/crop.h"
 #include "emotion/emotion.h"
 
@@ -84,7 +85,7 @@ mien_status classifier_create(model *m, nn_precision precision, classifier **out
         status = error_set(error, MIEN_EINVAL, "this model finds faces; an emotion model is wanted");
         goto out;
     }
-    status = nn_plan_create(&m->graph, &options, &c->plan, error);
+    status = model_plan_create(m, &options, &c->plan, error);
     if (status)
         goto out;
     status = classifier_check_shape(c->plan, &c->info.input, error);

@@ -19,6 +19,7 @@
  *     mien.temperature         logits are divided by it before softmax [1]
  *     mien.uncertain_below     confidence below which an answer is called uncertain [0: never]
  *     mien.measured.<figure>   accuracy as it was measured, e.g. mien.measured.PublicTest.top1 = 0.71
+ *     mien.int8.ranges         ranges of the activations for eight-bit inference, a line per node (model/ranges.h)
  *     mien.<anything else>     kept as it is in `properties`
  */
 #ifndef MODEL_MODEL_H

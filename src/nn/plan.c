@@ -66,7 +66,10 @@ mien_status nn_plan_create(const nn_graph *graph, const nn_plan_options *options
     if (!status && !options->reference)
         status = plan_program_rewrite(&made->program, error);
     if (!status && !options->reference && options->precision == NN_INT8) {
-        status = plan_calibrate(&made->program, options, error);
+        if (options->ranges)
+            plan_apply_ranges(&made->program, options->ranges);
+        else
+            status = plan_calibrate(&made->program, options, error);
         if (!status)
             plan_quantise(&made->program);
     }

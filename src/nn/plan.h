@@ -6,20 +6,41 @@
 #ifndef NN_PLAN_H
 #define NN_PLAN_H
 
+#include "base/buffer.h"
 #include "nn/graph.h"
 
+/** Without bf16 or VNNI instructions bf16 and int8 run as f32, which is faster there and at least as exact. */
 typedef enum nn_precision { NN_F32 = 0, NN_BF16, NN_INT8 } nn_precision;
+
+/** Range of a node's output over representative inputs; {0} where it is not known or not needed. */
+typedef struct nn_range {
+    float most;    /* magnitude beyond which eight bits clip */
+    bool negative; /* has numbers below zero */
+} nn_range;
 
 typedef struct nn_plan_options {
     int batch;         /* images per run, ≥ 1; default 1 */
     int height, width; /* of the input, where the graph leaves them NN_DYNAMIC; 0 otherwise */
     nn_precision precision;
     int threads; /* oneDNN threads within one run; default 1 */
-    /* int8 only: representative inputs [count, C, H, W] for the activations' ranges; borrowed for the call */
+    /* int8 only: ranges of the activations, graph->node_count of them (nn_calibrate, nn_ranges_read); or NULL and
+     * representative inputs [count, C, H, W] to find them now. Borrowed for the call. */
+    const nn_range *ranges;
     const float *calibration;
     int calibration_count;
     bool reference; /* run the plain-C operators instead: for tests */
 } nn_plan_options;
+
+/**
+ * Find the ranges that an int8 plan needs, once, to be kept with the model.
+ * @param options  height, width, threads and the calibration inputs are used.
+ * @param ranges   [out] graph->node_count of them.
+ * @return MIEN_OK, MIEN_EINVAL (no calibration inputs, several network inputs), MIEN_ENOMEM, as nn_plan_create.
+ */
+mien_status nn_calibrate(const nn_graph *graph, const nn_plan_options *options, nn_range *ranges, mien_error *error);
+/** As text, a line per node, and back; MIEN_EFORMAT says where. Unknown nodes are ignored. */
+mien_status nn_ranges_write(const nn_graph *graph, const nn_range *ranges, buffer *out);
+mien_status nn_ranges_read(const nn_graph *graph, const char *text, nn_range *ranges, mien_error *error);
 
 typedef struct nn_plan nn_plan;
 typedef struct nn_session nn_session;

@@ -9,4 +9,7 @@
  *  @return MIEN_OK, MIEN_EINVAL (no calibration data, or a program of several inputs), MIEN_ENOMEM. */
 mien_status plan_calibrate(plan_program *program, const nn_plan_options *options, mien_error *error);
 
+/** The same from ranges that were found before, one per value (plan_ranges.c). */
+void plan_apply_ranges(plan_program *program, const nn_range *ranges);
+
 #endif

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "emotion/emotion.h"
+#include "model/ranges.h"
 #include "train/augment.h"
 #include "train/loss.h"
 
@@ -93,7 +94,7 @@ static mien_status predictor_prepare(predictor *p, const model *m, nn_precision 
     options.height = p->target.height;
     options.width = p->target.width;
     options.precision = precision;
-    status = nn_plan_create(&m->graph, &options, &p->plan, error);
+    status = model_plan_create(m, &options, &p->plan, error);
     if (status)
         return status;
     nn_shape input = nn_plan_input_shape(p->plan, 0), output = nn_plan_output_shape(p->plan, 0);
@@ -211,5 +212,31 @@ mien_status predictor_run(predictor *p, thread_pool *pool, const dataset *data, 
         if (errors[w].code)
             status = error_set(error, errors[w].code, "%s", errors[w].message);
     memory_free(errors);
+    return status;
+}
+
+mien_status predict_calibrate(model *m, const dataset *data, const size_t *rows, size_t count, mien_error *error)
+{
+    predictor shape = {0};
+    mien_status status = predictor_read_input(&shape, m, error);
+    if (status)
+        return status;
+    const augment_target *target = &shape.target;
+    size_t picture = (size_t)(target->channels * target->height * target->width);
+    int height = (int)data->height, width = (int)data->width;
+    float *inputs = memory_array(count * picture, sizeof(float)); /* count is a few hundred */
+    if (!inputs)
+        return error_no_memory(error, count * picture * sizeof(float));
+    for (size_t i = 0; i < count; i++) /* half of them mirrored, as no face has a preferred side */
+        augment_plain(target, 0, i % 2, data->pixels + rows[i] * data->height * data->width, height, width,
+                      inputs + i * picture);
+    nn_plan_options options;
+    nn_plan_default_options(&options);
+    options.height = target->height;
+    options.width = target->width;
+    options.calibration = inputs;
+    options.calibration_count = (int)count;
+    status = model_calibrate(m, &options, error);
+    memory_free(inputs);
     return status;
 }

@@ -644,6 +644,56 @@ static void test_eight_bits(void **state)
         }
 }
 
+static void run_eight(const nn_graph *graph, const nn_range *ranges, const float *calibration, float *answer)
+{
+    nn_plan_options options = options_of(1);
+    options.precision = NN_INT8;
+    options.ranges = ranges;
+    options.calibration = calibration;
+    options.calibration_count = calibration ? CALIBRATION : 0;
+    nn_plan *plan = NULL;
+    nn_session *session = session_of(graph, &options, &plan);
+    fill_inputs(plan, session, 3);
+    assert_int_equal(nn_session_run(session, NULL), MIEN_OK);
+    memcpy(answer, nn_session_output(session, 1), 7 * sizeof(float));
+    nn_session_destroy(&session);
+    nn_plan_destroy(&plan);
+}
+
+static void test_ranges_travel_as_text(void **state)
+{
+    (void)state;
+    mien_error error = {0};
+    nn_graph graph = {0};
+    build_net(&graph, 24, 24);
+    randomise(&graph, 4);
+    float *data = calibration_of(&graph), now[7], then[7];
+    nn_range *ranges = calloc((size_t)graph.node_count, sizeof *ranges);
+    nn_range *back = calloc((size_t)graph.node_count, sizeof *back);
+    nn_plan_options options = options_of(1);
+    assert_int_equal(nn_calibrate(&graph, &options, ranges, &error), MIEN_EINVAL);
+    options.calibration = data;
+    options.calibration_count = CALIBRATION;
+    assert_ok(nn_calibrate(&graph, &options, ranges, &error), &error);
+    buffer text;
+    buffer_init(&text, 0);
+    assert_int_equal(nn_ranges_write(&graph, ranges, &text), MIEN_OK);
+    buffer_append_text(&text, "2.5 s a node that is not here\n");
+    assert_ok(nn_ranges_read(&graph, buffer_text(&text), back, &error), &error);
+    run_eight(&graph, NULL, data, now);
+    run_eight(&graph, back, NULL, then);
+    for (int i = 0; i < 7; i++)
+        assert_true(fabsf(now[i] - then[i]) < 0.01f); /* six digits of each range were kept */
+    static const char *const rubbish[] = {"nan u stem.relu\n", "1 x stem.relu", "-3 u stem.relu", "1 u", "u stem", "1"};
+    for (size_t i = 0; i < COUNT(rubbish); i++)
+        assert_int_equal(nn_ranges_read(&graph, rubbish[i], back, &error), MIEN_EFORMAT);
+    buffer_done(&text);
+    free(data);
+    free(ranges);
+    free(back);
+    nn_graph_done(&graph);
+}
+
 static void test_mean_of_eight_bits(void **state)
 {
     (void)state;
@@ -810,6 +860,7 @@ int main(void)
         cmocka_unit_test(test_a_whole_network),
         cmocka_unit_test(test_open_sizes),
         cmocka_unit_test(test_eight_bits),
+        cmocka_unit_test(test_ranges_travel_as_text),
         cmocka_unit_test(test_mean_of_eight_bits),
         cmocka_unit_test(test_threads_within_a_run),
         cmocka_unit_test(test_two_threads_share_a_plan),
