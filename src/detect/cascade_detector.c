@@ -204,7 +204,7 @@ static mien_status cascade_make_tasks(cascade_scratch *scratch, mien_error *erro
     if (status)
         return status;
     for (size_t i = had; i < scratch->task_capacity; i++)
-        scratch->tasks[i] = (cascade_task){0};
+        buffer_init(&scratch->tasks[i].found, CASCADE_FOUND_LIMIT);
     scratch->task_count = 0;
     for (size_t i = 0; i < scratch->level_count; i++) {
         const cascade_level *level = scratch->levels + i;
@@ -375,6 +375,7 @@ static mien_status cascade_scratch_create(const detector *base, detect_scratch *
     if (!scratch)
         return error_no_memory(error, sizeof *scratch);
     buffer_init(&scratch->windows, CASCADE_FOUND_LIMIT);
+    buffer_init(&scratch->group, 4 * (size_t)CASCADE_FOUND_LIMIT);
     *made = &scratch->base;
     return MIEN_OK;
 }

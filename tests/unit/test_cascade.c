@@ -353,8 +353,7 @@ static void test_groups(void **state)
     buffer scratch = {0};
     detect_faces faces = {0};
     mien_error error = {0};
-    buffer_init(&scratch, 0);
-    scratch.limit = MOST_BYTES;
+    buffer_init(&scratch, MOST_BYTES);
     assert_ok(group_rects(rects, COUNT, 2, 0.2, &scratch, &faces, &error), &error);
     assert_true(faces.count > 1);
     /* Each result is the mean of one class of more than two, and they come in the order of first members. */
