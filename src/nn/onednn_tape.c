@@ -196,9 +196,20 @@ static void destroy(void *state)
     memory_free(tape);
 }
 
+/* oneDNN's kernels for SSE4.1 and AVX give wrong results for some grouped and padded convolutions. */
+static mien_status check_processor(mien_error *error)
+{
+    unsigned isa = (unsigned)dnnl_get_effective_cpu_isa(); /* 0 where there are no such levels */
+    if (isa && (isa & dnnl_cpu_isa_avx2) != dnnl_cpu_isa_avx2)
+        return error_set(error, MIEN_EUNSUPPORTED, "training needs a processor with AVX2");
+    return MIEN_OK;
+}
+
 static mien_status build(onednn_tape *tape, const nn_tape_options *options, mien_error *error)
 {
-    mien_status status = onednn_context_init(&tape->context, error);
+    mien_status status = check_processor(error);
+    if (!status)
+        status = onednn_context_init(&tape->context, error);
     if (status)
         return status;
     take_arrays(tape);

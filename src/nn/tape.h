@@ -28,7 +28,8 @@ typedef struct nn_tape_options {
 
 typedef struct nn_tape nn_tape;
 
-/** `graph` must outlive the tape; only its structure and flags are read. A final NN_SOFTMAX output is left out: the
+/** MIEN_EUNSUPPORTED: an operator or a precision that this processor cannot train (bf16 takes AVX-512, anything AVX2).
+ *  `graph` must outlive the tape; only its structure and flags are read. A final NN_SOFTMAX output is left out: the
  * tape gives logits. oneDNN runs on the calling thread only. */
 mien_status nn_tape_create(const nn_graph *graph, const nn_tape_options *options, nn_tape **tape, mien_error *error);
 void nn_tape_destroy(nn_tape **tape);
