@@ -34,7 +34,7 @@ typedef struct kept_image {
 struct finder_session {
     const finder *finder;
     detect_scratch *cascade;
-    kept_image grey, prepared, small;
+    kept_image grey, prepared, changed; /* changed: brightened, or made smaller */
     detect_faces faces;
 };
 
@@ -111,7 +111,7 @@ void finder_session_destroy(finder_session **session)
     detect_scratch_destroy(&s->cascade);
     mien_image_done(&s->grey.image);
     mien_image_done(&s->prepared.image);
-    mien_image_done(&s->small.image);
+    mien_image_done(&s->changed.image);
     detect_faces_done(&s->faces);
     memory_free(s);
     *session = NULL;
@@ -172,8 +172,15 @@ static mien_status find_neo(finder_session *s, const mien_analyze_options *optio
         return status;
     found->raw_count = s->faces.count;
     found->exact_crop = true;
+    /* The system's server also dropped faces above 300 pixels and all but the first three; neither stands in its
+     * document, and which three come first depends on the timing of its threads. */
+    filter_options filter;
+    filter_default_options(&filter);
+    filter.max_side = 0;
+    filter.most = 0;
     view = mien_image_as_view(prepared);
-    return filter_neo(&view, &s->faces, error);
+    filter_false_positives(&view, &filter, &s->faces);
+    return MIEN_OK;
 }
 
 static mien_status find_faceml(finder_session *s, const mien_analyze_options *options, finder_faces *found,
@@ -208,12 +215,14 @@ static mien_status find_history(finder_session *s, const mien_analyze_options *o
     if (!status)
         status = prep_clahe(&view, prepared, 2.0, 8, 8, error);
     for (int pass = 0; pass < 3 && !status; pass++) {
-        const mien_image *searched = pass == 1 ? &s->small.image : prepared; /* a brightened copy, for that pass only */
-        view = mien_image_as_view(prepared);
-        if (pass == 1)
-            status = kept_reshape(&s->small, grey->width, grey->height, error);
-        if (pass == 1 && !status)
-            status = prep_brighten(&view, &s->small.image, 1.1f, 5, error);
+        const mien_image *searched = prepared;
+        if (pass == 1) { /* only the second pass looks at a brightened copy */
+            view = mien_image_as_view(prepared);
+            status = kept_reshape(&s->changed, grey->width, grey->height, error);
+            if (!status)
+                status = prep_brighten(&view, &s->changed.image, 1.1f, 5, error);
+            searched = &s->changed.image;
+        }
         if (!status)
             status =
                 find_cascade(s, searched, passes[pass].scale_factor, passes[pass].min_neighbors, side, options, error);
@@ -260,10 +269,10 @@ static mien_status find_default(finder_session *s, const mien_analyze_options *o
         size_t width = (size_t)((double)grey->width / factor + 0.5),
                height = (size_t)((double)grey->height / factor + 0.5);
         mien_image_view view = mien_image_as_view(grey);
-        status = kept_reshape(&s->small, width ? width : 1, height ? height : 1, error);
+        status = kept_reshape(&s->changed, width ? width : 1, height ? height : 1, error);
         if (!status)
-            status = prep_resize_linear(&view, &s->small.image, error);
-        grey = &s->small.image;
+            status = prep_resize_linear(&view, &s->changed.image, error);
+        grey = &s->changed.image;
     }
     int32_t side = options->min_face > 0 ? (int32_t)(options->min_face / factor + 0.5) : 30;
     if (!status)
