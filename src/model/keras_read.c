@@ -437,7 +437,7 @@ static mien_status load_config(keras_reader *r, json_t **config)
 {
     buffer text = {0};
     json_error_t why;
-    mien_status status = keras_file_text(r->file, "/", "model_config", &text, r->error);
+    mien_status status = keras_file_text(&r->file, "/", "model_config", &text);
     if (status == MIEN_ENOTFOUND)
         status = error_set(r->error, MIEN_EUNSUPPORTED, "the file holds weights without a model (no model_config)");
     if (!status) {
@@ -456,8 +456,9 @@ static mien_status read_model(keras_reader *r, const json_t *config)
     int count = 0;
     if (!type || !is_model(type))
         return error_set(r->error, MIEN_EUNSUPPORTED, "a Keras model of class \"%.60s\"", type ? type : "?");
-    r->in_model_weights = keras_file_has(r->file, "model_weights");
-    mien_status status = keras_read_layers(r, type, json_object_get(config, "config"), "", NULL, 0, outputs, &count);
+    mien_status status = keras_file_has(&r->file, "model_weights", &r->in_model_weights);
+    if (!status)
+        status = keras_read_layers(r, type, json_object_get(config, "config"), "", NULL, 0, outputs, &count);
     for (int i = 0; i < count && !status; i++) {
         keras_call call = {.type = type, .name = "output", .layer = "output", .owner = "output"};
         keras_value ordered;
@@ -501,7 +502,6 @@ mien_status keras_read(const uint8_t *bytes, size_t length, const model_limits *
     if (!status)
         status = guess_info(&read, config, error);
     json_decref(config);
-    keras_file_close(&r.file);
     memory_arena_done(&r.arena);
     if (status)
         model_done(&read);

@@ -95,7 +95,7 @@ static mien_status load_weight_names(keras_reader *r, const char *group)
         return MIEN_OK;
     r->weight_group = NULL;
     mien_status status =
-        keras_file_list(r->file, group, "weight_names", &r->arena, &r->weight_names, &r->weight_name_count, r->error);
+        keras_file_list(&r->file, group, "weight_names", &r->arena, &r->weight_names, &r->weight_name_count);
     size_t length = strlen(group) + 1;
     char *copy = status ? NULL : memory_arena_take(&r->arena, length, 1);
     if (copy)
@@ -178,7 +178,10 @@ mien_status keras_tensor_find(keras_reader *r, const keras_call *call, const cha
     *found = false;
     buffer_append_format(&path, "%s%s", r->in_model_weights ? "model_weights/" : "", r->group ? r->group : call->layer);
     mien_status status = buffer_status(&path, r->error);
-    if (!status && !keras_file_has(r->file, buffer_text(&path)))
+    bool there = false;
+    if (!status)
+        status = keras_file_has(&r->file, buffer_text(&path), &there);
+    if (status || !there)
         goto out; /* a layer without weights need not have a group */
     if (!status)
         status = load_weight_names(r, buffer_text(&path));
@@ -189,7 +192,7 @@ mien_status keras_tensor_find(keras_reader *r, const keras_call *call, const cha
     buffer_append_format(&path, "/%s", name);
     status = buffer_status(&path, r->error);
     if (!status)
-        status = keras_file_tensor(r->file, buffer_text(&path), &r->arena, tensor, r->error);
+        status = keras_file_tensor(&r->file, buffer_text(&path), &r->arena, tensor);
     *found = !status;
 out:
     buffer_done(&path);

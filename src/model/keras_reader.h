@@ -31,7 +31,7 @@ typedef struct keras_call {
 } keras_call;
 
 typedef struct keras_reader {
-    keras_file *file;
+    keras_file file;
     nn_graph *graph;
     memory_arena arena;
     const char *group;         /* top-level layer whose weights the file keeps together; NULL at the top level */
