@@ -72,7 +72,7 @@ int onednn_emit(onednn_plan *plan, dnnl_primitive_desc_t pd, const char *name)
 int onednn_emit_plain(onednn_plan *plan, const plan_step *step)
 {
     onednn_operation operation = {.step = step};
-    int inputs[NN_MAX_INPUTS];
+    int inputs[NN_MAX_INPUTS] = {0};
     for (int i = 0; i < step->node.input_count; i++)
         inputs[i] = onednn_value_plain(plan, step->node.inputs[i], true);
     if (plan->failed)
@@ -186,6 +186,8 @@ static void use(onednn_plan *plan, const plan_step *step)
 static void emit_steps(onednn_plan *plan)
 {
     const plan_program *program = plan->program;
+    if (plan->failed)
+        return;
     for (int v = 0; v < program->value_count; v++)
         plan->values[v].uses_left = program->values[v].uses;
     for (int s = 0; s < program->step_count && !plan->failed; s++) {

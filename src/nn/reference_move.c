@@ -32,7 +32,7 @@ static void slice(const nn_reference_call *call)
 static void transpose(const nn_reference_call *call)
 {
     const nn_shape *from = call->from[0], *to = call->to;
-    size_t stride[NN_MAX_RANK], count = nn_reference_span(to, 0, to->rank);
+    size_t stride[NN_MAX_RANK] = {0}, count = nn_reference_span(to, 0, to->rank);
     for (int d = 0; d < to->rank; d++)
         stride[d] = nn_reference_span(from, call->node->permutation[d] + 1, from->rank);
     for (size_t i = 0; i < count; i++) {
