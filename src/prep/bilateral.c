@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "prep/edge.h"
+#include "prep/kernels.h"
 #include "prep/operand.h"
 
 enum { BILATERAL_MAX_RADIUS = 31 };
@@ -36,6 +37,11 @@ static void bilateral_pad(bilateral_run *run, size_t y)
 static void bilateral_add(bilateral_run *run, const uint8_t *centre, const uint8_t *near, float distance_weight)
 {
     size_t channels = run->channels;
+    if (channels == 1) {
+        prep_kernels_get()->bilateral(centre, near, run->source->width, distance_weight, run->likeness, run->sum,
+                                      run->weight);
+        return;
+    }
     for (size_t x = 0; x < run->source->width; x++, centre += channels, near += channels) {
         int difference = 0;
         for (size_t c = 0; c < channels; c++)

@@ -102,6 +102,16 @@ void prep_clahe_row_c(const uint8_t *from, uint8_t *to, size_t count, const uint
     }
 }
 
+void prep_bilateral_c(const uint8_t *centre, const uint8_t *near, size_t count, float distance, const float *likeness,
+                      float *sum, float *weight)
+{
+    for (size_t i = 0; i < count; i++) {
+        float w = distance * likeness[centre[i] > near[i] ? centre[i] - near[i] : near[i] - centre[i]];
+        weight[i] += w;
+        sum[i] += w * (float)near[i];
+    }
+}
+
 void prep_kernels_fill(prep_kernels *table, unsigned flags)
 {
     *table = (prep_kernels){
@@ -113,6 +123,7 @@ void prep_kernels_fill(prep_kernels *table, unsigned flags)
         .blur_column = prep_blur_column_c,
         .median3 = prep_median3_c,
         .clahe_row = prep_clahe_row_c,
+        .bilateral = prep_bilateral_c,
     };
 #if defined(__x86_64__)
     if (flags & CPU_AVX2) {
@@ -124,6 +135,7 @@ void prep_kernels_fill(prep_kernels *table, unsigned flags)
         table->blur_column = prep_blur_column_avx2;
         table->median3 = prep_median3_avx2;
         table->clahe_row = prep_clahe_row_avx2;
+        table->bilateral = prep_bilateral_avx2;
     }
     if (flags & CPU_AVX512)
         table->clahe_row = prep_clahe_row_avx512;

@@ -31,6 +31,10 @@ typedef struct prep_kernels {
      *  ones, `lower` of the lower ones. */
     void (*clahe_row)(const uint8_t *from, uint8_t *to, size_t count, const uint8_t (*table)[256][4],
                       const uint32_t *column, const float *right, float lower);
+    /** Bilateral sums of a grey row: with w = distance × likeness[|centre[i] − near[i]|], weight[i] += w and sum[i] +=
+     *  w × near[i]. `likeness` has 256 entries. */
+    void (*bilateral)(const uint8_t *centre, const uint8_t *near, size_t count, float distance, const float *likeness,
+                      float *sum, float *weight);
 } prep_kernels;
 
 /** The table for this machine. */

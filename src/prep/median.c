@@ -1,8 +1,10 @@
-/* Median filter. 3 × 3 windows go through a network of minima and maxima, which vector units like; larger ones slide a
- * histogram along each row (Huang, Yang & Tang 1979) with sums of 16 bins on top, so that finding the median costs at
- * most 32 steps whatever the size. */
+/* Median filter. Small windows go through a network of minima and maxima, which vector units like: one made for 3 × 3,
+ * for 5 × 5 and 7 × 7 the part of Batcher's sorting network (Knuth, TAOCP 5.3.4, algorithm M) that the middle place
+ * depends on. Larger ones slide a histogram along each row (Huang, Yang & Tang 1979) with sums of 16 bins on top, so
+ * that finding the median costs at most 32 steps whatever the size. */
 #include "prep/prep.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -11,7 +13,13 @@
 #include "prep/kernels.h"
 #include "prep/operand.h"
 
-enum { MEDIAN_MAX_SIZE = 63 };
+enum {
+    MEDIAN_MAX_SIZE = 63,
+    MEDIAN_NETWORK_SIZE = 7, /* largest window that is sorted */
+    MEDIAN_PLACES = MEDIAN_NETWORK_SIZE * MEDIAN_NETWORK_SIZE,
+    MEDIAN_MAX_PAIRS = 640,
+    MEDIAN_LANES = 64, /* pixels sorted side by side */
+};
 
 static void median_pad_row(const mien_image_view *source, size_t y, uint8_t *padded)
 {
@@ -39,6 +47,90 @@ static mien_status median_three(const mien_image_view *source, mien_image *targe
     }
     memory_free(ring);
     return MIEN_OK;
+}
+
+/* Compare and exchange places `low` and `high`, in this order. */
+typedef struct median_network {
+    size_t count;
+    struct {
+        uint8_t low, high;
+    } pairs[MEDIAN_MAX_PAIRS];
+} median_network;
+
+static void median_sort_network(median_network *network, size_t places)
+{
+    size_t top = 1;
+    while (2 * top < places)
+        top *= 2;
+    network->count = 0;
+    for (size_t p = top; p > 0; p /= 2) {
+        size_t q = top, r = 0;
+        for (size_t d = p;; d = q - p, q /= 2, r = p) {
+            for (size_t i = 0; i + d < places; i++)
+                if ((i & p) == r && network->count < MEDIAN_MAX_PAIRS) {
+                    network->pairs[network->count].low = (uint8_t)i;
+                    network->pairs[network->count++].high = (uint8_t)(i + d);
+                }
+            if (q == p)
+                break;
+        }
+    }
+}
+
+/* Drop what the middle place does not depend on, going backwards. */
+static void median_prune_network(median_network *network, size_t places)
+{
+    bool needed[MEDIAN_PLACES] = {false}, keep[MEDIAN_MAX_PAIRS];
+    needed[places / 2] = true;
+    for (size_t i = network->count; i-- > 0;) {
+        keep[i] = needed[network->pairs[i].low] || needed[network->pairs[i].high];
+        if (keep[i])
+            needed[network->pairs[i].low] = needed[network->pairs[i].high] = true;
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < network->count; i++)
+        if (keep[i])
+            network->pairs[kept++] = network->pairs[i];
+    network->count = kept;
+}
+
+static void median_run_network(const median_network *network, uint8_t (*lanes)[MEDIAN_LANES])
+{
+    for (size_t i = 0; i < network->count; i++) {
+        uint8_t *low = lanes[network->pairs[i].low], *high = lanes[network->pairs[i].high];
+        for (size_t lane = 0; lane < MEDIAN_LANES; lane++) {
+            uint8_t a = low[lane], b = high[lane];
+            low[lane] = a < b ? a : b;
+            high[lane] = a < b ? b : a;
+        }
+    }
+}
+
+static void median_network_row(const mien_image_view *source, mien_image *target, size_t y, size_t size,
+                               const median_network *network)
+{
+    uint8_t lanes[MEDIAN_PLACES][MEDIAN_LANES];
+    size_t pixel = mien_pixel_bytes(source->format), samples = source->width * pixel;
+    ptrdiff_t half = (ptrdiff_t)(size / 2);
+    for (size_t start = 0; start < samples; start += MEDIAN_LANES) {
+        size_t count = samples - start < MEDIAN_LANES ? samples - start : MEDIAN_LANES;
+        ptrdiff_t reach = half * (ptrdiff_t)pixel;
+        bool inside = (ptrdiff_t)start >= reach && start + count + (size_t)reach <= samples;
+        for (size_t k = 0; k < size * size; k++) {
+            size_t row = edge_repeat((ptrdiff_t)(y + k / size) - half, source->height);
+            const uint8_t *from = source->data + row * source->stride;
+            ptrdiff_t shift = (ptrdiff_t)(k % size) - half;
+            if (inside)
+                memcpy(lanes[k], from + (ptrdiff_t)start + shift * (ptrdiff_t)pixel, count);
+            for (size_t i = 0; !inside && i < count; i++) {
+                size_t at = start + i;
+                lanes[k][i] = from[edge_repeat((ptrdiff_t)(at / pixel) + shift, source->width) * pixel + at % pixel];
+            }
+            memset(lanes[k] + count, 0, MEDIAN_LANES - count);
+        }
+        median_run_network(network, lanes);
+        memcpy(target->data + y * target->stride + start, lanes[size * size / 2], count);
+    }
 }
 
 typedef struct median_counts {
@@ -95,6 +187,14 @@ mien_status prep_median(const mien_image_view *source, mien_image *target, unsig
                          size);
     if (size == 3)
         return median_three(source, target, error);
+    if (size <= MEDIAN_NETWORK_SIZE) {
+        median_network network;
+        median_sort_network(&network, size * size);
+        median_prune_network(&network, size * size);
+        for (size_t y = 0; y < source->height; y++)
+            median_network_row(source, target, y, size, &network);
+        return MIEN_OK;
+    }
     for (size_t channel = 0; channel < mien_pixel_bytes(source->format); channel++)
         for (size_t y = 0; y < source->height; y++)
             median_row(source, target, y, (ptrdiff_t)(size / 2), channel);

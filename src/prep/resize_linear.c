@@ -57,10 +57,9 @@ static void linear_halve(const mien_image_view *source, mien_image *target)
             kernels->halve(row0, row1, to, target->width);
             continue;
         }
-        for (size_t i = 0; i < target->width * pixel; i++) {
-            size_t at = i / pixel * 2 * pixel + i % pixel;
-            to[i] = (uint8_t)((row0[at] + row0[at + pixel] + row1[at] + row1[at + pixel] + 2) >> 2);
-        }
+        for (size_t x = 0; x < target->width; x++, row0 += 2 * pixel, row1 += 2 * pixel)
+            for (size_t c = 0; c < pixel; c++)
+                *to++ = (uint8_t)((row0[c] + row0[c + pixel] + row1[c] + row1[c + pixel] + 2) >> 2);
     }
 }
 

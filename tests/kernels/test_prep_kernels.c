@@ -36,7 +36,7 @@ static void *input(size_t bytes, bool extreme)
 }
 
 /* Two outputs with guards around them. */
-static uint8_t outputs[2][GUARD + 4 * MOST * sizeof(uint16_t) + GUARD];
+static _Alignas(64) uint8_t outputs[2][GUARD + 8 * MOST + 8 + GUARD];
 
 static void outputs_clear(void)
 {
@@ -213,6 +213,27 @@ static void check_clahe(void)
     }
 }
 
+static void check_bilateral(void)
+{
+    static float likeness[256];
+    for (int i = 0; i < 256; i++)
+        likeness[i] = 1 / (1.0f + (float)i);
+    for (size_t count = 0; count <= MOST; count++) {
+        const uint8_t *centre = input(2 * count, count & 1), *near = centre + count;
+        float *sums[2], *weights[2];
+        outputs_clear();
+        for (int which = 0; which < 2; which++) {
+            sums[which] = (float *)(void *)output(which);
+            weights[which] = sums[which] + count;
+            for (size_t i = 0; i < 2 * count; i++)
+                sums[which][i] = (float)(i % 17);
+        }
+        plain.bilateral(centre, near, count, 0.7f, likeness, sums[0], weights[0]);
+        fast.bilateral(centre, near, count, 0.7f, likeness, sums[1], weights[1]);
+        assert_same(2 * sizeof(float), count);
+    }
+}
+
 #define KERNEL_TEST(name)                                                                                              \
     static void test_##name(void **state)                                                                              \
     {                                                                                                                  \
@@ -226,6 +247,7 @@ KERNEL_TEST(halve)
 KERNEL_TEST(blur)
 KERNEL_TEST(median)
 KERNEL_TEST(clahe)
+KERNEL_TEST(bilateral)
 
 static int set_up(void **state)
 {
@@ -240,9 +262,9 @@ static int set_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_convert), cmocka_unit_test(test_stretch), cmocka_unit_test(test_blend),
-        cmocka_unit_test(test_halve),   cmocka_unit_test(test_blur),    cmocka_unit_test(test_median),
-        cmocka_unit_test(test_clahe),
+        cmocka_unit_test(test_convert), cmocka_unit_test(test_stretch),   cmocka_unit_test(test_blend),
+        cmocka_unit_test(test_halve),   cmocka_unit_test(test_blur),      cmocka_unit_test(test_median),
+        cmocka_unit_test(test_clahe),   cmocka_unit_test(test_bilateral),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
