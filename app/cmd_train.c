@@ -76,7 +76,7 @@ static void train_print_list(void)
         config_default(&config);
         snprintf(config.arch, sizeof(config.arch), "%s", list[i].name);
         printf("%s: %s\n", list[i].name, list[i].summary);
-        if (!architecture_build(&config, &m, NULL))
+        if (!architecture_build(&config, &m, NULL, NULL))
             printf("  input %d x %d x %d, %.2f M parameters, %.1f M multiply-adds\n", list[i].width, list[i].height,
                    list[i].channels, (double)nn_graph_parameters(&m.graph) / 1e6,
                    (double)nn_graph_multiply_adds(&m.graph) / 1e6);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "train/backbone.h"
 #include "train/dataset.h"
 
 #define RECIPE_SOURCE4                                                                                                 \
@@ -19,23 +20,23 @@
 
 static const architecture architecture_table[] = {
     {"baseline", "three convolutions 32/64/128 with pooling, dense 256 (source 4, model A)", 1, 48, 48, 0, 1, 0.3f,
-     RECIPE_SOURCE4, architecture_trunk_baseline},
+     RECIPE_SOURCE4, architecture_trunk_baseline, NULL},
     {"atulapra", "four convolutions without normalisation, dense 1024 (source 1)", 1, 48, 48, 0, 1, 0.5f,
-     "optimizer = adam\nlr = 0.0001\nbatch = 64\nepochs = 50\n", architecture_trunk_atulapra},
+     "optimizer = adam\nlr = 0.0001\nbatch = 64\nepochs = 50\n", architecture_trunk_atulapra, NULL},
     {"dcnn", "six convolutions 64/128/256 with ELU (source 0)", 1, 48, 48, 0, 1, 0.6f,
      "optimizer = adam\nlr = 0.001\nbatch = 32\nepochs = 100\nrotation = 15\nshift = 0.15\nzoom = 0.15\nflip = 0.5\n"
      "schedule = plateau\nplateau_patience = 7\npatience = 11\n",
-     architecture_trunk_dcnn},
+     architecture_trunk_dcnn, NULL},
     {"mobilenetv2", "inverted residuals at 96 x 96, convolution 128, dense 256 (source 4, model B)", 3, 96, 96, 0.5f,
-     0.5f, 0.5f, RECIPE_SOURCE4, architecture_trunk_mobilenetv2},
+     0.5f, 0.5f, RECIPE_SOURCE4, architecture_trunk_mobilenetv2, architecture_head_mobilenetv2},
     {"mien-tiny", "5 convolutions, 30 M multiply-adds: cameras and small machines", 1, 48, 48, 0.5f, 0.25f, 0.2f,
-     RECIPE_MIEN, architecture_trunk_mien_tiny},
+     RECIPE_MIEN, architecture_trunk_mien_tiny, NULL},
     {"mien-small", "6 convolutions, below 60 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.3f, RECIPE_MIEN,
-     architecture_trunk_mien_small},
+     architecture_trunk_mien_small, NULL},
     {"mien-base", "8 convolutions, 118 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f, RECIPE_MIEN,
-     architecture_trunk_mien_base},
+     architecture_trunk_mien_base, NULL},
     {"mien-large", "residual, 14 convolutions, 310 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f, RECIPE_MIEN,
-     architecture_trunk_mien_large},
+     architecture_trunk_mien_large, NULL},
 };
 
 const architecture *architecture_list(size_t *count)
@@ -67,8 +68,8 @@ static mien_status architecture_describe(const architecture *arch, model *m, mie
         labels[c] = mien_emotion_name((mien_emotion)c);
     model_info_init(&m->info, &m->graph);
     m->info.task = MODEL_TASK_EMOTION;
-    m->info.input.width = arch->width;
-    m->info.input.height = arch->height;
+    m->info.input.height = (int)m->graph.nodes[nn_graph_input(&m->graph)].shape.dim[2];
+    m->info.input.width = (int)m->graph.nodes[nn_graph_input(&m->graph)].shape.dim[3];
     m->info.input.channels = arch->channels;
     m->info.input.pixels = MODEL_PIXELS_GREY;
     m->info.input.scale = 1.0f / 255;
@@ -84,34 +85,94 @@ static mien_status architecture_describe(const architecture *arch, model *m, mie
     return status;
 }
 
-mien_status architecture_build(const train_config *config, model *out, mien_error *error)
+/* Below the head: the architecture's own layers, or another model's. */
+static int architecture_base(const train_config *config, const architecture *arch, model *m, int *layers,
+                             mien_error *error)
+{
+    float dropout = config->dropout < 0 ? arch->dropout : config->dropout;
+    if (!*config->backbone) {
+        int side_h = config->crop ? config->crop : arch->height, side_w = config->crop ? config->crop : arch->width;
+        int input = nn_input(&m->graph, "input", arch->channels, side_h, side_w);
+        return arch->trunk(&m->graph, arch, input, dropout);
+    }
+    if (!arch->head) {
+        error_set(error, MIEN_EINVAL, "backbone: %s takes none", arch->name);
+        return -1;
+    }
+    model backbone = {0};
+    if (model_load(config->backbone, NULL, &backbone, error))
+        return -1;
+    int map = backbone_copy(&backbone, arch->height, &m->graph, layers, error);
+    model_done(&backbone);
+    return map < 0 ? -1 : arch->head(&m->graph, map, dropout);
+}
+
+/* The backbone's weights and what it says about its input outlast initialisation and description. */
+static mien_status architecture_keep_backbone(const train_config *config, model *m, mien_error *error)
+{
+    model backbone = {0};
+    mien_status status = model_load(config->backbone, NULL, &backbone, error);
+    if (status)
+        return status;
+    int height = m->info.input.height, width = m->info.input.width;
+    m->info.input = backbone.info.input;
+    m->info.input.height = height;
+    m->info.input.width = width;
+    model_done(&backbone);
+    return MIEN_OK;
+}
+
+/* nn_graph_initialise draws every weight anew; those of the backbone are put back. */
+static mien_status architecture_initialise(const train_config *config, nn_graph *graph, int weights, mien_error *error)
+{
+    nn_graph drawn = {0};
+    mien_status status = nn_graph_copy(graph, &drawn, error);
+    if (status)
+        return status;
+    nn_graph_initialise(&drawn, (uint64_t)config->seed);
+    for (int w = weights; w < graph->weight_count; w++)
+        memcpy(graph->weights[w].data, drawn.weights[w].data, graph->weights[w].count * sizeof(float));
+    nn_graph_done(&drawn);
+    return MIEN_OK;
+}
+
+/* How many of the graph's weights are the backbone's: they were made first, and the head's are named so. */
+static int architecture_backbone_weights(const train_config *config, const nn_graph *graph)
+{
+    int count = 0;
+    while (*config->backbone && count < graph->weight_count && strncmp(graph->weights[count].name, "head.", 5) != 0)
+        count++;
+    return count;
+}
+
+mien_status architecture_build(const train_config *config, model *out, int *backbone_layers, mien_error *error)
 {
     const architecture *arch = NULL;
     mien_status status = architecture_find(config->arch, &arch, error);
     if (status)
         return status;
     model m = {0};
+    mien_error why = {0};
     nn_graph *graph = &m.graph;
-    int side_h = config->crop ? config->crop : arch->height, side_w = config->crop ? config->crop : arch->width;
-    int input = nn_input(graph, "input", arch->channels, side_h, side_w);
-    int trunk = arch->trunk(graph, arch, input, config->dropout < 0 ? arch->dropout : config->dropout);
+    int layers = 0, trunk = architecture_base(config, arch, &m, &layers, &why);
     nn_graph_set_output(graph, nn_dense(graph, "logits", trunk, DATASET_CLASSES, true));
     if (config->votes_head > 0)
         nn_graph_set_output(graph, nn_dense(graph, "votes", trunk, DATASET_CLASSES, true));
-    status = graph->failed;
-    if (status)
+    status = why.code ? error_set(error, why.code, "%s", why.message) : graph->failed;
+    if (status && !why.code)
         error_set(error, status, "%s: %s", arch->name, graph->error.message);
-    if (!status) {
-        nn_graph_initialise(graph, (uint64_t)config->seed);
+    if (!status)
+        status = architecture_initialise(config, graph, architecture_backbone_weights(config, graph), error);
+    if (!status)
         status = architecture_describe(arch, &m, error);
-    }
-    if (!status) {
-        m.info.input.height = side_h;
-        m.info.input.width = side_w;
-    }
-    if (status)
+    if (!status && *config->backbone)
+        status = architecture_keep_backbone(config, &m, error);
+    if (status) {
         model_done(&m);
-    else
-        *out = m;
-    return status;
+        return status;
+    }
+    if (backbone_layers)
+        *backbone_layers = layers;
+    *out = m;
+    return MIEN_OK;
 }

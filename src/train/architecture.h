@@ -13,6 +13,8 @@ typedef struct architecture {
     const char *recipe;          /* settings that suit it, as lines of a configuration file */
     /** Everything below the logits: returns the node that the last dense layers stand on, or -1. */
     int (*trunk)(nn_graph *graph, const struct architecture *self, int input, float dropout);
+    /** The part of it that stands on a backbone's feature map; NULL = it takes no backbone. */
+    int (*head)(nn_graph *graph, int map, float dropout);
 } architecture;
 
 const architecture *architecture_list(size_t *count);
@@ -21,16 +23,19 @@ mien_status architecture_find(const char *name, const architecture **out, mien_e
 
 /**
  * Build the network that `config` asks for, with random weights of its seed: one output of 7 logits, and a second one
- * where config->votes_head asks for it. The input specification, the labels and the task are filled in.
- * Free with model_done.
+ * where config->votes_head asks for it. With config->backbone the layers below the architecture's head are that
+ * model's, weights and input included. The input specification, the labels and the task are filled in. Free with
+ * model_done.
+ * @param backbone_layers  [out] layers with weights that came from the backbone; may be NULL.
  */
-mien_status architecture_build(const train_config *config, model *out, mien_error *error);
+mien_status architecture_build(const train_config *config, model *out, int *backbone_layers, mien_error *error);
 
 /* The families, each in a file of its own. */
 int architecture_trunk_baseline(nn_graph *graph, const architecture *self, int input, float dropout);
 int architecture_trunk_atulapra(nn_graph *graph, const architecture *self, int input, float dropout);
 int architecture_trunk_dcnn(nn_graph *graph, const architecture *self, int input, float dropout);
 int architecture_trunk_mobilenetv2(nn_graph *graph, const architecture *self, int input, float dropout);
+int architecture_head_mobilenetv2(nn_graph *graph, int map, float dropout);
 int architecture_trunk_mien_tiny(nn_graph *graph, const architecture *self, int input, float dropout);
 int architecture_trunk_mien_small(nn_graph *graph, const architecture *self, int input, float dropout);
 int architecture_trunk_mien_base(nn_graph *graph, const architecture *self, int input, float dropout);

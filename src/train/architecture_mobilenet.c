@@ -51,7 +51,12 @@ int architecture_trunk_mobilenetv2(nn_graph *graph, const architecture *self, in
             channels = stage.channels;
         }
     x = mobilenet_conv(graph, "last", "conv", x, 1280, 1, 1, 1, true);
-    x = nn_conv(graph, "head.conv", x, 128, 3, 1, 1, 1, true);
+    return architecture_head_mobilenetv2(graph, x, dropout);
+}
+
+int architecture_head_mobilenetv2(nn_graph *graph, int map, float dropout)
+{
+    int x = nn_conv(graph, "head.conv", map, 128, 3, 1, 1, 1, true);
     x = nn_unary(graph, NN_RELU, "head.relu", x);
     x = nn_pool(graph, NN_MAX_POOL, "head.pool", x, 2, 2, 0);
     x = nn_unary(graph, NN_GLOBAL_AVG_POOL, "head.average", x);

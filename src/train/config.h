@@ -22,6 +22,7 @@ typedef struct train_config {
     bool drop_not_face;
     char init[CONFIG_TEXT]; /* model whose weights are taken over, "" = random */
     char backbone[CONFIG_TEXT];
+    bool freeze_backbone;
     int freeze; /* leading convolutions and dense layers kept as they are */
     char out[CONFIG_TEXT];
     int64_t limit; /* training rows used, 0 = all */

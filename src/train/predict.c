@@ -3,6 +3,7 @@
 #include "train/predict.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -13,7 +14,7 @@
 #include "train/loss.h"
 
 enum { PREDICT_MOST_OUTPUTS = 64, PREDICT_VIEWS = 10 };
-static const float predict_ten_share = 0.9f;
+static const float predict_ten_share = 0.9f; /* where the network sees whole pictures */
 
 struct predictor {
     nn_plan *plan;
@@ -24,6 +25,7 @@ struct predictor {
     int classes[PREDICT_MOST_OUTPUTS]; /* ours for each of the model's, or -1 */
     bool probability;
     float temperature;
+    float stored_crop; /* share of a stored picture's side that the network was trained to see */
 };
 
 typedef struct predict_job {
@@ -108,6 +110,10 @@ static mien_status predictor_prepare(predictor *p, const model *m, nn_precision 
     p->outputs = (int)outputs;
     p->probability = model_output_is_probability(m, 0);
     p->temperature = m->info.temperature > 0 ? m->info.temperature : 1;
+    const char *crop = model_info_property(&m->info, "stored_crop");
+    p->stored_crop = crop ? strtof(crop, NULL) : 1;
+    if (!(p->stored_crop > 0.1f && p->stored_crop <= 1))
+        return error_set(error, MIEN_EFORMAT, "stored_crop: '%.40s' is not within 0.1..1", crop);
     status = predictor_match_labels(p, &m->info, error);
     for (size_t w = 0; !status && w < p->workers; w++)
         status = nn_session_create(p->plan, &p->sessions[w], error);
@@ -154,11 +160,13 @@ static void predict_view(const predict_job *job, size_t row, int view, float *in
     const dataset *data = job->data;
     const uint8_t *pixels = data->pixels + row * data->height * data->width;
     int height = (int)data->height, width = (int)data->width;
+    float share = job->views == PREDICT_TEN && job->p->stored_crop >= 1 ? predict_ten_share : job->p->stored_crop;
+    float h = share * (float)height, w = share * (float)width;
     if (job->views != PREDICT_TEN) {
-        augment_plain(&job->p->target, 0, view, pixels, height, width, input);
+        augment_crop(&job->p->target, 0.5f * ((float)height - h), 0.5f * ((float)width - w), h, w, view, pixels, height,
+                     width, input);
         return;
     }
-    float h = predict_ten_share * (float)height, w = predict_ten_share * (float)width;
     int place = view / 2; /* corners row by row, then the centre */
     float top = place == 4 ? 0.5f * ((float)height - h) : (float)(place / 2) * ((float)height - h);
     float left = place == 4 ? 0.5f * ((float)width - w) : (float)(place % 2) * ((float)width - w);

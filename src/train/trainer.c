@@ -88,11 +88,9 @@ static mien_status trainer_take_weights(trainer *t, const char *path, mien_error
 
 static mien_status trainer_build(trainer *t, mien_error *error)
 {
-    mien_status status = architecture_build(&t->config, &t->network, error);
+    mien_status status = architecture_build(&t->config, &t->network, &t->backbone_layers, error);
     if (!status && *t->config.init)
         status = trainer_take_weights(t, t->config.init, error);
-    if (!status && *t->config.backbone)
-        status = trainer_take_weights(t, t->config.backbone, error);
     if (status)
         return status;
     const model_input *input = &t->network.info.input;
@@ -111,13 +109,15 @@ static mien_status trainer_build(trainer *t, mien_error *error)
     return MIEN_OK;
 }
 
-/* The weights of the first `freeze` layers that have any. */
+/* The weights of the first `freeze` layers that have any, or of all of a backbone that is to stay as it is. */
 static uint8_t *trainer_frozen(const trainer *t)
 {
     const nn_graph *graph = &t->network.graph;
     uint8_t *frozen = memory_zeroed((size_t)graph->weight_count + 1, 1);
-    int layers = 0;
-    for (int n = 0; frozen && n < graph->node_count && layers < t->config.freeze; n++) {
+    int layers = 0, most = t->config.freeze;
+    if (t->config.freeze_backbone && t->backbone_layers > most)
+        most = t->backbone_layers;
+    for (int n = 0; frozen && n < graph->node_count && layers < most; n++) {
         const nn_node *node = &graph->nodes[n];
         bool any = false;
         for (int i = 0; i < 4; i++)

@@ -241,6 +241,11 @@ static mien_status files_describe(const trainer *t, const trainer_epoch *epoch, 
     if (!status)
         status = model_info_set(&best->info, "training", buffer_text(&text), error);
     buffer_done(&text);
+    if (!status && t->config.crop) {
+        /* evaluation on stored pictures must look at the same part of them */
+        snprintf(name, sizeof(name), "%.6f", (double)t->config.crop / (double)t->training->height);
+        status = model_info_set(&best->info, "stored_crop", name, error);
+    }
     snprintf(name, sizeof(name), "%.64s.top1", t->config.validation_split);
     if (!status)
         status = model_info_set_figure(&best->info, name, epoch->validation.top1, error);

@@ -53,7 +53,7 @@ struct trainer {
     int64_t ordered_epoch;
     model network;
     augment_target target;
-    int outputs;
+    int outputs, backbone_layers;
     float class_weights[DATASET_CLASSES];
     optimizer *opt;
     distill *teachers; /* NULL = none */

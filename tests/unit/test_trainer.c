@@ -171,7 +171,7 @@ static void test_architectures(void **state)
         assert_ok(config_parse(&config, list[i].recipe, list[i].name, &error), &error);
         strcpy(config.arch, list[i].name);
         config.votes_head = 1;
-        assert_ok(architecture_build(&config, &m, &error), &error);
+        assert_ok(architecture_build(&config, &m, NULL, &error), &error);
         assert_int_equal(m.graph.output_count, 2);
         assert_int_equal(m.info.label_count, CLASSES);
         print_message("%-12s %7.2f M parameters %7.1f M multiply-adds\n", list[i].name,
@@ -183,7 +183,7 @@ static void test_architectures(void **state)
     mien_error error = {0};
     config_default(&config);
     strcpy(config.arch, "mien-tall");
-    assert_int_equal(architecture_build(&config, &m, &error), MIEN_EINVAL);
+    assert_int_equal(architecture_build(&config, &m, NULL, &error), MIEN_EINVAL);
     assert_non_null(strstr(error.message, "baseline"));
 }
 
@@ -333,6 +333,81 @@ static void test_learns(void **state)
     dataset_done(&data);
 }
 
+static const nn_weight *find_weight(const model *m, const char *name)
+{
+    for (int w = 0; w < m->graph.weight_count; w++)
+        if (!strcmp(m->graph.weights[w].name, name))
+            return &m->graph.weights[w];
+    fail_msg("no weight is called %s", name);
+    return NULL;
+}
+
+static void load_best(const train_config *config, model *m)
+{
+    char path[CONFIG_TEXT + 32];
+    mien_error error = {0};
+    snprintf(path, sizeof(path), "%s/best.onnx", config->out);
+    assert_ok(model_load(path, NULL, m, &error), &error);
+}
+
+/* A head on another model's layers: first they stay as they are, then, from that result, they move as well. */
+static void test_transfer_from_a_backbone(void **state)
+{
+    (void)state;
+    dataset data = make_stripes(140);
+    train_config below = small_run("below", 1, 2), head = small_run("head", 1, 2), tuned = small_run("tuned", 1, 2);
+    strcpy(below.arch, "mien-tiny");
+    strcpy(head.arch, "mobilenetv2");
+    strcpy(tuned.arch, "mobilenetv2");
+    snprintf(head.backbone, sizeof(head.backbone), "%s/below/best.onnx", folder);
+    snprintf(tuned.backbone, sizeof(tuned.backbone), "%s/below/best.onnx", folder);
+    snprintf(tuned.init, sizeof(tuned.init), "%s/head/best.onnx", folder);
+    head.ema = tuned.ema = 0;
+    tuned.freeze_backbone = false;
+    tuned.freeze = 2;
+    size_t count = 0;
+    memory_free(finish(&below, &data, false, &count));
+    memory_free(finish(&head, &data, false, &count));
+    memory_free(finish(&tuned, &data, false, &count));
+    model from = {0}, first = {0}, second = {0};
+    load_best(&below, &from);
+    load_best(&head, &first);
+    load_best(&tuned, &second);
+    static const char low[] = "stage1.conv1.weight", high[] = "stage4.conv2.weight", top[] = "head.dense.weight";
+    size_t low_bytes = find_weight(&from, low)->count * sizeof(float), high_bytes = find_weight(&from, high)->count * 4;
+    assert_memory_equal(find_weight(&from, low)->data, find_weight(&first, low)->data, low_bytes);
+    assert_memory_equal(find_weight(&from, high)->data, find_weight(&first, high)->data, high_bytes);
+    assert_memory_equal(find_weight(&first, low)->data, find_weight(&second, low)->data, low_bytes);
+    assert_true(memcmp(find_weight(&first, high)->data, find_weight(&second, high)->data, high_bytes));
+    assert_true(memcmp(find_weight(&first, top)->data, find_weight(&second, top)->data, 4096));
+    model_done(&from);
+    model_done(&first);
+    model_done(&second);
+    dataset_done(&data);
+}
+
+static void test_learns_from_a_teacher(void **state)
+{
+    (void)state;
+    dataset data = make_stripes(140);
+    train_config config = small_run("pupil", 1, 2);
+    snprintf(config.teachers, sizeof(config.teachers), "%s/learns/best.onnx, %s/below/best.onnx", folder, folder);
+    config.distill_weight = 0.9f;
+    size_t count = 0;
+    float *taught = finish(&config, &data, false, &count);
+    config.distill_weight = 0;
+    snprintf(config.out, sizeof(config.out), "%s/alone", folder);
+    float *alone = finish(&config, &data, false, &count);
+    assert_true(memcmp(taught, alone, count * sizeof(float)));
+    memory_free(taught);
+    memory_free(alone);
+    strcpy(config.teachers, "/nonexistent.onnx");
+    trainer *t = NULL;
+    mien_error error = {0};
+    assert_int_equal(trainer_create(&config, &data, &data, "test", &t, &error), MIEN_ENOTFOUND);
+    dataset_done(&data);
+}
+
 static void test_resumes_to_the_same_bits(void **state)
 {
     (void)state;
@@ -427,6 +502,8 @@ int main(void)
         cmocka_unit_test(test_architectures),
         cmocka_unit_test(test_optimisers),
         cmocka_unit_test(test_learns),
+        cmocka_unit_test(test_transfer_from_a_backbone),
+        cmocka_unit_test(test_learns_from_a_teacher),
         cmocka_unit_test(test_resumes_to_the_same_bits),
         cmocka_unit_test(test_threads_do_not_show),
         cmocka_unit_test(test_damaged_checkpoints),
