@@ -91,6 +91,12 @@ typedef struct mien_analyzer_options {
     int threads;               /**< threads that one analysis may use, 1..64; default 1 */
 } mien_analyzer_options;
 
+/** Where to look for a face, and how large it may be. */
+typedef struct mien_search_region {
+    mien_rect box;              /**< inside the picture */
+    int32_t min_side, max_side; /**< of the face, pixels of the picture */
+} mien_search_region;
+
 typedef struct mien_analyze_options {
     mien_preset preset;
     mien_image_limits limits;    /**< for mien_analyze_bytes() */
@@ -101,6 +107,9 @@ typedef struct mien_analyze_options {
     int min_neighbors;           /**< cascade grouping; negative = the preset's; default -1 */
     const mien_rect *face_boxes; /**< non-NULL: no detection; classify exactly these (clipped) boxes */
     size_t face_box_count;
+    const mien_search_region
+        *regions; /**< non-NULL: the default preset searches only these (see mien_tracker_search) */
+    size_t region_count;
 } mien_analyze_options;
 
 typedef struct mien_analyzer mien_analyzer; /**< immutable; shared between threads */

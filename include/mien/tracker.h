@@ -37,12 +37,6 @@ typedef struct mien_track {
     float relative[MIEN_EMOTION_COUNT]; /**< smoothed, seen against the person's own neutral face; sum 1 */
 } mien_track;
 
-/** Where a face may be in the next frame, and how large. */
-typedef struct mien_search_region {
-    mien_rect box;              /**< inside the frame */
-    int32_t min_side, max_side; /**< of the face to look for, pixels */
-} mien_search_region;
-
 typedef struct mien_search {
     int full; /**< non-zero: search the whole frame; the regions are information only */
     size_t count;
@@ -81,6 +75,31 @@ MIEN_API void mien_tracker_search(mien_tracker *tracker, double timestamp_ms, si
 /** The person looks neutral now: remember the smoothed probabilities as their baseline. @return MIEN_OK,
  * MIEN_ENOTFOUND. */
 MIEN_API mien_status mien_tracker_mark_neutral(mien_tracker *tracker, uint64_t id, mien_error *error);
+
+/** Everything about one frame. Zero-initialise before first use; may be reused; free with mien_frame_result_done(). */
+typedef struct mien_frame_result {
+    mien_result result;
+    mien_track *tracks; /**< tracks[i] tells of result.faces[i]; owned */
+    int full_search;    /**< non-zero: the whole frame was searched, not only around known faces */
+} mien_frame_result;
+
+MIEN_API void mien_frame_result_done(mien_frame_result *result);
+
+/**
+ * Analyse one encoded frame of a stream: search it where the tracker expects faces, or wholly when that is due, say
+ * what the faces show and who they are. Only the default preset searches in part; the others always search the whole
+ * frame.
+ * @param timestamp_ms  as for mien_tracker_update().
+ * @param options       NULL = mien_analyze_default_options(); its regions and face boxes are not used.
+ * @param result        overwritten; untouched on failure.
+ */
+MIEN_API mien_status mien_analyze_frame(mien_session *session, mien_tracker *tracker, const void *bytes, size_t length,
+                                        double timestamp_ms, const mien_analyze_options *options,
+                                        mien_frame_result *result, mien_error *error);
+/** The same for raw pixels. */
+MIEN_API mien_status mien_analyze_frame_view(mien_session *session, mien_tracker *tracker, const mien_image_view *view,
+                                             double timestamp_ms, const mien_analyze_options *options,
+                                             mien_frame_result *result, mien_error *error);
 
 /** Faces remembered now, those out of sight included. */
 MIEN_API size_t mien_tracker_count(const mien_tracker *tracker);

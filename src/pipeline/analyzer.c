@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "emotion/classifier.h"
 #include "pipeline/finder.h"
+#include "pipeline/session.h"
 #include "pipeline/shipped.h"
 
 enum { ANALYZER_MOST_THREADS = 64 };
@@ -242,4 +243,9 @@ mien_status mien_analyze_bytes(mien_session *session, const void *bytes, size_t 
     status = analyze(session, &view, options, started, decoded, result, error);
     mien_image_done(&picture);
     return status;
+}
+
+mien_image_view session_grey(const mien_session *session)
+{
+    return finder_grey(session->finder);
 }

@@ -2,6 +2,7 @@
  * is searched in the grey picture that the preset prepares; boxes come back in the picture's own pixels. */
 #include "pipeline/finder.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@
 #include "image/convert.h"
 #include "prep/prep.h"
 
-enum { CASCADE_MOST_BYTES = 64 << 20, WORK_SIDE = 1024 };
+enum { CASCADE_MOST_BYTES = 64 << 20, WORK_SIDE = 1024, REGION_FACE_SIDE = 36 };
 
 static const char *const cascade_places[] = {
     "/usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml",
@@ -35,7 +36,8 @@ struct finder_session {
     const finder *finder;
     detect_scratch *cascade;
     kept_image grey, prepared, changed; /* changed: brightened, or made smaller */
-    detect_faces faces;
+    detect_faces faces, gathered;       /* gathered: from several regions */
+    bool has_grey;
 };
 
 static mien_status finder_load_cascade(const char *path, detector **out, mien_error *error)
@@ -113,6 +115,7 @@ void finder_session_destroy(finder_session **session)
     mien_image_done(&s->prepared.image);
     mien_image_done(&s->changed.image);
     detect_faces_done(&s->faces);
+    detect_faces_done(&s->gathered);
     memory_free(s);
     *session = NULL;
 }
@@ -137,13 +140,15 @@ static mien_status kept_reshape(kept_image *kept, size_t width, size_t height, m
 }
 
 static mien_status find_cascade(finder_session *s, const mien_image *grey, double scale_factor, int min_neighbors,
-                                int32_t min_side, const mien_analyze_options *options, mien_error *error)
+                                int32_t min_side, int32_t max_side, const mien_analyze_options *options,
+                                mien_error *error)
 {
     detect_options wanted;
     detect_default_options(&wanted);
     wanted.scale_factor = options->scale_factor != 0 ? options->scale_factor : scale_factor;
     wanted.min_neighbors = options->min_neighbors >= 0 ? options->min_neighbors : min_neighbors;
     wanted.min_width = wanted.min_height = min_side;
+    wanted.max_width = wanted.max_height = max_side;
     wanted.threads = s->finder->threads;
     mien_image_view view = mien_image_as_view(grey);
     return detector_find(s->finder->cascade, s->cascade, &view, &wanted, &s->faces, error);
@@ -167,7 +172,7 @@ static mien_status find_neo(finder_session *s, const mien_analyze_options *optio
     if (!status)
         status = prep_equalise(&view, prepared, error); /* in place */
     if (!status)
-        status = find_cascade(s, prepared, 1.1, 4, min_side_of(options, 30), options, error);
+        status = find_cascade(s, prepared, 1.1, 4, min_side_of(options, 30), 0, options, error);
     if (status)
         return status;
     found->raw_count = s->faces.count;
@@ -187,7 +192,7 @@ static mien_status find_faceml(finder_session *s, const mien_analyze_options *op
                                mien_error *error)
 {
     found->exact_crop = true;
-    mien_status status = find_cascade(s, &s->grey.image, 1.1, 5, min_side_of(options, 30), options, error);
+    mien_status status = find_cascade(s, &s->grey.image, 1.1, 5, min_side_of(options, 30), 0, options, error);
     found->raw_count = s->faces.count;
     return status;
 }
@@ -224,8 +229,8 @@ static mien_status find_history(finder_session *s, const mien_analyze_options *o
             searched = &s->changed.image;
         }
         if (!status)
-            status =
-                find_cascade(s, searched, passes[pass].scale_factor, passes[pass].min_neighbors, side, options, error);
+            status = find_cascade(s, searched, passes[pass].scale_factor, passes[pass].min_neighbors, side, 0, options,
+                                  error);
         if (!status && s->faces.count) {
             found->stage = pass + 1;
             break;
@@ -276,12 +281,60 @@ static mien_status find_default(finder_session *s, const mien_analyze_options *o
     }
     int32_t side = options->min_face > 0 ? (int32_t)(options->min_face / factor + 0.5) : 30;
     if (!status)
-        status = find_cascade(s, grey, 1.1, 5, side > 1 ? side : 1, options, error);
+        status = find_cascade(s, grey, 1.1, 5, side > 1 ? side : 1, 0, options, error);
     if (status)
         return status;
     scale_back(&s->faces, factor, s->grey.image.width, s->grey.image.height);
     qsort(s->faces.data, s->faces.count, sizeof *s->faces.data, compare_scores);
     found->raw_count = s->faces.count;
+    return MIEN_OK;
+}
+
+/* A part of the grey picture, shrunk until the smallest face wanted in it is REGION_FACE_SIDE. */
+static mien_status find_in_region(finder_session *s, const mien_search_region *region,
+                                  const mien_analyze_options *options, mien_error *error)
+{
+    const mien_image *grey = &s->grey.image;
+    const mien_rect *box = &region->box;
+    if (box->x < 0 || box->y < 0 || box->width < 1 || box->height < 1 || (size_t)box->x + box->width > grey->width ||
+        (size_t)box->y + box->height > grey->height || region->min_side < 1)
+        return error_set(error, MIEN_EINVAL, "a search region lies outside the picture");
+    double factor = fmax((double)region->min_side / REGION_FACE_SIDE, 1);
+    size_t width = (size_t)fmax(box->width / factor + 0.5, 1), height = (size_t)fmax(box->height / factor + 0.5, 1);
+    mien_image_view part = {grey->data + (size_t)box->y * grey->stride + (size_t)box->x, (size_t)box->width,
+                            (size_t)box->height, grey->stride, MIEN_PIXEL_GREY8};
+    mien_status status = kept_reshape(&s->changed, width, height, error);
+    if (!status)
+        status = prep_resize_linear(&part, &s->changed.image, error);
+    if (!status)
+        status = find_cascade(s, &s->changed.image, 1.1, 5, (int32_t)fmax(region->min_side / factor, 1),
+                              (int32_t)ceil(region->max_side / factor), options, error);
+    if (status)
+        return status;
+    scale_back(&s->faces, factor, (size_t)box->width, (size_t)box->height);
+    for (size_t i = 0; i < s->faces.count && !status; i++) {
+        detect_face face = s->faces.data[i];
+        face.box.x += box->x;
+        face.box.y += box->y;
+        status = detect_faces_add(&s->gathered, &face, error);
+    }
+    return status;
+}
+
+static mien_status find_regions(finder_session *s, const mien_analyze_options *options, finder_faces *found,
+                                mien_error *error)
+{
+    s->gathered.count = 0;
+    for (size_t i = 0; i < options->region_count; i++) {
+        mien_status status = find_in_region(s, &options->regions[i], options, error);
+        if (status)
+            return status;
+    }
+    detect_faces swap = s->faces;
+    s->faces = s->gathered;
+    s->gathered = swap;
+    found->raw_count = s->faces.count;
+    filter_suppress_by_score(&s->faces, 0.3f); /* regions may share a face */
     return MIEN_OK;
 }
 
@@ -313,6 +366,7 @@ mien_status finder_run(finder_session *session, const mien_image_view *picture, 
 {
     finder_faces f = {0};
     mien_status status;
+    session->has_grey = !options->face_boxes;
     if (options->face_boxes) {
         status = take_boxes(session, picture, options, &f, error);
     } else {
@@ -332,7 +386,8 @@ mien_status finder_run(finder_session *session, const mien_image_view *picture, 
             status = find_history(session, options, &f, error);
             break;
         default:
-            status = find_default(session, options, &f, error);
+            status = options->regions ? find_regions(session, options, &f, error)
+                                      : find_default(session, options, &f, error);
         }
     }
     if (status)
@@ -345,4 +400,9 @@ mien_status finder_run(finder_session *session, const mien_image_view *picture, 
         f.stage = 1;
     *found = f;
     return MIEN_OK;
+}
+
+mien_image_view finder_grey(const finder_session *session)
+{
+    return session->has_grey ? mien_image_as_view(&session->grey.image) : (mien_image_view){0};
 }

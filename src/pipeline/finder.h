@@ -30,4 +30,7 @@ void finder_session_destroy(finder_session **session);
 mien_status finder_run(finder_session *session, const mien_image_view *picture, const mien_analyze_options *options,
                        finder_faces *found, mien_error *error);
 
+/** The grey picture that the last run looked at; empty after one that was given its boxes. */
+mien_image_view finder_grey(const finder_session *session);
+
 #endif

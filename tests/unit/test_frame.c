@@ -1,0 +1,176 @@
+/* Guards the analysis of frames: a face keeps its identity while the picture moves, searching around it finds what a
+ * search of the whole frame finds, a face that comes in is found within half a second, and bad input leaves outputs
+ * alone. */
+#include "testing.h"
+
+#include <stdbool.h>
+
+#include "detect/filter.h"
+
+#include <mien/tracker.h>
+
+enum { WIDTH = 400, HEIGHT = 400 };
+
+typedef struct fixture {
+    mien_image photo; /* 512×512, one face */
+    mien_analyzer *analyzer;
+    mien_session *session;
+    mien_tracker *tracker;
+    mien_frame_result result;
+} fixture;
+
+static int set_up(void **state)
+{
+    static char path[512];
+    fixture *f = calloc(1, sizeof *f);
+    mien_error error = {0};
+    *state = f;
+    snprintf(path, sizeof path, "%s/photos/astronaut.png", testing_shared());
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return 0; /* each test says so and is skipped */
+    static uint8_t bytes[2 << 20];
+    size_t length = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    mien_decode_options decode;
+    mien_decode_default_options(&decode);
+    assert_ok(mien_image_decode(bytes, length, &decode, &f->photo, &error), &error);
+    assert_ok(mien_analyzer_create(NULL, &f->analyzer, &error), &error);
+    assert_ok(mien_session_create(f->analyzer, &f->session, &error), &error);
+    assert_ok(mien_tracker_create(NULL, &f->tracker, &error), &error);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = *state;
+    mien_frame_result_done(&f->result);
+    mien_tracker_destroy(&f->tracker);
+    mien_session_destroy(&f->session);
+    mien_analyzer_destroy(&f->analyzer);
+    mien_image_done(&f->photo);
+    free(f);
+    return 0;
+}
+
+static void need_photo(const fixture *f)
+{
+    static char path[512];
+    if (!f->photo.data)
+        testing_shared_file("photos/astronaut.png", path, sizeof path);
+}
+
+/** The part of the photograph that a camera panning over it sees. */
+static mien_image_view look(const fixture *f, size_t x, size_t y)
+{
+    mien_image_view view = mien_image_as_view(&f->photo);
+    view.data += y * view.stride + x * 3;
+    view.width = WIDTH;
+    view.height = HEIGHT;
+    return view;
+}
+
+static void test_assisted_search_follows_a_face(void **state)
+{
+    fixture *f = *state;
+    mien_error error = {0};
+    mien_result whole = {0};
+    int partial = 0;
+    need_photo(f);
+    for (int frame = 0; frame < 40; frame++) {
+        mien_image_view view = look(f, (size_t)(frame * 2), (size_t)frame);
+        assert_ok(mien_analyze_frame_view(f->session, f->tracker, &view, frame * 66.0, NULL, &f->result, &error),
+                  &error);
+        assert_ok(mien_analyze_view(f->session, &view, NULL, &whole, &error), &error);
+        /* The surest face is hers; a window of the shuttle is now and then taken for another. */
+        assert_true(f->result.result.face_count >= 1 && whole.face_count >= 1);
+        assert_int_equal(f->result.tracks[0].id, 1);
+        assert_true(filter_overlap(&f->result.result.faces[0].box, &whole.faces[0].box) > 0.6f);
+        assert_int_equal(f->result.result.faces[0].emotion, whole.faces[0].emotion);
+        partial += !f->result.full_search;
+    }
+    assert_true(partial >= 30); /* every sixth or seventh is a full one */
+    mien_result_done(&whole);
+}
+
+static bool sees_at(const mien_result *result, int32_t from)
+{
+    for (size_t i = 0; i < result->face_count; i++) {
+        if (result->faces[i].box.x >= from && result->faces[i].box.width > 60)
+            return true;
+    }
+    return false;
+}
+
+static void test_a_face_that_comes_in_is_found_in_time(void **state)
+{
+    fixture *f = *state;
+    mien_error error = {0};
+    need_photo(f);
+    uint8_t *grey = calloc(2 * WIDTH, HEIGHT * 3);
+    assert_non_null(grey);
+    mien_image_view wide = {grey, 2 * WIDTH, HEIGHT, 2 * WIDTH * 3, MIEN_PIXEL_RGB8}, face = look(f, 40, 0);
+    for (size_t y = 0; y < HEIGHT; y++)
+        memcpy(grey + y * wide.stride, face.data + y * face.stride, WIDTH * 3);
+    double came = 0, found = 0;
+    for (int frame = 0; frame < 30 && !found; frame++) {
+        double now = frame * 50.0;
+        if (frame == 11) {
+            came = now;
+            for (size_t y = 0; y < HEIGHT; y++)
+                memcpy(grey + y * wide.stride + WIDTH * 3, face.data + y * face.stride, WIDTH * 3);
+        }
+        assert_ok(mien_analyze_frame_view(f->session, f->tracker, &wide, now, NULL, &f->result, &error), &error);
+        if (sees_at(&f->result.result, WIDTH))
+            found = now;
+    }
+    assert_true(came > 0 && found >= came && found - came <= 500);
+    free(grey);
+}
+
+static void test_other_presets_search_the_whole_frame(void **state)
+{
+    fixture *f = *state;
+    mien_error error = {0};
+    mien_analyze_options options;
+    need_photo(f);
+    mien_analyze_default_options(&options);
+    options.preset = MIEN_PRESET_FACEML;
+    for (int frame = 0; frame < 3; frame++) {
+        mien_image_view view = look(f, 0, 0);
+        assert_ok(mien_analyze_frame_view(f->session, f->tracker, &view, frame * 33.0, &options, &f->result, &error),
+                  &error);
+        assert_true(f->result.full_search);
+    }
+}
+
+static void test_failure_leaves_the_result(void **state)
+{
+    fixture *f = *state;
+    mien_error error = {0};
+    need_photo(f);
+    mien_image_view view = look(f, 0, 0);
+    assert_ok(mien_analyze_frame_view(f->session, f->tracker, &view, 0, NULL, &f->result, &error), &error);
+    size_t count = f->result.result.face_count;
+    assert_int_equal(mien_analyze_frame(f->session, f->tracker, "rubbish", 7, 33, NULL, &f->result, &error),
+                     MIEN_EFORMAT);
+    mien_search_region outside = {{300, 300, 200, 200}, 40, 80};
+    mien_analyze_options options;
+    mien_analyze_default_options(&options);
+    options.regions = &outside;
+    options.region_count = 1;
+    mien_result other = {0};
+    assert_int_equal(mien_analyze_view(f->session, &view, &options, &other, &error), MIEN_EINVAL);
+    assert_int_equal(f->result.result.face_count, count);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_assisted_search_follows_a_face, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_face_that_comes_in_is_found_in_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_other_presets_search_the_whole_frame, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_failure_leaves_the_result, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
