@@ -6,24 +6,32 @@
 #include "server/detector_channel.h"
 #include "server/echo_channel.h"
 #include "server/realtime.h"
-#include "server/token_check.h"
 
 struct endpoints {
     server *server;
-    token_check *tokens;
     realtime *realtime;
 };
 
+/** Whoever has an access token or API key of ours, or an ID token of the provider. On a worker. */
 static mien_status authenticate(void *context, const char *token, mien_error *error)
 {
-    return token_check_verify(context, token, NULL, error);
+    person who = {0};
+    mien_error unsaid = {0};
+    mien_status status = people_authenticate(context, token, &who, &unsaid);
+    if (status == MIEN_EDENIED)
+        status = people_sign_in_with(context, token, &who, &unsaid);
+    if (!status)
+        person_done(&who);
+    else if (status == MIEN_EDENIED)
+        error_set(error, status, "Invalid or expired token");
+    return status;
 }
 
 static mien_status create_realtime(endpoints *created, mien_error *error)
 {
-    mien_status status = token_check_create(server_service(created->server)->settings, &created->tokens, error);
-    realtime_options options = {.authenticate = authenticate, .context = created->tokens};
-    return status ? status : realtime_create(created->server, &options, &created->realtime, error);
+    people *people = server_service(created->server)->people;
+    realtime_options options = {.authenticate = authenticate, .context = people};
+    return realtime_create(created->server, &options, &created->realtime, error);
 }
 
 mien_status endpoints_create(server *server, endpoints **out, mien_error *error)
@@ -50,7 +58,6 @@ void endpoints_destroy(endpoints **endpoints)
     if (!*endpoints)
         return;
     realtime_destroy(&(*endpoints)->realtime);
-    token_check_destroy(&(*endpoints)->tokens);
     memory_free(*endpoints);
     *endpoints = NULL;
 }

@@ -31,8 +31,8 @@ json_t *realtime_metrics(const realtime_outcome *outcome)
     return json_pack("{s:i,s:s,s:f,s:{s:I,s:f,s:f,s:f,s:I,s:I}}", "code", 200, "message", "Processing metrics",
                      "timestamp", dialect_now(), "metrics", "processed_frames", (json_int_t)times->frames,
                      "current_fps", frames_a_second(times), "average_processing_time", times->recent,
-                     "last_detection_time", times->last, "tracking_faces", (json_int_t)outcome->result->face_count,
-                     "dropped_frames", (json_int_t)times->dropped);
+                     "last_detection_time", times->last, "tracking_faces",
+                     (json_int_t)outcome->found->result.face_count, "dropped_frames", (json_int_t)times->dropped);
 }
 
 /** [{emotion, score, percentage}, …], the likeliest first. */
@@ -78,22 +78,22 @@ static json_t *face_json(const mien_face *face, const mien_track *track)
 json_t *realtime_detection(const realtime_outcome *outcome)
 {
     const realtime_frame *frame = outcome->frame;
-    const mien_result *result = outcome->result;
+    const mien_result *result = &outcome->found->result;
     json_t *faces = json_array();
     for (size_t i = 0; i < result->face_count; i++)
-        json_array_append_new(faces, face_json(&result->faces[i], &outcome->tracks[i]));
+        json_array_append_new(faces, face_json(&result->faces[i], &outcome->found->tracks[i]));
     double now = dialect_now(), since = frame->sent > 0 && frame->sent <= now ? frame->sent : frame->received;
     return json_pack("{s:O,s:f,s:f,s:f,s:f,s:o,s:b,s:b,s:I}", "frame_id", frame->id, "timestamp", now,
                      "processing_time", outcome->seconds, "latency", now - since, "fps",
                      frames_a_second(outcome->times), "faces", faces, "face_detected", result->face_count > 0,
-                     "detection_used", 1, "dropped_frames", (json_int_t)outcome->dropped);
+                     "detection_used", outcome->found->full_search, "dropped_frames", (json_int_t)outcome->dropped);
 }
 
 json_t *realtime_suggestion(const realtime_outcome *outcome, unsigned long dropped, unsigned long frames)
 {
     double able = frames_a_second(outcome->times);
     int rate = able < 1 ? 1 : able > REALTIME_MOST_RATE ? REALTIME_MOST_RATE : (int)able;
-    const mien_result *result = outcome->result;
+    const mien_result *result = &outcome->found->result;
     bool large = result->width > REALTIME_WIDTH || result->height > REALTIME_HEIGHT;
     return json_pack("{s:s,s:s,s:f,s:{s:i,s:[i,i]},s:{s:I,s:I,s:f}}", "type", large ? "resolution" : "frame_rate",
                      "message",

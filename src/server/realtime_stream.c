@@ -21,9 +21,7 @@ struct realtime_stream {
     realtime_frame current, pending;
     unsigned long dropped; /* since the last report */
     mien_tracker *tracker;
-    mien_result result;
-    mien_track *tracks;
-    size_t track_room;
+    mien_frame_result found;
     mien_status status;
     mien_error error;
     double seconds;
@@ -78,20 +76,6 @@ static mien_status take_picture(realtime_stream *s, buffer *picture)
     return body_picture(json_string_value(frame->text), json_string_length(frame->text), picture, &s->error);
 }
 
-static mien_status follow_faces(realtime_stream *s)
-{
-    size_t count = s->result.face_count;
-    if (count > s->track_room) {
-        mien_track *room = memory_resize(s->tracks, count, sizeof *room);
-        if (!room)
-            return error_no_memory(&s->error, count * sizeof *room);
-        s->tracks = room;
-        s->track_room = count;
-    }
-    return mien_tracker_update(s->tracker, s->result.faces, count, s->current.received * 1000, NULL, s->tracks,
-                               &s->error);
-}
-
 static mien_status recognise(realtime_stream *s, size_t worker)
 {
     service *service = server_service(s->server);
@@ -107,14 +91,15 @@ static mien_status recognise(realtime_stream *s, size_t worker)
         if (s->config.min_neighbors >= 0)
             options.min_neighbors = s->config.min_neighbors;
         /* Not through the cache: no frame comes twice. */
-        status = service->vision->functions->analyze(service->vision, worker,
-                                                     picture.data ? picture.data : (const uint8_t *)"", picture.length,
-                                                     &options, &s->result, &s->error);
+        status =
+            vision_analyze_frame(service->vision, worker, s->tracker, picture.data ? picture.data : (const uint8_t *)"",
+                                 picture.length, s->current.received * 1000, &options, &s->found, &s->error);
         if (!status)
-            metrics_inference(service->metrics, (double)(clock_monotonic_ns() - began) / 1e9, s->result.face_count);
+            metrics_inference(service->metrics, (double)(clock_monotonic_ns() - began) / 1e9,
+                              s->found.result.face_count);
     }
     buffer_done(&picture);
-    return status ? status : follow_faces(s);
+    return status;
 }
 
 static void run(server_job *job, size_t worker)
@@ -130,8 +115,7 @@ static void release(realtime_stream *s)
     realtime_frame_done(&s->current);
     realtime_frame_done(&s->pending);
     mien_tracker_destroy(&s->tracker);
-    mien_result_done(&s->result);
-    memory_free(s->tracks);
+    mien_frame_result_done(&s->found);
     memory_free(s);
 }
 
@@ -173,8 +157,7 @@ static void news(server_job *job, bool finished)
     realtime_outcome outcome = {.frame = &s->current,
                                 .status = s->status,
                                 .error = &s->error,
-                                .result = &s->result,
-                                .tracks = s->tracks,
+                                .found = &s->found,
                                 .seconds = s->seconds,
                                 .times = &s->times,
                                 .dropped = s->dropped};

@@ -39,9 +39,8 @@ typedef struct realtime_outcome {
     const realtime_frame *frame;
     mien_status status; /* what follows is only there when MIEN_OK */
     const mien_error *error;
-    const mien_result *result;
-    const mien_track *tracks; /* one for each face of the result */
-    double seconds;           /* it took */
+    const mien_frame_result *found;
+    double seconds; /* it took */
     const realtime_times *times;
     unsigned long dropped; /* since the frame before */
 } realtime_outcome;

@@ -31,7 +31,44 @@ static void local_destroy(vision *base)
     memory_free(local);
 }
 
-static const vision_functions local_functions = {local_analyze, local_destroy};
+static mien_status local_analyze_frame(vision *base, size_t worker, mien_tracker *tracker, const void *bytes,
+                                       size_t length, double timestamp_ms, const mien_analyze_options *options,
+                                       mien_frame_result *result, mien_error *error)
+{
+    local_vision *local = (local_vision *)base;
+    return mien_analyze_frame(local->sessions[worker], tracker, bytes, length, timestamp_ms, options, result, error);
+}
+
+static const vision_functions local_functions = {local_analyze, local_destroy, local_analyze_frame};
+
+/** Without a tracker's help: the whole frame, then who is who by motion. */
+static mien_status analyze_and_track(vision *vision, size_t worker, mien_tracker *tracker, const void *bytes,
+                                     size_t length, double timestamp_ms, const mien_analyze_options *options,
+                                     mien_frame_result *result, mien_error *error)
+{
+    mien_frame_result made = {.full_search = 1};
+    mien_status status = vision->functions->analyze(vision, worker, bytes, length, options, &made.result, error);
+    if (status)
+        return status;
+    made.tracks = memory_zeroed(made.result.face_count, sizeof *made.tracks);
+    status = made.tracks ? mien_tracker_update(tracker, made.result.faces, made.result.face_count, timestamp_ms, NULL,
+                                               made.tracks, error)
+                         : error_no_memory(error, made.result.face_count * sizeof *made.tracks);
+    mien_frame_result_done(status ? &made : result);
+    if (!status)
+        *result = made;
+    return status;
+}
+
+mien_status vision_analyze_frame(vision *vision, size_t worker, mien_tracker *tracker, const void *bytes, size_t length,
+                                 double timestamp_ms, const mien_analyze_options *options, mien_frame_result *result,
+                                 mien_error *error)
+{
+    if (vision->functions->analyze_frame)
+        return vision->functions->analyze_frame(vision, worker, tracker, bytes, length, timestamp_ms, options, result,
+                                                error);
+    return analyze_and_track(vision, worker, tracker, bytes, length, timestamp_ms, options, result, error);
+}
 
 static void name_model(vision *vision, const char *path)
 {

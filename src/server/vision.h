@@ -3,7 +3,7 @@
 #ifndef SERVER_VISION_H
 #define SERVER_VISION_H
 
-#include <mien/analyzer.h>
+#include <mien/tracker.h>
 
 #include <stdbool.h>
 
@@ -14,6 +14,10 @@ typedef struct vision_functions {
     mien_status (*analyze)(vision *vision, size_t worker, const void *bytes, size_t length,
                            const mien_analyze_options *options, mien_result *result, mien_error *error);
     void (*destroy)(vision *vision);
+    /** As mien_analyze_frame(). NULL = analyze() and mien_tracker_update() in its place. */
+    mien_status (*analyze_frame)(vision *vision, size_t worker, mien_tracker *tracker, const void *bytes, size_t length,
+                                 double timestamp_ms, const mien_analyze_options *options, mien_frame_result *result,
+                                 mien_error *error);
 } vision_functions;
 
 /** What every implementation begins with. */
@@ -27,5 +31,9 @@ struct vision {
 /** The real one: an analyzer shared by all workers and one session for each. */
 mien_status vision_create(const mien_analyzer_options *options, size_t workers, vision **vision, mien_error *error);
 void vision_destroy(vision **vision);
+/** One frame of a stream, by whichever way the implementation has. The tracker is the caller's for the call. */
+mien_status vision_analyze_frame(vision *vision, size_t worker, mien_tracker *tracker, const void *bytes, size_t length,
+                                 double timestamp_ms, const mien_analyze_options *options, mien_frame_result *result,
+                                 mien_error *error);
 
 #endif

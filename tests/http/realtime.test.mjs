@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { io } from 'socket.io-client';
-import { base64, startStub } from './helper.mjs';
+import { base64, post, startStub } from './helper.mjs';
 import { RawSocket } from './echo_server.mjs';
 
 const secret = 'a secret for tests only, 0123456789abcdef';
@@ -13,13 +13,18 @@ const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url
 
 function token(claims = {}, key = secret, header = { alg: 'HS256', typ: 'JWT' }) {
   const now = Math.floor(Date.now() / 1000);
-  const text = `${encode(header)}.${encode({ sub: 'user-1', type: 'access', iat: now, exp: now + 600, jti: 'x', ...claims })}`;
+  const text = `${encode(header)}.${encode({ sub: user, type: 'access', iat: now, exp: now + 600, jti: 'x', ...claims })}`;
   return `${text}.${createHmac('sha256', key).update(text).digest('base64url')}`;
 }
 
 let server;
+let user; // id of a registered one
+let access; // token that the server issued
 before(async () => {
   server = await startStub([], { SECRET_KEY: secret });
+  const { json } = await post(server, '/auth/register', { email: 'ann@example.com', password: 'correct horse' });
+  access = json.access_token;
+  user = JSON.parse(Buffer.from(access.split('.')[1], 'base64url')).sub;
 });
 after(async () => assert.equal(await server.stop(), 0, server.log));
 
@@ -28,7 +33,7 @@ after(() => sockets.forEach((socket) => socket.disconnect()));
 
 function connect(options = {}) {
   const socket = io(`${server.base}/emotion-detection`, {
-    forceNew: true, reconnection: false, transports: ['websocket'], auth: { token: token() }, ...options,
+    forceNew: true, reconnection: false, transports: ['websocket'], auth: { token: access }, ...options,
   });
   sockets.add(socket);
   return socket;
@@ -57,19 +62,20 @@ async function started(options) {
 
 describe('coming in', () => {
   const refused = {
-    'no token': {},
-    'an empty one': { token: '' },
-    'a number': { token: 7 },
-    'rubbish': { token: 'x' },
-    'another key': { token: token({}, 'another secret that nobody here knows') },
-    'an expired one': { token: token({ exp: 1000 }) },
-    'a refresh token': { token: token({ type: 'refresh' }) },
-    'one without sub': { token: token({ sub: undefined }) },
-    'one that says it is unsigned': { token: `${encode({ alg: 'none' })}.${encode({ sub: 'user-1', type: 'access', iat: 1, exp: 9e9 })}.` },
+    'no token': () => ({}),
+    'an empty one': () => ({ token: '' }),
+    'a number': () => ({ token: 7 }),
+    'rubbish': () => ({ token: 'x' }),
+    'another key': () => ({ token: token({}, 'another secret that nobody here knows') }),
+    'an expired one': () => ({ token: token({ exp: 1000 }) }),
+    'a refresh token': () => ({ token: token({ type: 'refresh' }) }),
+    'one without sub': () => ({ token: token({ sub: undefined }) }),
+    'one of a user that does not exist': () => ({ token: token({ sub: 'nobody' }) }),
+    'one that says it is unsigned': () => ({ token: `${encode({ alg: 'none' })}.${encode({ sub: user, type: 'access', iat: 1, exp: 9e9 })}.` }),
   };
   for (const [name, auth] of Object.entries(refused)) {
     it(`refuses ${name}`, async () => {
-      const socket = connect({ auth });
+      const socket = connect({ auth: auth() });
       const [error] = await once(socket, 'connect_error');
       assert.match(error.message, /token/);
       socket.disconnect();
@@ -98,7 +104,7 @@ describe('coming in', () => {
     for (let i = 0; i < 20; i++) {
       const raw = new RawSocket(`${server.base.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`);
       await raw.next();
-      raw.send(`40/emotion-detection,${JSON.stringify({ token: token() })}`);
+      raw.send(`40/emotion-detection,${JSON.stringify({ token: access })}`);
       raw.socket.terminate();
       await raw.closed;
     }

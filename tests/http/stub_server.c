@@ -61,7 +61,7 @@ static void stub_destroy(vision *vision)
     (void)vision;
 }
 
-static const vision_functions stub_functions = {stub_analyze, stub_destroy};
+static const vision_functions stub_functions = {.analyze = stub_analyze, .destroy = stub_destroy};
 
 static void print_log(void *context, log_level level, const char *line)
 {

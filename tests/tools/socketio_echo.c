@@ -116,7 +116,7 @@ static void read_options(int count, char **arguments, long *port, engineio_optio
 
 static mien_status start_network(echo *e, mien_error *error)
 {
-    static const vision_functions functions = {no_analysis, no_destroy};
+    static const vision_functions functions = {.analyze = no_analysis, .destroy = no_destroy};
     static const router router = {NULL, 0};
     e->vision = (vision){.functions = &functions, .workers = 1};
     mien_status status = service_create(&e->settings, &e->vision, &e->service, error);
