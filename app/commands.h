@@ -4,6 +4,7 @@
 #define APP_COMMANDS_H
 
 int cmd_detect(int argc, char **argv);
+int cmd_video(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_train(int argc, char **argv);
 int cmd_eval(int argc, char **argv);

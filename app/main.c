@@ -8,6 +8,7 @@
 #include "commands.h"
 
 #pragma weak cmd_detect
+#pragma weak cmd_video
 #pragma weak cmd_serve
 #pragma weak cmd_train
 #pragma weak cmd_eval
@@ -21,6 +22,7 @@ struct command {
 
 static const struct command commands[] = {
     {"detect", cmd_detect, "find faces in pictures and say which expression each shows"},
+    {"video", cmd_video, "follow the faces of a video and sum up what each shows"},
     {"serve", cmd_serve, "answer over HTTP, WebSocket and Socket.IO, with a web page"},
     {"train", cmd_train, "train a model from FER-2013 or from your own pictures"},
     {"eval", cmd_eval, "measure models and compare them"},

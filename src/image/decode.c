@@ -36,7 +36,9 @@ static const decode_kind decode_kinds[] = {
     {4, 7, "ftyphei", NULL, "HEIC"},
     {4, 8, "ftypmif1", NULL, "HEIF"},
     {4, 7, "ftypavi", NULL, "AVIF"},
-    {4, 4, "ftyp", NULL, "MP4 (a video)"},
+    {4, 4, "ftyp", NULL, "MP4, a video,"},
+    {8, 4, "AVI ", NULL, "AVI, a video,"},
+    {0, 4, "\x1a\x45\xdf\xa3", NULL, "WebM or Matroska, a video,"},
     {0, 3, "II*", NULL, "TIFF"},
     {0, 4, "MM\0*", NULL, "TIFF"},
     {0, 4, "%PDF", NULL, "PDF"},
@@ -83,7 +85,8 @@ static mien_status decode_find(const image_source *source, image_decoder *decode
     if (!kind)
         return error_set(error, MIEN_EFORMAT, "not a picture: the bytes are none of JPEG, PNG, WebP, GIF, BMP");
     if (!kind->decoder)
-        return error_set(error, MIEN_EUNSUPPORTED, "%s is not read; use JPEG, PNG, WebP, GIF or BMP", kind->name);
+        return error_set(error, MIEN_EUNSUPPORTED, "%s is not read as a picture; use JPEG, PNG, WebP, GIF or BMP",
+                         kind->name);
     *decoder = kind->decoder;
     return MIEN_OK;
 }
