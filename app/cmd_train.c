@@ -23,6 +23,8 @@ static atomic_bool train_stop;
 typedef struct train_arguments {
     const char *config_path;
     bool resume, overwrite, quiet;
+    bool together; /* the run ended in all processes alike */
+    cluster group;
     struct {
         const char *key, *value;
     } settings[TRAIN_MOST_KEYS];
@@ -251,10 +253,10 @@ static void train_join_command(int argc, char **argv, char *command)
 static mien_status train_go(const train_arguments *arguments, const train_config *config, const dataset *training,
                             const dataset *validation, const char *command, mien_error *error)
 {
-    train_screen screen = {.quiet = arguments->quiet, .terminal = isatty(STDERR_FILENO)};
+    train_screen screen = {.quiet = arguments->quiet || arguments->group.rank, .terminal = isatty(STDERR_FILENO)};
     trainer_events events = {&screen, train_print_progress, train_print_epoch, &train_stop};
     trainer *t = NULL;
-    mien_status status = trainer_create(config, training, validation, command, &t, error);
+    mien_status status = trainer_create(config, training, validation, command, &arguments->group, &t, error);
     if (!status && arguments->resume)
         status = trainer_resume(t, error);
     if (!status)
@@ -263,7 +265,7 @@ static mien_status train_go(const train_arguments *arguments, const train_config
     return status;
 }
 
-static int train_with_data(const train_arguments *arguments, const train_config *config, const char *command)
+static int train_with_data(train_arguments *arguments, const train_config *config, const char *command)
 {
     mien_error error = {0};
     dataset training = {0}, other = {0};
@@ -274,11 +276,36 @@ static int train_with_data(const train_arguments *arguments, const train_config 
         status = train_go(arguments, config, &training, *config->validation ? &other : &training, command, &error);
     dataset_done(&training);
     dataset_done(&other);
+    arguments->together = !status || status == MIEN_ECANCELLED;
+    if (status == MIEN_ECANCELLED && arguments->group.rank)
+        return EXIT_FAILURE;
     if (status == MIEN_ECANCELLED) {
         fprintf(stderr, "\nmien train: %s; go on with: mien train --resume --out %s\n", error.message, config->out);
         return EXIT_FAILURE;
     }
     return status ? train_fail(&error) : EXIT_SUCCESS;
+}
+
+/* Everything that must be known before data are read. Returns -1 to go on, or an exit status. */
+static int train_check(const train_arguments *arguments, train_config *config)
+{
+    mien_error error = {0};
+    if (train_settle(arguments, config, &error))
+        return train_fail(&error);
+    if (!*config->data) {
+        fprintf(stderr, "mien train: --data is missing; `mien train --help` tells more\n");
+        return EXIT_USAGE;
+    }
+    if (!arguments->resume && !arguments->overwrite && !arguments->group.rank && train_holds_run(config)) {
+        fprintf(stderr, "mien train: %s holds a run already: --resume goes on with it, --overwrite replaces it\n",
+                config->out);
+        return EXIT_USAGE;
+    }
+    if (!strcmp(config->precision, "bf16") && !(cpu_flags() & CPU_AVX512_BF16)) {
+        fprintf(stderr, "mien train: this processor has no bf16 arithmetic; training in f32\n");
+        config_set(config, "precision", "f32", NULL);
+    }
+    return -1;
 }
 
 int cmd_train(int argc, char **argv)
@@ -287,27 +314,24 @@ int cmd_train(int argc, char **argv)
     train_config config;
     mien_error error = {0};
     char command[TRAIN_COMMAND];
+    train_join_command(argc, argv, command);
     int done = train_read_arguments(argc, argv, &arguments);
     if (done >= 0)
         return done;
-    if (train_settle(&arguments, &config, &error))
+    if (cluster_start(&arguments.group, &error))
         return train_fail(&error);
-    if (!*config.data) {
-        fprintf(stderr, "mien train: --data is missing; `mien train --help` tells more\n");
-        return EXIT_USAGE;
+    done = train_check(&arguments, &config);
+    /* a process that gives up must not leave the others waiting for it */
+    if (cluster_agree(&arguments.group, done >= 0 ? MIEN_EINVAL : MIEN_OK, &error) && done < 0)
+        done = EXIT_USAGE;
+    if (done < 0) {
+        struct sigaction action = {.sa_handler = train_on_signal, .sa_flags = (int)SA_RESETHAND};
+        sigaction(SIGINT, &action, NULL);
+        sigaction(SIGTERM, &action, NULL);
+        done = train_with_data(&arguments, &config, command);
     }
-    if (!arguments.resume && !arguments.overwrite && train_holds_run(&config)) {
-        fprintf(stderr, "mien train: %s holds a run already: --resume goes on with it, --overwrite replaces it\n",
-                config.out);
-        return EXIT_USAGE;
-    }
-    if (!strcmp(config.precision, "bf16") && !(cpu_flags() & CPU_AVX512_BF16)) {
-        fprintf(stderr, "mien train: this processor has no bf16 arithmetic; training in f32\n");
-        config_set(&config, "precision", "f32", NULL);
-    }
-    struct sigaction action = {.sa_handler = train_on_signal, .sa_flags = (int)SA_RESETHAND};
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    train_join_command(argc, argv, command);
-    return train_with_data(&arguments, &config, command);
+    /* to leave MPI without saying goodbye is what makes its launcher end the others as well */
+    if (arguments.together || arguments.group.size < 2)
+        cluster_stop(&arguments.group);
+    return done;
 }

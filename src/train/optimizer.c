@@ -25,7 +25,7 @@ typedef struct optimizer_piece {
 struct optimizer {
     optimizer_kind kind;
     float momentum, beta2, epsilon, decay, clip, ema;
-    size_t count, slots;
+    size_t count, slots, all_slots;
     float *parameters, *average, *first, *second;
     float **gradients;
     optimizer_piece *pieces;
@@ -104,8 +104,8 @@ static mien_status optimizer_allocate(optimizer *opt, mien_error *error)
     return good ? MIEN_OK : error_no_memory(error, (opt->slots + 4) * opt->count * sizeof(float));
 }
 
-mien_status optimizer_create(const nn_graph *graph, const train_config *config, size_t slots, const uint8_t *frozen,
-                             optimizer **out, mien_error *error)
+mien_status optimizer_create(const nn_graph *graph, const train_config *config, size_t slots, size_t all_slots,
+                             const uint8_t *frozen, optimizer **out, mien_error *error)
 {
     optimizer *opt = memory_zeroed(1, sizeof(*opt));
     if (!opt)
@@ -120,6 +120,7 @@ mien_status optimizer_create(const nn_graph *graph, const train_config *config, 
     opt->clip = config->clip;
     opt->ema = config->ema;
     opt->slots = slots;
+    opt->all_slots = all_slots;
     mien_status status = optimizer_cut(opt, graph, frozen, error);
     if (!status)
         status = optimizer_allocate(opt, error);
@@ -171,7 +172,7 @@ float *optimizer_gradient(optimizer *opt, size_t slot)
 }
 
 /* Sums the slots into the first one. */
-static void optimizer_sum_piece(optimizer *opt, optimizer_piece *piece)
+static void optimizer_sum_piece(optimizer *opt, const optimizer_piece *piece)
 {
     float *sum = opt->gradients[0] + piece->begin;
     for (size_t s = 1; s < opt->slots; s++) {
@@ -179,10 +180,15 @@ static void optimizer_sum_piece(optimizer *opt, optimizer_piece *piece)
         for (size_t i = 0; i < piece->length; i++)
             sum[i] += add[i];
     }
+}
+
+static void optimizer_measure_piece(optimizer *opt, optimizer_piece *piece)
+{
+    const float *sum = opt->gradients[0] + piece->begin;
+    double square = 0;
     piece->square = 0;
     if (!(piece->flags & NN_WEIGHT_TRAINABLE) || piece->frozen)
         return;
-    double square = 0;
     for (size_t i = 0; i < piece->length; i++)
         square += (double)sum[i] * (double)sum[i];
     piece->square = square;
@@ -192,7 +198,7 @@ static void optimizer_move_statistic(const optimizer *opt, const optimizer_piece
 {
     const float *sum = opt->gradients[0] + piece->begin;
     float *value = opt->parameters + piece->begin;
-    float keep = piece->statistic_momentum, share = (1 - keep) / (float)opt->slots;
+    float keep = piece->statistic_momentum, share = (1 - keep) / (float)opt->all_slots;
     for (size_t i = 0; i < piece->length; i++)
         value[i] = keep * value[i] + share * sum[i];
 }
@@ -243,6 +249,14 @@ static void optimizer_sum_task(void *context, size_t index, size_t worker)
         optimizer_sum_piece(opt, &opt->pieces[i]);
 }
 
+static void optimizer_measure_task(void *context, size_t index, size_t worker)
+{
+    (void)worker;
+    optimizer *opt = context;
+    for (size_t i = index * OPTIMIZER_GROUP; i < opt->piece_count && i < (index + 1) * OPTIMIZER_GROUP; i++)
+        optimizer_measure_piece(opt, &opt->pieces[i]);
+}
+
 static void optimizer_move_task(void *context, size_t index, size_t worker)
 {
     (void)worker;
@@ -262,10 +276,15 @@ static void optimizer_move_task(void *context, size_t index, size_t worker)
     }
 }
 
-double optimizer_step(optimizer *opt, thread_pool *pool, double rate)
+mien_status optimizer_step(optimizer *opt, thread_pool *pool, const cluster *group, double rate, double *norm_out,
+                           mien_error *error)
 {
     size_t groups = (opt->piece_count + OPTIMIZER_GROUP - 1) / OPTIMIZER_GROUP;
     thread_pool_run(pool, groups, optimizer_sum_task, opt);
+    mien_status status = cluster_sum_floats(group, opt->gradients[0], opt->count, error);
+    if (status)
+        return status;
+    thread_pool_run(pool, groups, optimizer_measure_task, opt);
     double square = 0;
     for (size_t i = 0; i < opt->piece_count; i++)
         square += opt->pieces[i].square;
@@ -278,7 +297,8 @@ double optimizer_step(optimizer *opt, thread_pool *pool, double rate)
     /* the first steps' weights are worth little: the average follows quickly at first */
     opt->average_decay = fminf(opt->ema, (1 + (float)opt->steps) / (10 + (float)opt->steps));
     thread_pool_run(pool, groups, optimizer_move_task, opt);
-    return norm;
+    *norm_out = norm;
+    return MIEN_OK;
 }
 
 void optimizer_state(optimizer *opt, optimizer_visit visit, void *context)

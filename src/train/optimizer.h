@@ -5,17 +5,19 @@
 
 #include "base/thread_pool.h"
 #include "nn/tape.h"
+#include "train/cluster.h"
 #include "train/config.h"
 
 typedef struct optimizer optimizer;
 
 /**
  * @param graph   structure and flags are copied; the parameters begin as its weights.
- * @param slots   microbatches of a step, each with a gradient array of its own.
+ * @param slots   microbatches of a step in this process, each with a gradient array of its own.
+ * @param all_slots  those of all processes.
  * @param frozen  [weight_count] 1 = never changed; NULL = none.
  */
-mien_status optimizer_create(const nn_graph *graph, const train_config *config, size_t slots, const uint8_t *frozen,
-                             optimizer **out, mien_error *error);
+mien_status optimizer_create(const nn_graph *graph, const train_config *config, size_t slots, size_t all_slots,
+                             const uint8_t *frozen, optimizer **out, mien_error *error);
 void optimizer_destroy(optimizer **opt);
 
 /** Floats in each array. */
@@ -26,9 +28,11 @@ float *optimizer_average(optimizer *opt);
 /** Where a slot adds its gradient; zero it first. */
 float *optimizer_gradient(optimizer *opt, size_t slot);
 
-/** Apply the slots' sum (already divided by the batch). Returns the gradient's norm before clipping. Runs on the pool;
- *  the result does not depend on its threads. */
-double optimizer_step(optimizer *opt, thread_pool *pool, double rate);
+/** Apply the slots' sum over all processes of `group` (already divided by the batch). Runs on the pool; the result does
+ *  not depend on its threads. `norm` [out]: the gradient's before clipping. Fails only where processes cannot be
+ * reached. */
+mien_status optimizer_step(optimizer *opt, thread_pool *pool, const cluster *group, double rate, double *norm,
+                           mien_error *error);
 
 /** Everything that a checkpoint must hold: `visit` is called with each array and number in a fixed order. */
 typedef void (*optimizer_visit)(void *context, void *bytes, size_t length);

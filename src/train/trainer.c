@@ -38,7 +38,13 @@ static mien_status trainer_choose_rows(trainer *t, mien_error *error)
         return error_set(error, MIEN_EINVAL, "%zu rows do not fill a microbatch of %zu", t->row_count, micro);
     if (t->row_count < (size_t)config->batch)
         config->batch = (int)(t->row_count / micro * micro);
-    t->slots = (size_t)config->batch / micro;
+    size_t rank = (size_t)t->group.rank, size = (size_t)t->group.size;
+    t->all_slots = (size_t)config->batch / micro;
+    if (t->all_slots < size)
+        return error_set(error, MIEN_EINVAL, "batch: %zu microbatches are too few for %zu processes", t->all_slots,
+                         size);
+    t->first_slot = t->all_slots * rank / size;
+    t->slots = t->all_slots * (rank + 1) / size - t->first_slot;
     t->steps = t->row_count / (size_t)config->batch;
     t->order = memory_array(t->row_count, sizeof(*t->order));
     return t->order ? MIEN_OK : error_no_memory(error, t->row_count * sizeof(*t->order));
@@ -183,7 +189,7 @@ static mien_status trainer_prepare(trainer *t, mien_error *error)
     uint8_t *frozen = trainer_frozen(t);
     if (!frozen)
         return error_no_memory(error, (size_t)t->network.graph.weight_count);
-    status = optimizer_create(&t->network.graph, &t->config, t->slots, frozen, &t->opt, error);
+    status = optimizer_create(&t->network.graph, &t->config, t->slots, t->all_slots, frozen, &t->opt, error);
     memory_free(frozen);
     if (!status)
         status = trainer_staff(t, error);
@@ -200,7 +206,7 @@ static mien_status trainer_prepare(trainer *t, mien_error *error)
 }
 
 mien_status trainer_create(const train_config *config, const dataset *training, const dataset *validation,
-                           const char *command, trainer **out, mien_error *error)
+                           const char *command, const cluster *group, trainer **out, mien_error *error)
 {
     trainer *t = memory_zeroed(1, sizeof(*t));
     if (!t)
@@ -208,6 +214,7 @@ mien_status trainer_create(const train_config *config, const dataset *training, 
     t->config = *config;
     t->training = training;
     t->validation = validation;
+    t->group = group ? *group : (cluster){.rank = 0, .size = 1};
     t->command = memory_text(command ? command : "");
     mien_status status = t->command ? trainer_prepare(t, error) : error_no_memory(error, sizeof(*t));
     if (status)

@@ -6,6 +6,7 @@
 #ifndef TRAIN_TRAINER_H
 #define TRAIN_TRAINER_H
 
+#include "train/cluster.h"
 #include "train/config.h"
 #include "train/dataset.h"
 #include "train/metrics.h"
@@ -47,9 +48,10 @@ typedef struct trainer trainer;
 /**
  * @param training, validation  borrowed; may be the same. The rows are chosen by config->split and validation_split.
  * @param command               what started the run, kept in the model's metadata; may be NULL.
+ * @param group                 processes that share the work, all with the same configuration and data; NULL = alone.
  */
 mien_status trainer_create(const train_config *config, const dataset *training, const dataset *validation,
-                           const char *command, trainer **out, mien_error *error);
+                           const char *command, const cluster *group, trainer **out, mien_error *error);
 void trainer_destroy(trainer **t);
 
 /** The configuration that a run's checkpoint holds. MIEN_ENOTFOUND when there is none. */

@@ -101,6 +101,16 @@ out:
     return status;
 }
 
+static mien_status run_checkpoint(trainer *t, mien_error *error)
+{
+    mien_status status = MIEN_OK;
+    run_count_time(t);
+    t->checkpoint_ms = clock_monotonic_ms();
+    if (!t->group.rank)
+        status = trainer_save(t, error);
+    return cluster_agree(&t->group, status, error);
+}
+
 static mien_status run_finish_epoch(trainer *t, double rate, const trainer_events *events, mien_error *error)
 {
     trainer_epoch epoch = {.epoch = (int)t->now.epoch + 1, .epochs = t->config.epochs, .rate = rate};
@@ -123,10 +133,11 @@ static mien_status run_finish_epoch(trainer *t, double rate, const trainer_event
     run_speed(t, &epoch.images_per_second, &epoch.remaining_seconds);
     run_count_time(t);
     epoch.seconds = t->now.seconds;
-    if (epoch.improved)
+    if (epoch.improved && !t->group.rank)
         status = trainer_save_best(t, &epoch, error);
-    if (!status)
+    if (!status && !t->group.rank)
         status = trainer_log_epoch(t, &epoch, error);
+    status = cluster_agree(&t->group, status, error);
     if (status)
         return status;
     t->now.epoch++;
@@ -135,14 +146,7 @@ static mien_status run_finish_epoch(trainer *t, double rate, const trainer_event
     t->now.correct = t->now.seen = 0;
     if (events->epoch)
         events->epoch(events->context, &epoch);
-    return trainer_save(t, error);
-}
-
-static mien_status run_checkpoint(trainer *t, mien_error *error)
-{
-    run_count_time(t);
-    t->checkpoint_ms = clock_monotonic_ms();
-    return trainer_save(t, error);
+    return run_checkpoint(t, error);
 }
 
 static mien_status run_epoch(trainer *t, const trainer_events *events, mien_error *error)
@@ -150,16 +154,16 @@ static mien_status run_epoch(trainer *t, const trainer_events *events, mien_erro
     double rate = 0;
     run_shuffle(t);
     while (t->now.step < (int64_t)t->steps) {
-        mien_status status = trainer_step(t, &rate, error);
+        trainer_signals signals = {.stop = events->stop && atomic_load(events->stop)};
+        signals.checkpoint = clock_monotonic_ms() - t->checkpoint_ms > (double)t->config.checkpoint_minutes * 60000;
+        mien_status status = trainer_step(t, &signals, &rate, error);
         if (status)
             return status;
         run_report(t, events, rate);
-        if (events->stop && atomic_load(events->stop)) {
+        if (signals.stop || signals.checkpoint)
             status = run_checkpoint(t, error);
-            return status ? status : error_set(error, MIEN_ECANCELLED, "stopped in epoch %d", (int)t->now.epoch + 1);
-        }
-        if (clock_monotonic_ms() - t->checkpoint_ms > (double)t->config.checkpoint_minutes * 60000)
-            status = run_checkpoint(t, error);
+        if (!status && signals.stop)
+            status = error_set(error, MIEN_ECANCELLED, "stopped in epoch %d", (int)t->now.epoch + 1);
         if (status)
             return status;
     }
@@ -191,7 +195,8 @@ mien_status trainer_run(trainer *t, const trainer_events *events, mien_error *er
     t->started_ms = t->checkpoint_ms = clock_monotonic_ms();
     t->started_seconds = t->now.seconds;
     t->started_steps = t->now.epoch * (int64_t)t->steps + t->now.step;
-    mien_status status = run_write_config(t, error);
+    mien_status status = t->group.rank ? MIEN_OK : run_write_config(t, error);
+    status = cluster_agree(&t->group, status, error);
     while (!status && t->now.epoch < t->config.epochs) {
         if (t->config.patience > 0 && t->now.stale >= t->config.patience)
             break;

@@ -58,7 +58,9 @@ struct trainer {
     optimizer *opt;
     distill *teachers; /* NULL = none */
     thread_pool *pool;
-    size_t slots, steps; /* of a step, of an epoch */
+    cluster group;
+    size_t all_slots, first_slot, slots; /* microbatches of a step: of all processes, and this one's */
+    size_t steps;                        /* of an epoch */
     trainer_worker *workers;
     trainer_slot *slot; /* as many as microbatches or threads, whichever are more */
     uint64_t version;
@@ -68,8 +70,14 @@ struct trainer {
     int64_t started_steps; /* steps made when this process began, for the speed */
 };
 
-/** One step of the optimiser. */
-mien_status trainer_step(trainer *t, double *rate, mien_error *error);
+/** What the processes agree on with each step. */
+typedef struct trainer_signals {
+    bool stop;       /* one of them was asked to stop */
+    bool checkpoint; /* it is time for one */
+} trainer_signals;
+
+/** One step of the optimiser. `signals` holds what this process wants and becomes what all do. */
+mien_status trainer_step(trainer *t, trainer_signals *signals, double *rate, mien_error *error);
 
 /** Probabilities of an output in inference mode: `out` [count, classes]. `rows` index `data`. */
 mien_status trainer_predict(trainer *t, const float *parameters, const dataset *data, const size_t *rows, size_t count,

@@ -116,7 +116,7 @@ static mien_status step_microbatch(const step_job *job, size_t index, size_t wor
     trainer *t = job->t;
     trainer_worker *worker = &t->workers[worker_index];
     trainer_slot *slot = &t->slot[index];
-    size_t micro = (size_t)t->config.microbatch, first = job->first + index * micro;
+    size_t micro = (size_t)t->config.microbatch, first = job->first + (t->first_slot + index) * micro;
     for (size_t i = 0; i < micro; i++)
         step_sample(job, first + i, worker, i);
     float *teacher = NULL;
@@ -147,25 +147,47 @@ static void step_task(void *context, size_t index, size_t worker)
     slot->status = step_microbatch(job, index, worker, &slot->error);
 }
 
-mien_status trainer_step(trainer *t, double *rate, mien_error *error)
+/* Sums of the step over all processes, and what they want; a failure anywhere ends the run everywhere. */
+static mien_status step_exchange(trainer *t, trainer_signals *signals, mien_error *error)
 {
-    double position = (double)t->now.epoch + (double)t->now.step / (double)t->steps;
+    enum { LOSS, CORRECT, FAILED, STOP, CHECKPOINT, COUNT };
+    double shared[COUNT] = {[STOP] = signals->stop, [CHECKPOINT] = signals->checkpoint && !t->group.rank};
+    mien_status status = MIEN_OK;
+    for (size_t s = 0; s < t->slots; s++) {
+        const trainer_slot *slot = &t->slot[s];
+        if (slot->status && !status)
+            status = error_set(error, slot->status, "%s", slot->error.message);
+        shared[LOSS] += slot->loss;
+        shared[CORRECT] += (double)slot->correct;
+    }
+    shared[FAILED] = status != MIEN_OK;
+    mien_status sent = cluster_sum_doubles(&t->group, shared, COUNT, status ? NULL : error);
+    if (status || sent)
+        return status ? status : sent;
+    if (shared[FAILED] > 0)
+        return error_set(error, MIEN_EIO, "another process failed");
+    t->now.loss_sum += shared[LOSS] * (double)t->config.batch;
+    t->now.correct += (int64_t)shared[CORRECT];
+    signals->stop = shared[STOP] > 0;
+    signals->checkpoint = shared[CHECKPOINT] > 0;
+    return MIEN_OK;
+}
+
+mien_status trainer_step(trainer *t, trainer_signals *signals, double *rate, mien_error *error)
+{
+    double position = (double)t->now.epoch + (double)t->now.step / (double)t->steps, norm = 0;
     step_job job = {.t = t, .first = (size_t)t->now.step * (size_t)t->config.batch};
     job.mixing = position < (double)t->config.mix_until * (double)t->config.epochs;
     thread_pool_run(t->pool, t->slots, step_task, &job);
-    for (size_t s = 0; s < t->slots; s++)
-        if (t->slot[s].status)
-            return error_set(error, t->slot[s].status, "%s", t->slot[s].error.message);
-    for (size_t s = 0; s < t->slots; s++) {
-        t->now.loss_sum += t->slot[s].loss * (double)t->config.batch;
-        t->now.correct += t->slot[s].correct;
-    }
+    mien_status status = step_exchange(t, signals, error);
+    if (status)
+        return status;
     t->now.seen += t->config.batch;
     *rate = schedule_rate(&t->config, &t->now.schedule, position);
-    optimizer_step(t->opt, t->pool, *rate);
+    status = optimizer_step(t->opt, t->pool, &t->group, *rate, &norm, error);
     t->version++;
     t->now.step++;
-    return MIEN_OK;
+    return status;
 }
 
 typedef struct predict_job {
@@ -208,15 +230,20 @@ static void predict_task(void *context, size_t index, size_t worker_index)
 mien_status trainer_predict(trainer *t, const float *parameters, const dataset *data, const size_t *rows, size_t count,
                             int output, float *out, mien_error *error)
 {
-    predict_job job = {t, parameters, data, rows, count, output, out};
-    size_t micro = (size_t)t->config.microbatch;
+    size_t rank = (size_t)t->group.rank, size = (size_t)t->group.size, micro = (size_t)t->config.microbatch;
+    size_t begin = count * rank / size, end = count * (rank + 1) / size;
+    /* each process answers for its share; the others' places are zero until they are summed */
+    memset(out, 0, count * DATASET_CLASSES * sizeof(float));
+    predict_job job = {t, parameters, data, rows + begin, end - begin, output, out + begin * DATASET_CLASSES};
     for (size_t w = 0; w < (size_t)t->config.threads; w++)
         t->slot[w] = (trainer_slot){0};
     t->version++;
-    thread_pool_run(t->pool, (count + micro - 1) / micro, predict_task, &job);
+    thread_pool_run(t->pool, (end - begin + micro - 1) / micro, predict_task, &job);
     t->version++;
-    for (size_t w = 0; w < (size_t)t->config.threads; w++)
+    mien_status status = MIEN_OK;
+    for (size_t w = 0; !status && w < (size_t)t->config.threads; w++)
         if (t->slot[w].status)
-            return error_set(error, t->slot[w].status, "%s", t->slot[w].error.message);
-    return MIEN_OK;
+            status = error_set(error, t->slot[w].status, "%s", t->slot[w].error.message);
+    status = cluster_agree(&t->group, status, error);
+    return status ? status : cluster_sum_floats(&t->group, out, count * DATASET_CLASSES, error);
 }

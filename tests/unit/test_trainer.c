@@ -201,14 +201,17 @@ static float three_steps(const char *name, float decay, float clip)
     strcpy(config.optimizer, name);
     config.weight_decay = decay;
     config.clip = clip;
+    const cluster alone = {.size = 1};
     optimizer *opt = NULL;
     thread_pool *pool = NULL;
     assert_ok(thread_pool_create(1, &pool, &error), &error);
-    assert_ok(optimizer_create(&graph, &config, 2, NULL, &opt, &error), &error);
+    assert_ok(optimizer_create(&graph, &config, 2, 2, NULL, &opt, &error), &error);
     for (int i = 0; i < 3; i++) {
         optimizer_gradient(opt, 0)[0] = 0.25f;
         optimizer_gradient(opt, 1)[0] = 0.25f;
-        assert_true(fabs(optimizer_step(opt, pool, 0.1) - 0.5) < 1e-7);
+        double norm = 0;
+        assert_ok(optimizer_step(opt, pool, &alone, 0.1, &norm, &error), &error);
+        assert_true(fabs(norm - 0.5) < 1e-7);
     }
     float value = optimizer_parameters(opt)[0];
     optimizer_destroy(&opt);
@@ -290,7 +293,7 @@ static float *finish(const train_config *config, const dataset *data, bool resum
 {
     trainer *t = NULL;
     mien_error error = {0};
-    assert_ok(trainer_create(config, data, data, "test", &t, &error), &error);
+    assert_ok(trainer_create(config, data, data, "test", NULL, &t, &error), &error);
     if (resume)
         assert_ok(trainer_resume(t, &error), &error);
     assert_ok(trainer_run(t, NULL, &error), &error);
@@ -318,7 +321,7 @@ static void test_learns(void **state)
     trainer_events events = {.context = &last, .epoch = keep_epoch};
     trainer *t = NULL;
     mien_error error = {0};
-    assert_ok(trainer_create(&config, &data, &data, "test", &t, &error), &error);
+    assert_ok(trainer_create(&config, &data, &data, "test", NULL, &t, &error), &error);
     assert_ok(trainer_run(t, &events, &error), &error);
     trainer_destroy(&t);
     assert_int_equal(last.epoch, 3);
@@ -404,7 +407,7 @@ static void test_learns_from_a_teacher(void **state)
     strcpy(config.teachers, "/nonexistent.onnx");
     trainer *t = NULL;
     mien_error error = {0};
-    assert_int_equal(trainer_create(&config, &data, &data, "test", &t, &error), MIEN_ENOTFOUND);
+    assert_int_equal(trainer_create(&config, &data, &data, "test", NULL, &t, &error), MIEN_ENOTFOUND);
     dataset_done(&data);
 }
 
@@ -421,7 +424,7 @@ static void test_resumes_to_the_same_bits(void **state)
         trainer_events events = {.stop = &stop};
         trainer *t = NULL;
         mien_error error = {0};
-        assert_ok(trainer_create(&parts, &data, &data, "test", &t, &error), &error);
+        assert_ok(trainer_create(&parts, &data, &data, "test", NULL, &t, &error), &error);
         if (i)
             assert_ok(trainer_resume(t, &error), &error);
         assert_int_equal(trainer_run(t, &events, &error), MIEN_ECANCELLED);
