@@ -152,6 +152,31 @@ void onednn_posts_bind(onednn_plan *plan, int operation, const onednn_posts *pos
         onednn_bind_tensor(plan, operation, posts->binds[i].arg, posts->binds[i].tensor);
 }
 
+/* The same numbers row-major: a blocked layout whose last block is padded has fast kernels only for functions that
+ * leave zero alone. -1 when it is that already. */
+static int plain_copy(onednn_plan *plan, int tensor)
+{
+    onednn_tensor from = *onednn_tensor_at(plan, tensor);
+    nn_shape shape = {.rank = from.md.ndims};
+    for (int i = 0; i < shape.rank; i++)
+        shape.dim[i] = from.md.dims[i];
+    dnnl_memory_desc_t md = onednn_plain(&shape, from.md.data_type);
+    return dnnl_memory_desc_equal(&md, &from.md) ? -1 : onednn_tensor_as(plan, tensor, &md, from.scale);
+}
+
+static int emit_binary(onednn_plan *plan, dnnl_alg_kind_t kind, const char *name, int tensor, int operand);
+
+/* Once more with both operands row-major, or the end of it. */
+static int emit_plain_binary(onednn_plan *plan, dnnl_alg_kind_t kind, const char *name, int tensor, int operand)
+{
+    bool whole = dnnl_memory_desc_equal(&onednn_tensor_at(plan, operand)->md, &onednn_tensor_at(plan, tensor)->md);
+    int plain = plain_copy(plan, tensor), other = plain >= 0 && whole ? plain_copy(plan, operand) : -1;
+    if (plain >= 0 && !plan->failed)
+        return emit_binary(plan, kind, name, plain, other >= 0 ? other : operand);
+    onednn_fail(plan, MIEN_EUNSUPPORTED, "arithmetic in this layout");
+    return -1;
+}
+
 /* tensor ∘ operand, in place: the tensor is an intermediate that nobody else knows. */
 static int emit_binary(onednn_plan *plan, dnnl_alg_kind_t kind, const char *name, int tensor, int operand)
 {
@@ -161,10 +186,8 @@ static int emit_binary(onednn_plan *plan, dnnl_alg_kind_t kind, const char *name
     dnnl_binary_desc_t desc;
     dnnl_status_t status = dnnl_binary_desc_init(&desc, kind, &md, &onednn_tensor_at(plan, operand)->md, &md);
     dnnl_primitive_desc_t pd = status ? NULL : onednn_try(plan, &desc, NULL);
-    if (!pd) {
-        onednn_fail(plan, MIEN_EUNSUPPORTED, "arithmetic in this layout");
-        return -1;
-    }
+    if (!pd)
+        return emit_plain_binary(plan, kind, name, tensor, operand);
     int operation = onednn_emit(plan, pd, name);
     int result = onednn_tensor_reuse(plan, tensor, &md);
     onednn_bind_tensor(plan, operation, DNNL_ARG_SRC_0, tensor);
@@ -198,6 +221,9 @@ static int emit_eltwise(onednn_plan *plan, dnnl_alg_kind_t kind, float a, float 
     dnnl_eltwise_desc_t desc;
     dnnl_status_t status = dnnl_eltwise_forward_desc_init(&desc, dnnl_forward_inference, kind, &md, a, b);
     dnnl_primitive_desc_t pd = status ? NULL : onednn_try(plan, &desc, NULL);
+    int plain = pd ? -1 : plain_copy(plan, tensor);
+    if (plain >= 0)
+        return emit_eltwise(plan, kind, a, b, name, plain, true);
     if (!pd) {
         onednn_fail(plan, MIEN_EUNSUPPORTED, "an activation in this layout");
         return -1;
