@@ -14,7 +14,7 @@
 
 enum { LABEL_MAX_CHARACTERS = 256, LABEL_REPLACEMENT = 0xfffd };
 static const float label_least = 11, label_most = 96; /* pixels */
-static const float label_picture_share = 1.0f / 42, label_box_share = 1.0f / 5;
+static const float label_picture_share = 1.0f / 42, label_box_share = 1.0f / 6;
 static const float label_padding = 0.3f, label_opacity = 0.88f; /* padding in text heights */
 
 struct image_pen {
