@@ -38,6 +38,15 @@ void detect_default_options(detect_options *options);
 
 /** Read a cascade from the bytes of its XML file. */
 mien_status detector_open_cascade(const void *bytes, size_t length, detector **detector, mien_error *error);
+/**
+ * Read a face network from the bytes of its model file. How its outputs are read (network_decode.h) stands in its
+ * metadata as detector.style, else their shapes tell; how pixels become numbers stands there too when its task is
+ * face-detector, else its family tells.
+ * @return as model_load_bytes; MIEN_EUNSUPPORTED also when neither tells.
+ */
+mien_status detector_open_network(const void *bytes, size_t length, detector **detector, mien_error *error);
+/** The same from a file, beside which a `path.json` may state what the model does not. */
+mien_status detector_open_network_file(const char *path, detector **detector, mien_error *error);
 /** Accepts a pointer to NULL. Its scratches must be gone. */
 void detector_destroy(detector **detector);
 /** "cascade" or "network". */
