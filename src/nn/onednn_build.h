@@ -38,12 +38,19 @@ typedef struct onednn_bind {
     int tensor;
 } onednn_bind;
 
+typedef enum onednn_kind {
+    ONEDNN_PRIMITIVE = 0,
+    ONEDNN_PLAIN,     /* the plain-C operator of `step`; bind 0 is the result, binds 1… its inputs */
+    ONEDNN_MEAN,      /* nn_mean_eight; likewise */
+    ONEDNN_INTERLEAVE /* nn_interleave3; likewise */
+} onednn_kind;
+
 typedef struct onednn_operation {
-    dnnl_primitive_t primitive; /* NULL: the plain-C operator, or the mean of an eight-bit picture */
-    bool mean;                  /* nn_mean_eight: bind 0 is the result, 1 the picture */
+    onednn_kind kind;
+    dnnl_primitive_t primitive;
     int bind_count;
     onednn_bind binds[ONEDNN_MAX_ARGS];
-    const plan_step *step; /* plain C: attributes and weights; inputs are binds 1.., the output is bind 0 */
+    const plan_step *step; /* plain C: attributes and weights */
     char *name;
 } onednn_operation;
 
@@ -125,6 +132,10 @@ void onednn_bind_tensor(onednn_plan *plan, int operation, int arg, int tensor);
 /** Run the step as the plain-C operator: f32, row-major. Returns the output tensor. */
 void onednn_operation_free(onednn_operation *operation);
 int onednn_emit_plain(onednn_plan *plan, const plan_step *step);
+/** Append an operation that is ours. */
+int onednn_emit_own(onednn_plan *plan, onednn_kind kind, const plan_step *step, const char *name, const char *kernel);
+/** Each pixel's channels lie together, without gaps, and there is one image. */
+bool onednn_is_nhwc(const dnnl_memory_desc_t *md);
 /** Global average of an eight-bit picture in NHWC; -1 without failing the plan when it is not that. */
 int onednn_emit_mean(onednn_plan *plan, const plan_step *step);
 /** A primitive descriptor, or NULL where oneDNN has none or only its reference code. Does not fail the plan. */

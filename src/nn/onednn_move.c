@@ -84,6 +84,17 @@ static void place_part(onednn_plan *plan, const plan_step *step, int index, int6
     onednn_emit_reorder(plan, step->node.name, part, onednn_tensor_view(plan, whole, &region));
 }
 
+/* The same picture with each pixel's channels together. */
+static dnnl_memory_desc_t pixels_together(const dnnl_memory_desc_t *plain)
+{
+    dnnl_memory_desc_t md = *plain;
+    dnnl_dim_t *strides = md.format_desc.blocking.strides;
+    strides[1] = 1;
+    strides[3] = md.dims[1];
+    strides[2] = md.dims[1] * md.dims[3];
+    return md;
+}
+
 /* The whole takes the layout of its first part where that can be continued, else row-major. */
 static dnnl_memory_desc_t concat_layout(onednn_plan *plan, const plan_step *step)
 {
@@ -94,6 +105,8 @@ static dnnl_memory_desc_t concat_layout(onednn_plan *plan, const plan_step *step
     else if (first.data_type == dnnl_u8 || first.data_type == dnnl_s8)
         first.data_type = plan->type;
     dnnl_memory_desc_t plain = onednn_plain(shape, first.data_type);
+    if (step->node.axis == 1 && onednn_is_nhwc(&first) && shape->dim[2] * shape->dim[3] > 1)
+        return pixels_together(&plain);
     if (step->node.axis != 1 || !grow_along_channels(&first, shape->dim[1], &whole))
         return plain;
     for (int i = 0; i < step->node.input_count; i++) {

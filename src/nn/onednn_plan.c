@@ -69,16 +69,21 @@ int onednn_emit(onednn_plan *plan, dnnl_primitive_desc_t pd, const char *name)
     return index;
 }
 
+int onednn_emit_own(onednn_plan *plan, onednn_kind kind, const plan_step *step, const char *name, const char *kernel)
+{
+    onednn_operation operation = {.kind = kind, .step = step};
+    return plan->failed ? -1 : operation_append(plan, &operation, name, kernel);
+}
+
 int onednn_emit_plain(onednn_plan *plan, const plan_step *step)
 {
-    onednn_operation operation = {.step = step};
     int inputs[NN_MAX_INPUTS] = {0};
     for (int i = 0; i < step->node.input_count; i++)
         inputs[i] = onednn_value_plain(plan, step->node.inputs[i], true);
     if (plan->failed)
         return -1;
     dnnl_memory_desc_t md = onednn_plain(onednn_shape(plan, step->output), dnnl_f32);
-    int index = operation_append(plan, &operation, step->node.name, "plain C");
+    int index = onednn_emit_own(plan, ONEDNN_PLAIN, step, step->node.name, "plain C");
     int result = onednn_tensor_new(plan, &md);
     onednn_bind_tensor(plan, index, DNNL_ARG_DST, result);
     for (int i = 0; i < step->node.input_count; i++)
@@ -86,7 +91,7 @@ int onednn_emit_plain(onednn_plan *plan, const plan_step *step)
     return result;
 }
 
-static bool is_dense_nhwc(const dnnl_memory_desc_t *md)
+bool onednn_is_nhwc(const dnnl_memory_desc_t *md)
 {
     if (md->ndims != 4 || md->format_kind != dnnl_blocked || md->format_desc.blocking.inner_nblks)
         return false;
@@ -99,11 +104,10 @@ int onednn_emit_mean(onednn_plan *plan, const plan_step *step)
 {
     int input = onednn_value_first(plan, step->node.inputs[0]);
     dnnl_memory_desc_t from = input < 0 ? (dnnl_memory_desc_t){0} : onednn_tensor_at(plan, input)->md;
-    if ((from.data_type != dnnl_u8 && from.data_type != dnnl_s8) || !is_dense_nhwc(&from))
+    if ((from.data_type != dnnl_u8 && from.data_type != dnnl_s8) || !onednn_is_nhwc(&from))
         return -1;
-    onednn_operation operation = {.step = step, .mean = true};
     dnnl_memory_desc_t md = onednn_plain(onednn_shape(plan, step->output), dnnl_f32);
-    int index = operation_append(plan, &operation, step->node.name, "mean of eight bits"),
+    int index = onednn_emit_own(plan, ONEDNN_MEAN, step, step->node.name, "mean of eight bits"),
         result = onednn_tensor_new(plan, &md);
     onednn_bind_tensor(plan, index, DNNL_ARG_DST, result);
     onednn_bind_tensor(plan, index, DNNL_ARG_SRC, input);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "nn/interleave.h"
 #include "nn/mean_eight.h"
 
 #include <string.h>
@@ -163,16 +164,28 @@ static void run_mean(const onednn_session *session, const onednn_operation *oper
                   to);
 }
 
+static void run_interleave(const onednn_session *session, const onednn_operation *operation,
+                           const dnnl_exec_arg_t *args)
+{
+    const dnnl_dim_t *dims = onednn_tensor_at(session->plan, operation->binds[1].tensor)->md.dims;
+    void *from = NULL, *to = NULL;
+    dnnl_memory_get_data_handle(args[0].memory, &to);
+    dnnl_memory_get_data_handle(args[1].memory, &from);
+    nn_interleave3(from, (size_t)(dims[2] * dims[3]), to);
+}
+
 static mien_status run_operations(onednn_session *session, mien_error *error)
 {
     const dnnl_exec_arg_t *args = session->args;
     for (int i = 0; i < onednn_operation_count(session->plan); i++) {
         const onednn_operation *operation = onednn_operation_at(session->plan, i);
         dnnl_status_t status = dnnl_success;
-        if (operation->primitive)
+        if (operation->kind == ONEDNN_PRIMITIVE)
             status = dnnl_primitive_execute(operation->primitive, session->stream, operation->bind_count, args);
-        else if (operation->mean)
+        else if (operation->kind == ONEDNN_MEAN)
             run_mean(session, operation, args);
+        else if (operation->kind == ONEDNN_INTERLEAVE)
+            run_interleave(session, operation, args);
         else
             run_plain(session, operation, args);
         if (status)

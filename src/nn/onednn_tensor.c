@@ -258,6 +258,21 @@ dnnl_data_type_t onednn_eight_type(const onednn_plan *plan, int value)
     return plan->program->values[value].negative ? dnnl_s8 : dnnl_u8;
 }
 
+/* A colour picture in planes, wanted pixel by pixel, first as f32: its own kernel, and a change of type after it. */
+static int interleaved(onednn_plan *plan, int tensor, const dnnl_memory_desc_t *wanted)
+{
+    dnnl_memory_desc_t from = onednn_tensor_at(plan, tensor)->md, md = *wanted;
+    md.data_type = dnnl_f32;
+    if (from.ndims != 4 || from.dims[1] != 3 || from.data_type != dnnl_f32 || !onednn_is_plain(&from) ||
+        !onednn_is_nhwc(wanted) || from.dims[2] * from.dims[3] == 1)
+        return tensor;
+    int index = onednn_emit_own(plan, ONEDNN_INTERLEAVE, NULL, "reorder", "interleave"),
+        copy = onednn_tensor_new(plan, &md);
+    onednn_bind_tensor(plan, index, DNNL_ARG_TO, copy);
+    onednn_bind_tensor(plan, index, DNNL_ARG_FROM, tensor);
+    return copy;
+}
+
 int onednn_value_as(onednn_plan *plan, int value, const dnnl_memory_desc_t *md)
 {
     if (plan->failed)
@@ -267,7 +282,7 @@ int onednn_value_as(onednn_plan *plan, int value, const dnnl_memory_desc_t *md)
         if (dnnl_memory_desc_equal(&onednn_tensor_at(plan, v->form[i])->md, md))
             return v->form[i];
     float scale = is_eight(md->data_type) ? plan->program->values[value].scale : 1;
-    int copy = onednn_tensor_as(plan, v->form[0], md, scale);
+    int copy = onednn_tensor_as(plan, interleaved(plan, v->form[0], md), md, scale);
     if (copy >= 0 && v->form_count < ONEDNN_MAX_FORMS)
         v->form[v->form_count++] = copy;
     return copy;

@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "nn/interleave.h"
 #include "nn/mean_eight.h"
 #include "nn/plan.h"
 
@@ -717,6 +718,22 @@ static void test_mean_of_eight_bits(void **state)
         }
 }
 
+static void test_interleaving(void **state)
+{
+    (void)state;
+    static float planes[3 * 67], plain[3 * 67 + 1], fast[3 * 67 + 1];
+    for (size_t i = 0; i < COUNT(planes); i++)
+        planes[i] = (float)i + 0.25f;
+    for (size_t count = 0; count <= 67; count++) {
+        plain[3 * count] = fast[3 * count] = -7;
+        nn_interleave3_c(planes, count, plain);
+        for (size_t i = 0; i < 3 * count; i++)
+            assert_true(plain[i] == planes[i % 3 * count + i / 3]);
+        nn_interleave3(planes, count, fast);
+        assert_memory_equal(plain, fast, (3 * count + 1) * sizeof(float));
+    }
+}
+
 static void test_threads_within_a_run(void **state)
 {
     (void)state;
@@ -862,6 +879,7 @@ int main(void)
         cmocka_unit_test(test_eight_bits),
         cmocka_unit_test(test_ranges_travel_as_text),
         cmocka_unit_test(test_mean_of_eight_bits),
+        cmocka_unit_test(test_interleaving),
         cmocka_unit_test(test_threads_within_a_run),
         cmocka_unit_test(test_two_threads_share_a_plan),
         cmocka_unit_test(test_running_allocates_nothing),
