@@ -13,7 +13,7 @@
 #include "image/convert.h"
 #include "prep/prep.h"
 
-enum { CASCADE_MOST_BYTES = 64 << 20, WORK_SIDE = 1024, REGION_FACE_SIDE = 36 };
+enum { CASCADE_MOST_BYTES = 64 << 20, WORK_SIDE = 1024, REGION_FACE_SIDE = 30 };
 
 static const char *const cascade_places[] = {
     "/usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml",

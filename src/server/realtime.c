@@ -190,6 +190,7 @@ static mien_status read_config(client *c, const json_t *config, mien_error *erro
     const json_t *preset = json_object_get(config, "preset"), *face = json_object_get(config, "min_face_size");
     const json_t *neighbors = json_object_get(config, "min_neighbors"),
                  *scale = json_object_get(config, "scale_factor");
+    const json_t *full = json_object_get(config, "full_search");
     const json_t *smoothing = json_object_get(config, "smoothing_ms"),
                  *baseline = json_object_get(config, "baseline_ms");
     if (json_is_string(preset)) {
@@ -207,6 +208,8 @@ static mien_status read_config(client *c, const json_t *config, mien_error *erro
         next.smoothing_ms = json_number_value(smoothing);
     if (json_is_number(baseline))
         next.baseline_ms = json_number_value(baseline);
+    if (json_is_boolean(full))
+        next.full_search = json_is_true(full);
     return realtime_stream_configure(c->stream, &next, error);
 }
 

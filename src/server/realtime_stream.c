@@ -43,6 +43,8 @@ static mien_status tracker_renew(realtime_stream *s, mien_error *error)
     mien_tracker_default_options(&options);
     options.smoothing_ms = s->config.smoothing_ms;
     options.baseline_ms = s->config.baseline_ms;
+    if (s->config.full_search)
+        options.full_search_ms = 0;
     mien_status status = mien_tracker_create(&options, &made, error);
     if (status)
         return status;
@@ -59,7 +61,8 @@ static mien_status apply_config(realtime_stream *s)
         return MIEN_OK;
     s->config_changed = false;
     s->config = s->config_next;
-    if (s->config.smoothing_ms == old.smoothing_ms && s->config.baseline_ms == old.baseline_ms)
+    if (s->config.smoothing_ms == old.smoothing_ms && s->config.baseline_ms == old.baseline_ms &&
+        s->config.full_search == old.full_search)
         return MIEN_OK;
     return tracker_renew(s, NULL);
 }

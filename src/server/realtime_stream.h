@@ -16,6 +16,7 @@ typedef struct realtime_config {
     double scale_factor;
     int min_neighbors;
     double smoothing_ms, baseline_ms;
+    bool full_search; /* of every frame */
 } realtime_config;
 
 /** A frame on its way. */

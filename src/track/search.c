@@ -19,8 +19,8 @@ static mien_search_region region_around(const motion *m, size_t width, size_t he
     int32_t right = clamp_side(ceil(box.x + box.width + margin), width);
     int32_t bottom = clamp_side(ceil(box.y + box.height + margin), height);
     return (mien_search_region){.box = {left, top, right - left, bottom - top},
-                                .min_side = (int32_t)fmax(fmin(size * 0.75, 1e6), 1),
-                                .max_side = (int32_t)ceil(fmin(size * 1.35, 1e6))};
+                                .min_side = (int32_t)fmax(fmin(size * 0.6, 1e6), 1),
+                                .max_side = (int32_t)ceil(fmin(size * 1.5, 1e6))};
 }
 
 static mien_search_region region_join(const mien_search_region *a, const mien_search_region *b)
