@@ -86,11 +86,13 @@ static mien_status eval_set_number(eval_arguments *a, const char *name, const ch
 {
     char *end = NULL;
     double number = strtod(value, &end);
-    double least = !strcmp(name, "threads"), most = *name == 't' ? 256 : *name == 'r' ? 1 : 1e6;
+    double least = !strcmp(name, "threads"), most = *name == 't' ? 256 : *name == 'r' ? 1 : *name == 'o' ? 15 : 1e6;
     if (end == value || *end || !(number >= least && number <= most))
         return error_set(error, MIEN_EINVAL, "--%s: '%s' is not a number within %g..%g", name, value, least, most);
     if (*name == 'r')
         a->risk = number;
+    else if (*name == 'o')
+        a->options.output = (int)number;
     else
         *(*name == 't' ? &a->options.threads : &a->options.bootstrap) = (size_t)number;
     return MIEN_OK;
@@ -116,13 +118,25 @@ static mien_status eval_set(eval_arguments *a, int kind, const char *name, const
 /* Returns -1 to go on, or an exit status. */
 static int eval_read_arguments(int argc, char **argv, eval_arguments *a)
 {
-    static const struct option options[] = {
-        {"data", 1, NULL, 't'},      {"split", 1, NULL, 't'},    {"model", 1, NULL, 't'},
-        {"votes", 1, NULL, 't'},     {"groups", 1, NULL, 't'},   {"report", 1, NULL, 't'},
-        {"calibrate", 1, NULL, 't'}, {"truth", 1, NULL, 'c'},    {"tta", 1, NULL, 'c'},
-        {"precision", 1, NULL, 'c'}, {"threads", 1, NULL, 'n'},  {"bootstrap", 1, NULL, 'n'},
-        {"risk", 1, NULL, 'n'},      {"ensemble", 0, NULL, 'e'}, {"duplicates", 0, NULL, 'd'},
-        {"json", 0, NULL, 'j'},      {"help", 0, NULL, 'h'},     {0}};
+    static const struct option options[] = {{"data", 1, NULL, 't'},
+                                            {"split", 1, NULL, 't'},
+                                            {"model", 1, NULL, 't'},
+                                            {"votes", 1, NULL, 't'},
+                                            {"groups", 1, NULL, 't'},
+                                            {"report", 1, NULL, 't'},
+                                            {"calibrate", 1, NULL, 't'},
+                                            {"truth", 1, NULL, 'c'},
+                                            {"tta", 1, NULL, 'c'},
+                                            {"precision", 1, NULL, 'c'},
+                                            {"threads", 1, NULL, 'n'},
+                                            {"bootstrap", 1, NULL, 'n'},
+                                            {"risk", 1, NULL, 'n'},
+                                            {"output", 1, NULL, 'n'},
+                                            {"ensemble", 0, NULL, 'e'},
+                                            {"duplicates", 0, NULL, 'd'},
+                                            {"json", 0, NULL, 'j'},
+                                            {"help", 0, NULL, 'h'},
+                                            {0}};
     mien_error error = {0};
     int index = 0;
     optind = 1;
@@ -233,9 +247,23 @@ static mien_status eval_write_report(const eval_arguments *a, const eval_results
     return status;
 }
 
+/* What eight-bit inference needs to know, found on training pictures where there are any. */
+static mien_status eval_keep_ranges(const dataset *data, model *m, mien_error *error)
+{
+    size_t *rows = NULL, count = 0;
+    mien_status status = dataset_rows(data, "Training", false, &rows, &count, NULL);
+    if (status)
+        status = dataset_rows(data, "all", false, &rows, &count, error);
+    predictor_options how = {.workers = 1, .calibration = data, .calibration_rows = rows, .calibration_count = count};
+    if (!status)
+        status = predictor_keep_ranges(m, &how, error);
+    memory_free(rows);
+    return status;
+}
+
 /* Fits on the first result, which was computed at temperature 1, and leaves it as the calibrated model would give it.
  */
-static mien_status eval_calibrate(const eval_arguments *a, evaluation *e, mien_error *error)
+static mien_status eval_calibrate(const eval_arguments *a, const dataset *data, evaluation *e, mien_error *error)
 {
     model m = {0};
     calibrate_point point;
@@ -256,6 +284,8 @@ static mien_status eval_calibrate(const eval_arguments *a, evaluation *e, mien_e
     if (!status)
         status = model_info_set_figure(&m.info, "ece", e->figures.ece, error);
     if (!status)
+        status = eval_keep_ranges(data, &m, error);
+    if (!status)
         status = model_save_onnx(&m, a->calibrate, error);
     model_done(&m);
     if (!status)
@@ -274,7 +304,7 @@ static mien_status eval_go(eval_arguments *a, eval_results *results, mien_error 
     for (size_t i = 0; !status && i < a->data_count; i++)
         status = eval_data_set(a, a->data[i], results, error);
     if (!status && a->calibrate)
-        status = eval_calibrate(a, &results->list[0], error);
+        status = eval_calibrate(a, &results->data[0], &results->list[0], error);
     if (!status && a->report)
         status = eval_write_report(a, results, error);
     return status;

@@ -125,9 +125,20 @@ static mien_status evaluate_loaded(const model *m, const dataset *data, const ev
 {
     thread_pool *pool = NULL;
     predictor *p = NULL;
+    size_t *rows = NULL;
+    predictor_options how = {.precision = options->precision, .workers = options->threads, .output = options->output};
+    /* ranges are found on training pictures, never on those that are measured, unless there are no others */
+    if (options->precision == NN_INT8 &&
+        !dataset_rows(data, dataset_split_name(DATASET_TRAINING), false, &rows, &how.calibration_count, NULL))
+        how.calibration_rows = rows;
+    else if (options->precision == NN_INT8)
+        how.calibration_rows = e->rows;
+    if (options->precision == NN_INT8 && !rows)
+        how.calibration_count = e->count;
+    how.calibration = data;
     mien_status status = thread_pool_create(options->threads, &pool, error);
     if (!status)
-        status = predictor_create(m, options->precision, options->threads, &p, error);
+        status = predictor_create(m, &how, &p, error);
     if (!status && options->temperature > 0)
         predictor_set_temperature(p, options->temperature);
     double begin = clock_monotonic_ms();
@@ -138,6 +149,7 @@ static mien_status evaluate_loaded(const model *m, const dataset *data, const ev
     e->multiply_adds = nn_graph_multiply_adds(&m->graph);
     predictor_destroy(&p);
     thread_pool_destroy(&pool);
+    memory_free(rows);
     return status;
 }
 

@@ -21,6 +21,7 @@ typedef struct evaluate_options {
     size_t threads;
     size_t bootstrap; /* resamples for the confidence interval, 0 = none */
     uint64_t seed;
+    int output;        /* of the network: 0, or 1 for the second head of our own */
     float temperature; /* instead of the model's own; 0 = the model's */
 } evaluate_options;
 

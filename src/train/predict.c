@@ -13,7 +13,7 @@
 #include "train/augment.h"
 #include "train/loss.h"
 
-enum { PREDICT_MOST_OUTPUTS = 64, PREDICT_VIEWS = 10 };
+enum { PREDICT_MOST_OUTPUTS = 64, PREDICT_VIEWS = 10, PREDICT_CALIBRATION = 256 };
 static const float predict_ten_share = 0.9f; /* where the network sees whole pictures */
 
 struct predictor {
@@ -21,7 +21,7 @@ struct predictor {
     nn_session **sessions; /* one per worker */
     size_t workers;
     augment_target target;
-    int outputs;
+    int output, outputs;               /* which output, and how many numbers it has */
     int classes[PREDICT_MOST_OUTPUTS]; /* ours for each of the model's, or -1 */
     bool probability;
     float temperature;
@@ -83,23 +83,83 @@ static mien_status predictor_read_input(predictor *p, const model *m, mien_error
                                  .width = width,
                                  .scale = input->scale / input->std[0],
                                  .shift = -input->mean[0] / input->std[0]};
+    const char *crop = model_info_property(&m->info, "stored_crop");
+    p->stored_crop = crop ? strtof(crop, NULL) : 1;
+    if (!(p->stored_crop > 0.1f && p->stored_crop <= 1))
+        return error_set(error, MIEN_EFORMAT, "stored_crop: '%.40s' is not within 0.1..1", crop);
     return MIEN_OK;
 }
 
-static mien_status predictor_prepare(predictor *p, const model *m, nn_precision precision, mien_error *error)
+/* Representative inputs for the ranges of eight-bit activations. */
+static mien_status predictor_gather(const predictor *p, const predictor_options *options, float **inputs, int *count,
+                                    mien_error *error)
+{
+    const augment_target *target = &p->target;
+    const dataset *data = options->calibration;
+    size_t size = (size_t)target->channels * (size_t)target->height * (size_t)target->width;
+    size_t most = options->calibration_count < PREDICT_CALIBRATION ? options->calibration_count : PREDICT_CALIBRATION;
+    if (!data || !most)
+        return error_set(error, MIEN_EINVAL,
+                         "int8: the model keeps no ranges, and there are no pictures to find them with");
+    float *filled = memory_array(most * size, sizeof(float));
+    if (!filled)
+        return error_no_memory(error, most * size * sizeof(float));
+    for (size_t i = 0; i < most; i++) {
+        size_t row = options->calibration_rows[i * options->calibration_count / most];
+        augment_plain(target, 0, false, data->pixels + row * data->height * data->width, (int)data->height,
+                      (int)data->width, filled + i * size);
+    }
+    *inputs = filled;
+    *count = (int)most;
+    return MIEN_OK;
+}
+
+static mien_status predictor_compile(predictor *p, const model *m, const predictor_options *options, mien_error *error)
+{
+    nn_plan_options plan;
+    float *inputs = NULL;
+    mien_status status = MIEN_OK;
+    nn_plan_default_options(&plan);
+    plan.height = p->target.height;
+    plan.width = p->target.width;
+    plan.precision = options->precision;
+    if (options->precision == NN_INT8 && !model_info_property(&m->info, "int8.ranges"))
+        status = predictor_gather(p, options, &inputs, &plan.calibration_count, error);
+    plan.calibration = inputs;
+    if (!status)
+        status = model_plan_create(m, &plan, &p->plan, error);
+    memory_free(inputs);
+    return status;
+}
+
+mien_status predictor_keep_ranges(model *m, const predictor_options *options, mien_error *error)
+{
+    predictor p = {0};
+    float *inputs = NULL;
+    nn_plan_options plan;
+    nn_plan_default_options(&plan);
+    mien_status status = predictor_read_input(&p, m, error);
+    if (!status)
+        status = predictor_gather(&p, options, &inputs, &plan.calibration_count, error);
+    plan.calibration = inputs;
+    plan.height = p.target.height;
+    plan.width = p.target.width;
+    if (!status)
+        status = model_calibrate(m, &plan, error);
+    memory_free(inputs);
+    return status;
+}
+
+static mien_status predictor_prepare(predictor *p, const model *m, const predictor_options *options, mien_error *error)
 {
     mien_status status = predictor_read_input(p, m, error);
+    if (!status)
+        status = predictor_compile(p, m, options, error);
     if (status)
         return status;
-    nn_plan_options options;
-    nn_plan_default_options(&options);
-    options.height = p->target.height;
-    options.width = p->target.width;
-    options.precision = precision;
-    status = model_plan_create(m, &options, &p->plan, error);
-    if (status)
-        return status;
-    nn_shape input = nn_plan_input_shape(p->plan, 0), output = nn_plan_output_shape(p->plan, 0);
+    if (options->output < 0 || (size_t)options->output >= nn_plan_output_count(p->plan))
+        return error_set(error, MIEN_EINVAL, "the model has no output %d", options->output);
+    nn_shape input = nn_plan_input_shape(p->plan, 0), output = nn_plan_output_shape(p->plan, (size_t)options->output);
     int64_t expected = (int64_t)p->target.channels * p->target.height * p->target.width, got = 1, outputs = 1;
     for (int i = 0; i < input.rank; i++)
         got *= input.dim[i];
@@ -107,29 +167,26 @@ static mien_status predictor_prepare(predictor *p, const model *m, nn_precision 
         outputs *= output.dim[i];
     if (nn_plan_input_count(p->plan) != 1 || got != expected || outputs > PREDICT_MOST_OUTPUTS)
         return error_set(error, MIEN_EUNSUPPORTED, "the network does not take one picture and give a few numbers");
+    p->output = options->output;
     p->outputs = (int)outputs;
-    p->probability = model_output_is_probability(m, 0);
+    p->probability = model_output_is_probability(m, options->output);
     p->temperature = m->info.temperature > 0 ? m->info.temperature : 1;
-    const char *crop = model_info_property(&m->info, "stored_crop");
-    p->stored_crop = crop ? strtof(crop, NULL) : 1;
-    if (!(p->stored_crop > 0.1f && p->stored_crop <= 1))
-        return error_set(error, MIEN_EFORMAT, "stored_crop: '%.40s' is not within 0.1..1", crop);
     status = predictor_match_labels(p, &m->info, error);
     for (size_t w = 0; !status && w < p->workers; w++)
         status = nn_session_create(p->plan, &p->sessions[w], error);
     return status;
 }
 
-mien_status predictor_create(const model *m, nn_precision precision, size_t workers, predictor **out, mien_error *error)
+mien_status predictor_create(const model *m, const predictor_options *options, predictor **out, mien_error *error)
 {
     predictor *p = memory_zeroed(1, sizeof(*p));
     if (!p)
         return error_no_memory(error, sizeof(*p));
-    p->workers = workers;
-    p->sessions = memory_zeroed(workers, sizeof(*p->sessions));
-    mien_status status = p->sessions ? MIEN_OK : error_no_memory(error, workers * sizeof(*p->sessions));
+    p->workers = options->workers;
+    p->sessions = memory_zeroed(p->workers, sizeof(*p->sessions));
+    mien_status status = p->sessions ? MIEN_OK : error_no_memory(error, p->workers * sizeof(*p->sessions));
     if (!status)
-        status = predictor_prepare(p, m, precision, error);
+        status = predictor_prepare(p, m, options, error);
     if (status)
         predictor_destroy(&p);
     else
@@ -196,7 +253,7 @@ static void predict_task(void *context, size_t index, size_t worker)
         predict_view(job, job->rows[index], view, nn_session_input(session, 0));
         if (job->errors[worker].code || nn_session_run(session, &job->errors[worker]))
             return;
-        predict_add_answer(p, nn_session_output(session, 0), out);
+        predict_add_answer(p, nn_session_output(session, (size_t)p->output), out);
     }
     for (int c = 0; c < DATASET_CLASSES; c++)
         total += out[c];

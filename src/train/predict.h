@@ -16,11 +16,22 @@ typedef enum predict_views {
 
 typedef struct predictor predictor;
 
+typedef struct predictor_options {
+    nn_precision precision;
+    size_t workers;
+    int output; /* which of the network's outputs answers: the second one of our own models has learnt FER+'s votes */
+    /* NN_INT8, where the model does not keep its ranges: pictures to find them with */
+    const dataset *calibration;
+    const size_t *calibration_rows;
+    size_t calibration_count;
+} predictor_options;
+
 /** `m` is borrowed for the call. Its labels are matched to our seven by name; without labels its outputs must be the
  *  seven in their order. MIEN_EUNSUPPORTED: it knows none of them, or its input is not one picture. */
-mien_status predictor_create(const model *m, nn_precision precision, size_t workers, predictor **out,
-                             mien_error *error);
+mien_status predictor_create(const model *m, const predictor_options *options, predictor **out, mien_error *error);
 void predictor_destroy(predictor **p);
+/** Find what an int8 plan of `m` needs to know with the calibration pictures of `options`, and keep it in the model. */
+mien_status predictor_keep_ranges(model *m, const predictor_options *options, mien_error *error);
 /** Instead of the model's own temperature. */
 void predictor_set_temperature(predictor *p, float temperature);
 
