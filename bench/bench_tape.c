@@ -246,7 +246,7 @@ static int measure_architecture(const char *name, int microbatch, int threads, d
     mien_error error = {0};
     config_default(&config);
     snprintf(config.arch, sizeof config.arch, "%s", name);
-    if (architecture_build(&config, &built, &error)) {
+    if (architecture_build(&config, &built, NULL, &error)) {
         fprintf(stderr, "%s\n", error.message);
         return 2;
     }
