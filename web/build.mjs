@@ -1,0 +1,21 @@
+// Bundles the page into one script and one style sheet; the server embeds what lands in the folder given (default dist).
+import {build} from 'esbuild';
+import {cp, mkdir, rm} from 'node:fs/promises';
+import path from 'node:path';
+
+const here = path.dirname(new URL(import.meta.url).pathname);
+const out = path.resolve(process.argv[2] ?? path.join(here, 'dist'));
+await rm(out, {recursive: true, force: true});
+await mkdir(out, {recursive: true});
+await build({
+  absWorkingDir: here,
+  entryPoints: {app: 'src/main.ts', style: 'src/app.css'},
+  outdir: out,
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  target: ['es2022'],
+  legalComments: 'linked',
+  logLevel: 'warning',
+});
+for (const file of ['index.html', 'icon.svg']) await cp(path.join(here, 'src', file), path.join(out, file));

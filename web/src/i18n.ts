@@ -1,0 +1,42 @@
+// Words. English is the source; a missing translation falls back to it. {name} stands for a value.
+import {en} from './words_en';
+import {id} from './words_id';
+
+export type Word = keyof typeof en;
+const languages = {en, id} as const;
+export type Language = keyof typeof languages;
+
+function preferred(): Language {
+  const kept = localStorage.getItem('language');
+  if (kept === 'en' || kept === 'id') return kept;
+  return navigator.language.toLowerCase().startsWith('id') ? 'id' : 'en';
+}
+
+let current: Language = preferred();
+
+export const language = (): Language => current;
+
+export function setLanguage(next: Language): void {
+  current = next;
+  localStorage.setItem('language', next);
+  document.documentElement.lang = next;
+}
+
+export function t(word: Word, values: Record<string, string | number> = {}): string {
+  const text: string = languages[current][word] ?? en[word];
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+}
+
+export function percent(value: number): string {
+  return `${Math.round(value * 100)} %`;
+}
+
+export function number(value: number, digits = 0): string {
+  return value.toLocaleString(current, {maximumFractionDigits: digits, minimumFractionDigits: digits});
+}
+
+export function dateTime(value: Date): string {
+  return value.toLocaleString(current, {dateStyle: 'medium', timeStyle: 'short'});
+}
+
+document.documentElement.lang = current;

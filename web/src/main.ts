@@ -1,0 +1,73 @@
+// The page: four views behind the address, a language switch, and a watch on the server.
+import {h, replace} from './dom';
+import {language, setLanguage, t, type Language, type Word} from './i18n';
+import {serverIsThere} from './api';
+import {hush, say} from './say';
+import type {View} from './view';
+import {aboutView} from './view_about';
+import {historyView} from './view_history';
+import {liveView} from './view_live';
+import {modelsView} from './view_models';
+import {picturesView} from './view_pictures';
+
+const WATCH = 10_000;
+const views: [name: Word & string, make: () => View][] = [
+  ['pictures', picturesView],
+  ['live', () => liveView(notice)],
+  ['history', historyView],
+  ['models', modelsView],
+  ['about', aboutView],
+];
+
+let notice = '';
+let current: View | null = null;
+let away = false;
+
+function element(id: string): HTMLElement {
+  return document.getElementById(id)!;
+}
+
+function show(): void {
+  const wanted = location.hash.replace(/^#\//, '') || 'pictures';
+  const [name, make] = views.find(([view]) => view === wanted) ?? views[0]!;
+  current?.leave?.();
+  hush();
+  current = make();
+  replace(element('view'), current.element);
+  replace(element('nav'), views.map(([view]) =>
+    h('a', {href: `#/${view}`, ...(view === name ? {'aria-current': 'page'} : {})}, t(view))));
+  document.title = `mien – ${t(name)}`;
+}
+
+function frame(): void {
+  const select = h('select', {id: 'language', 'aria-label': t('language'), onchange: () => {
+    setLanguage(select.value as Language);
+    frame();
+    show();
+  }}, h('option', {value: 'en', selected: language() === 'en'}, 'English'),
+    h('option', {value: 'id', selected: language() === 'id'}, 'Bahasa Indonesia'));
+  replace(element('tools'), select);
+  replace(element('footer'), h('p', {}, t('footer')));
+}
+
+async function watch(): Promise<void> {
+  if (document.visibilityState !== 'visible') return;
+  const there = await serverIsThere();
+  if (!there && !away) say(t('errorAway'), 'bad', 0);
+  if (there && away) say(t('errorBack'));
+  away = !there;
+}
+
+async function readNotice(): Promise<void> {
+  const response = await fetch('/api/notice').catch(() => null);
+  if (response?.ok) notice = (await response.json() as {notice?: string}).notice ?? '';
+}
+
+window.addEventListener('hashchange', () => {
+  show();
+  element('view').focus();
+});
+frame();
+show();
+void readNotice();
+window.setInterval(() => void watch(), WATCH);

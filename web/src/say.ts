@@ -1,0 +1,38 @@
+// One place where the page says what happened, in words a person can act on.
+import {Problem} from './api';
+import {h, replace} from './dom';
+import {t} from './i18n';
+
+const banner = (): HTMLElement => document.getElementById('banner')!;
+let timer = 0;
+
+export function explain(error: unknown, name = ''): string {
+  if (error instanceof DOMException) {
+    if (error.name === 'NotFoundError' || error.name === 'OverconstrainedError') return t('errorNoCamera');
+    if (error.name === 'NotAllowedError' || error.name === 'SecurityError') return t('errorPermission');
+    if (error.name === 'NotReadableError' || error.name === 'AbortError') return t('errorCameraBusy');
+  }
+  if (error instanceof Problem) {
+    switch (error.kind) {
+      case 'away': return t('errorAway');
+      case 'busy': return t('errorBusy');
+      case 'large': return t('errorLarge', {name});
+      case 'not-picture': return t('errorNotPicture', {name});
+      case 'quota': return t('errorQuota');
+      case 'sign-in': return t('errorSignIn');
+      case 'exists': return t('errorExists');
+      case 'other': return t('errorOther', {why: error.message});
+    }
+  }
+  return t('errorOther', {why: error instanceof Error ? error.message : String(error)});
+}
+
+export function say(text: string, kind: 'bad' | 'good' = 'good', seconds = 6): void {
+  window.clearTimeout(timer);
+  replace(banner(), h('p', {class: `message ${kind}`}, text));
+  if (seconds) timer = window.setTimeout(hush, seconds * 1000);
+}
+
+export function hush(): void {
+  banner().replaceChildren();
+}
