@@ -11,9 +11,10 @@
 #include "base/memory.h"
 #include "detect/filter.h"
 #include "image/convert.h"
+#include "pipeline/shipped.h"
 #include "prep/prep.h"
 
-enum { CASCADE_MOST_BYTES = 64 << 20, WORK_SIDE = 1024, REGION_FACE_SIDE = 30 };
+enum { CASCADE_MOST_BYTES = 64 << 20, WORK_SIDE = 1024, NETWORK_FACE_SIDE = 32, REGION_FACE_SIDE = 30 };
 
 static const char *const cascade_places[] = {
     "/usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml",
@@ -23,6 +24,7 @@ static const char *const cascade_places[] = {
 
 struct finder {
     detector *cascade;
+    detector *network; /* of the default preset; NULL: it uses the cascade */
     int threads;
 };
 
@@ -34,7 +36,7 @@ typedef struct kept_image {
 
 struct finder_session {
     const finder *finder;
-    detect_scratch *cascade;
+    detect_scratch *cascade, *network;
     kept_image grey, prepared, changed; /* changed: brightened, or made smaller */
     detect_faces faces, gathered;       /* gathered: from several regions */
     bool has_grey;
@@ -65,6 +67,17 @@ static mien_status finder_load_default_cascade(detector **out, mien_error *error
     return status;
 }
 
+/* The face network that is named, else the one that ships, else none. */
+static mien_status finder_load_network(const char *path, detector **out, mien_error *error)
+{
+    if (path) {
+        mien_status status = detector_open_network_file(path, out, error);
+        return status ? error_prefix(error, status, "%s", path) : MIEN_OK;
+    }
+    size_t length = shipped_face_model_length();
+    return length ? detector_open_network(shipped_face_model, length, out, error) : MIEN_OK;
+}
+
 mien_status finder_create(const mien_analyzer_options *options, finder **out, mien_error *error)
 {
     finder *f = memory_zeroed(1, sizeof *f);
@@ -73,6 +86,8 @@ mien_status finder_create(const mien_analyzer_options *options, finder **out, mi
     f->threads = options->threads;
     mien_status status = options->cascade_path ? finder_load_cascade(options->cascade_path, &f->cascade, error)
                                                : finder_load_default_cascade(&f->cascade, error);
+    if (!status)
+        status = finder_load_network(options->detector_path, &f->network, error);
     if (status) {
         finder_destroy(&f);
         return status;
@@ -86,6 +101,7 @@ void finder_destroy(finder **f)
     if (!f || !*f)
         return;
     detector_destroy(&(*f)->cascade);
+    detector_destroy(&(*f)->network);
     memory_free(*f);
     *f = NULL;
 }
@@ -97,6 +113,8 @@ mien_status finder_session_create(const finder *f, finder_session **out, mien_er
         return error_no_memory(error, sizeof *s);
     s->finder = f;
     mien_status status = detect_scratch_create(f->cascade, &s->cascade, error);
+    if (!status && f->network)
+        status = detect_scratch_create(f->network, &s->network, error);
     if (status) {
         finder_session_destroy(&s);
         return status;
@@ -111,6 +129,7 @@ void finder_session_destroy(finder_session **session)
         return;
     finder_session *s = *session;
     detect_scratch_destroy(&s->cascade);
+    detect_scratch_destroy(&s->network);
     mien_image_done(&s->grey.image);
     mien_image_done(&s->prepared.image);
     mien_image_done(&s->changed.image);
@@ -261,6 +280,30 @@ static int compare_scores(const void *a, const void *b)
     return (left < right) - (left > right);
 }
 
+/* Faces with sides least..most (0 = no limit) of the view, in any format. */
+static mien_status find_network(finder_session *s, const mien_image_view *view, int32_t least, int32_t most,
+                                mien_error *error)
+{
+    detect_options wanted;
+    detect_default_options(&wanted);
+    wanted.min_width = wanted.min_height = least;
+    wanted.max_width = wanted.max_height = most;
+    wanted.threads = s->finder->threads;
+    return detector_find(s->finder->network, s->network, view, &wanted, &s->faces, error);
+}
+
+/* The smallest face is NETWORK_FACE_SIDE pixels of a picture fitted into WORK_SIDE. */
+static mien_status find_default_network(finder_session *s, const mien_image_view *picture,
+                                        const mien_analyze_options *options, finder_faces *found, mien_error *error)
+{
+    size_t longer = picture->width > picture->height ? picture->width : picture->height;
+    double factor = longer > WORK_SIDE ? (double)longer / WORK_SIDE : 1;
+    mien_status status =
+        find_network(s, picture, min_side_of(options, (int32_t)(NETWORK_FACE_SIDE * factor + 0.5)), 0, error);
+    found->raw_count = s->faces.count;
+    return status;
+}
+
 /* Pictures larger than WORK_SIDE are searched at that size: a face worth reading is not smaller there than in FER-2013.
  */
 static mien_status find_default(finder_session *s, const mien_analyze_options *options, finder_faces *found,
@@ -291,14 +334,11 @@ static mien_status find_default(finder_session *s, const mien_analyze_options *o
 }
 
 /* A part of the grey picture, shrunk until the smallest face wanted in it is REGION_FACE_SIDE. */
-static mien_status find_in_region(finder_session *s, const mien_search_region *region,
-                                  const mien_analyze_options *options, mien_error *error)
+static mien_status find_cascade_in_region(finder_session *s, const mien_search_region *region,
+                                          const mien_analyze_options *options, mien_error *error)
 {
     const mien_image *grey = &s->grey.image;
     const mien_rect *box = &region->box;
-    if (box->x < 0 || box->y < 0 || box->width < 1 || box->height < 1 || (size_t)box->x + box->width > grey->width ||
-        (size_t)box->y + box->height > grey->height || region->min_side < 1)
-        return error_set(error, MIEN_EINVAL, "a search region lies outside the picture");
     double factor = fmax((double)region->min_side / REGION_FACE_SIDE, 1);
     size_t width = (size_t)fmax(box->width / factor + 0.5, 1), height = (size_t)fmax(box->height / factor + 0.5, 1);
     mien_image_view part = {grey->data + (size_t)box->y * grey->stride + (size_t)box->x, (size_t)box->width,
@@ -309,9 +349,21 @@ static mien_status find_in_region(finder_session *s, const mien_search_region *r
     if (!status)
         status = find_cascade(s, &s->changed.image, 1.1, 5, (int32_t)fmax(region->min_side / factor, 1),
                               (int32_t)ceil(region->max_side / factor), options, error);
-    if (status)
-        return status;
-    scale_back(&s->faces, factor, (size_t)box->width, (size_t)box->height);
+    if (!status)
+        scale_back(&s->faces, factor, (size_t)box->width, (size_t)box->height);
+    return status;
+}
+
+static mien_status find_in_region(finder_session *s, const mien_image_view *picture, const mien_search_region *region,
+                                  const mien_analyze_options *options, mien_error *error)
+{
+    const mien_rect *box = &region->box;
+    if (box->x < 0 || box->y < 0 || box->width < 1 || box->height < 1 || (size_t)box->x + box->width > picture->width ||
+        (size_t)box->y + box->height > picture->height || region->min_side < 1)
+        return error_set(error, MIEN_EINVAL, "a search region lies outside the picture");
+    mien_image_view part = image_crop(picture, box->x, box->y, box->width, box->height);
+    mien_status status = s->network ? find_network(s, &part, region->min_side, region->max_side, error)
+                                    : find_cascade_in_region(s, region, options, error);
     for (size_t i = 0; i < s->faces.count && !status; i++) {
         detect_face face = s->faces.data[i];
         face.box.x += box->x;
@@ -321,12 +373,12 @@ static mien_status find_in_region(finder_session *s, const mien_search_region *r
     return status;
 }
 
-static mien_status find_regions(finder_session *s, const mien_analyze_options *options, finder_faces *found,
-                                mien_error *error)
+static mien_status find_regions(finder_session *s, const mien_image_view *picture, const mien_analyze_options *options,
+                                finder_faces *found, mien_error *error)
 {
     s->gathered.count = 0;
     for (size_t i = 0; i < options->region_count; i++) {
-        mien_status status = find_in_region(s, &options->regions[i], options, error);
+        mien_status status = find_in_region(s, picture, &options->regions[i], options, error);
         if (status)
             return status;
     }
@@ -386,8 +438,12 @@ mien_status finder_run(finder_session *session, const mien_image_view *picture, 
             status = find_history(session, options, &f, error);
             break;
         default:
-            status = options->regions ? find_regions(session, options, &f, error)
-                                      : find_default(session, options, &f, error);
+            if (options->regions)
+                status = find_regions(session, picture, options, &f, error);
+            else if (session->network)
+                status = find_default_network(session, picture, options, &f, error);
+            else
+                status = find_default(session, options, &f, error);
         }
     }
     if (status)
