@@ -9,7 +9,7 @@
 #ifndef MODEL_HDF5_H
 #define MODEL_HDF5_H
 
-#include <mien/base.h>
+#include "base/error.h"
 
 #include <stdbool.h>
 
@@ -102,6 +102,9 @@ uint64_t hdf5_number(const uint8_t *bytes, size_t size);
 /** One more structure visited; MIEN_ELIMIT when there were too many. */
 mien_status hdf5_step(hdf5_file *file);
 mien_status hdf5_broken(hdf5_file *file, uint64_t address, const char *what);
+#ifdef __clang_analyzer__ /* see base/error.h */
+#define hdf5_broken(file, address, what) error_known((hdf5_broken)(file, address, what), MIEN_EFORMAT)
+#endif
 mien_status hdf5_cursor_open(hdf5_file *file, uint64_t object, hdf5_cursor *cursor);
 /** The next message; MIEN_ENOTFOUND after the last. */
 mien_status hdf5_cursor_next(hdf5_file *file, hdf5_cursor *cursor, hdf5_message *message);

@@ -172,7 +172,9 @@ static void place_chunk(chunks *c, const uint64_t *place)
 {
     const hdf5_space *space = &c->set->space;
     int last = space->rank - 1;
-    uint64_t index[HDF5_MAX_RANK] = {0}, inside[HDF5_MAX_RANK];
+    uint64_t index[HDF5_MAX_RANK] = {0}, inside[HDF5_MAX_RANK] = {0};
+    if (last < 0 || last >= HDF5_MAX_RANK)
+        return; /* read_chunk_shape refuses such a rank */
     for (int i = 0; i <= last; i++)
         inside[i] = space->dim[i] - place[i] < c->size[i] ? space->dim[i] - place[i] : c->size[i];
     for (;;) {
@@ -192,13 +194,13 @@ static void place_chunk(chunks *c, const uint64_t *place)
 
 static mien_status read_chunk(chunks *c, const uint8_t *key, uint64_t address)
 {
-    uint64_t size = hdf5_number(key, 4), mask = hdf5_number(key + 4, 4), place[HDF5_MAX_RANK];
+    uint64_t size = hdf5_number(key, 4), mask = hdf5_number(key + 4, 4), place[HDF5_MAX_RANK] = {0};
     const uint8_t *stored = hdf5_bytes(c->file, address, size);
     if (!stored)
         return MIEN_EFORMAT;
     for (int i = 0; i < c->set->space.rank; i++) {
         place[i] = hdf5_number(key + 8 + 8 * i, 8);
-        if (place[i] >= c->set->space.dim[i] || place[i] % c->size[i])
+        if (!c->size[i] || place[i] >= c->set->space.dim[i] || place[i] % c->size[i])
             return hdf5_broken(c->file, address, "a chunk out of place");
     }
     if (!c->left--)

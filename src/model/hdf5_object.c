@@ -34,7 +34,7 @@ uint64_t hdf5_number(const uint8_t *bytes, size_t size)
     return value;
 }
 
-mien_status hdf5_broken(hdf5_file *file, uint64_t address, const char *what)
+mien_status(hdf5_broken)(hdf5_file *file, uint64_t address, const char *what)
 {
     return error_set_at(file->error, MIEN_EFORMAT, (size_t)address, "a damaged HDF5 file: %s", what);
 }

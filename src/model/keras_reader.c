@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-mien_status keras_fail(keras_reader *r, const keras_call *call, mien_status code, const char *format, ...)
+mien_status(keras_fail)(keras_reader *r, const keras_call *call, mien_status code, const char *format, ...)
 {
     char message[200];
     va_list arguments;

@@ -2,6 +2,7 @@
 #ifndef MODEL_KERAS_READER_H
 #define MODEL_KERAS_READER_H
 
+#include "base/error.h"
 #include "model/keras_file.h"
 
 #include <jansson.h>
@@ -16,7 +17,7 @@ typedef struct keras_value {
     int64_t channels, height, width; /* of a flattened picture in [C,H,W] order; channels 0 = Keras's own order */
 } keras_value;
 
-enum { KERAS_MAX_DEPTH = 8, KERAS_MAX_CALL_INPUTS = NN_MAX_INPUTS };
+enum { KERAS_MAX_DEPTH = 8, KERAS_MAX_CALL_INPUTS = NN_MAX_INPUTS, KERAS_MAX_OUTPUTS = 16 };
 
 /** A layer being applied. */
 typedef struct keras_call {
@@ -49,6 +50,10 @@ typedef mien_status (*keras_handler)(keras_reader *r, const keras_call *call, ke
 /** `layer "name" (Type): …` */
 mien_status keras_fail(keras_reader *r, const keras_call *call, mien_status code, const char *format, ...)
     MIEN_PRINTF(4, 5);
+
+#ifdef __clang_analyzer__ /* see base/error.h */
+#define keras_fail(r, call, code, ...) error_known((keras_fail)(r, call, code, __VA_ARGS__), code)
+#endif
 
 /* ---- configuration ---- */
 
@@ -98,9 +103,22 @@ keras_handler keras_layer_handler(const char *type);
 keras_handler keras_activation_handler(const char *type);
 keras_handler keras_layout_handler(const char *type);
 
+/* ---- models ---- */
+
+mien_status keras_bad_config(keras_reader *r, const char *why);
+/** Type, names and configuration of a layer's entry; `number` counts its calls. */
+mien_status keras_describe(keras_reader *r, const json_t *entry, const char *scope, size_t number, keras_call *call);
+/** Apply a layer, or a model inside a model, to call->inputs. */
+mien_status keras_apply(keras_reader *r, keras_call *call, keras_value *out);
+/** The [null, H, W, C] of an input or of a first layer, NULL when it says none. */
+const json_t *keras_input_shape(const json_t *config);
+mien_status keras_add_input(keras_reader *r, const keras_call *call, const json_t *shape, keras_value *out);
+
 /** Read a model's layers (config of a Sequential or Functional) applied to `inputs`; with `inputs` NULL its own input
- *  layers are made. */
+ *  layers are made. `outputs` holds KERAS_MAX_OUTPUTS. */
 mien_status keras_read_layers(keras_reader *r, const char *type, const json_t *config, const char *scope,
                               const keras_value *inputs, int input_count, keras_value *outputs, int *output_count);
+mien_status keras_read_functional(keras_reader *r, const json_t *model, const json_t *layers, const char *scope,
+                                  const keras_value *inputs, int input_count, keras_value *outputs, int *output_count);
 
 #endif

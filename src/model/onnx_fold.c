@@ -2,11 +2,10 @@
  * Concat, …) and transpose or cast weights there; all of that disappears here. The batch and open sizes are marks
  * (ONNX_DIM_…) that pass through moves and become "unknown" when calculated with.
  */
-#include "model/onnx_reader.h"
+#include "model/onnx_fold.h"
 
 #include "model/onnx_tensor.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { MOST_FOLDED = 1 << 24 }; /* numbers in one folded tensor */
@@ -18,8 +17,7 @@ static mien_status short_of_memory(onnx_reader *r)
     return onnx_fail(r, MIEN_ELIMIT, "the constants need too much memory");
 }
 
-/* Memory for `out`'s numbers; its shape is set. */
-static mien_status room(onnx_reader *r, onnx_tensor *out, int64_t **ints, float **floats)
+mien_status onnx_fold_room(onnx_reader *r, onnx_tensor *out, int64_t **ints, float **floats)
 {
     if (out->count > MOST_FOLDED)
         return short_of_memory(r);
@@ -83,11 +81,11 @@ static mien_status fold_constant_of_shape(onnx_reader *r, onnx_tensor *out)
     out->whole = fill && fill->whole;
     int64_t *ints = NULL;
     float *floats = NULL;
-    status = room(r, out, &ints, &floats);
+    status = onnx_fold_room(r, out, &ints, &floats);
     for (size_t i = 0; i < out->count && !status; i++) {
         if (ints)
             ints[i] = fill->ints[0];
-        else
+        else if (floats)
             floats[i] = fill ? fill->floats[0] : 0;
     }
     return status;
@@ -113,7 +111,7 @@ static mien_status fold_shape(onnx_reader *r, onnx_tensor *out)
     set_line(out, (size_t)shape.rank, true);
     int64_t *ints = NULL;
     float *floats = NULL;
-    mien_status status = room(r, out, &ints, &floats);
+    mien_status status = onnx_fold_room(r, out, &ints, &floats);
     for (int i = 0; i < shape.rank && !status; i++)
         ints[i] = shape.dim[i] == NN_BATCH ? ONNX_DIM_BATCH : shape.dim[i] == NN_DYNAMIC ? ONNX_DIM_OPEN : shape.dim[i];
     return status;
@@ -134,7 +132,7 @@ static mien_status fold_gather(onnx_reader *r, onnx_tensor *out)
     out->rank = index->rank;
     int64_t *ints = NULL;
     float *floats = NULL;
-    status = room(r, out, &ints, &floats);
+    status = onnx_fold_room(r, out, &ints, &floats);
     for (size_t i = 0; i < out->count && !status; i++) {
         int at = 0;
         if (data->count > INT32_MAX)
@@ -142,7 +140,7 @@ static mien_status fold_gather(onnx_reader *r, onnx_tensor *out)
         status = onnx_axis(r, index->ints[i], (int)data->count, &at);
         if (!status && ints)
             ints[i] = data->ints[at];
-        else if (!status)
+        else if (floats && !status)
             floats[i] = data->floats[at];
     }
     return status;
@@ -166,7 +164,7 @@ static mien_status fold_concat(onnx_reader *r, onnx_tensor *out)
     int64_t *ints = NULL;
     float *floats = NULL;
     if (!status)
-        status = room(r, out, &ints, &floats);
+        status = onnx_fold_room(r, out, &ints, &floats);
     size_t at = 0;
     for (size_t i = 0; i < r->at->input_count && !status; i++) {
         const onnx_tensor *part = NULL;
@@ -174,7 +172,7 @@ static mien_status fold_concat(onnx_reader *r, onnx_tensor *out)
         for (size_t k = 0; k < part->count; k++, at++) {
             if (ints)
                 ints[at] = part->ints[k];
-            else
+            else if (floats)
                 floats[at] = part->floats[k];
         }
     }
@@ -283,150 +281,6 @@ static mien_status fold_reshape(onnx_reader *r, onnx_tensor *out)
     return MIEN_OK;
 }
 
-static mien_status fold_cast(onnx_reader *r, onnx_tensor *out)
-{
-    const onnx_tensor *data = NULL;
-    mien_status status = onnx_constant(r, 0, &data);
-    if (status)
-        return status;
-    int64_t to = onnx_attribute_int(r, "to", 0);
-    *out = *data;
-    out->whole = to == ONNX_INT64 || to == ONNX_INT32;
-    if (!out->whole && to != ONNX_FLOAT && to != ONNX_DOUBLE && to != ONNX_FLOAT16)
-        return onnx_fail(r, MIEN_EUNSUPPORTED, "to element type %lld", (long long)to);
-    if (out->whole == data->whole)
-        return MIEN_OK;
-    int64_t *ints = NULL;
-    float *floats = NULL;
-    status = room(r, out, &ints, &floats);
-    for (size_t i = 0; i < out->count && !status; i++) {
-        if (floats)
-            floats[i] = (float)data->ints[i];
-        else if (fabsf(data->floats[i]) < 0x1p62f)
-            ints[i] = (int64_t)data->floats[i];
-        else
-            status = onnx_fail(r, MIEN_EFORMAT, "a number that does not fit");
-    }
-    return status;
-}
-
-static mien_status fold_transpose(onnx_reader *r, onnx_tensor *out)
-{
-    const onnx_tensor *data = NULL;
-    mien_status status = onnx_constant(r, 0, &data);
-    if (status)
-        return status;
-    int order[ONNX_MAX_RANK];
-    for (int i = 0; i < data->rank; i++)
-        order[i] = data->rank - 1 - i;
-    status = onnx_attribute_ints(r, "perm", order, (size_t)data->rank);
-    size_t step[ONNX_MAX_RANK], product = 1;
-    for (int i = data->rank - 1; i >= 0; i--) {
-        step[i] = product;
-        product *= (size_t)data->dim[i];
-    }
-    *out = *data;
-    unsigned seen = 0;
-    for (int i = 0; i < data->rank && !status; i++) {
-        if (order[i] < 0 || order[i] >= data->rank || (seen & 1u << order[i]))
-            return onnx_fail(r, MIEN_EFORMAT, "perm is not a permutation");
-        seen |= 1u << order[i];
-        out->dim[i] = data->dim[order[i]];
-    }
-    int64_t *ints = NULL;
-    float *floats = NULL;
-    if (!status)
-        status = room(r, out, &ints, &floats);
-    for (size_t i = 0; i < out->count && !status; i++) {
-        size_t from = 0, rest = i;
-        for (int axis = out->rank - 1; axis >= 0; axis--) {
-            from += rest % (size_t)out->dim[axis] * step[order[axis]];
-            rest /= (size_t)out->dim[axis];
-        }
-        if (ints)
-            ints[i] = data->ints[from];
-        else
-            floats[i] = data->floats[from];
-    }
-    return status;
-}
-
-/* ---- arithmetic ---- */
-
-static bool is_mark(int64_t value)
-{
-    return value <= ONNX_DIM_UNKNOWN;
-}
-
-static int64_t whole_result(char op, int64_t a, int64_t b)
-{
-    int64_t result = ONNX_DIM_UNKNOWN;
-    if (is_mark(a) || is_mark(b)) {
-        if ((op == '*' || op == '/') && b == 1)
-            return a;
-        return op == '*' && a == 1 ? b : ONNX_DIM_UNKNOWN;
-    }
-    bool overflow = op == '+'   ? __builtin_add_overflow(a, b, &result)
-                    : op == '-' ? __builtin_sub_overflow(a, b, &result)
-                    : op == '*' ? __builtin_mul_overflow(a, b, &result)
-                                : b == 0;
-    if (overflow)
-        return ONNX_DIM_UNKNOWN;
-    return op == '/' ? a / b : result;
-}
-
-static float float_result(char op, float a, float b)
-{
-    return op == '+' ? a + b : op == '-' ? a - b : op == '*' ? a * b : a / b;
-}
-
-static mien_status fold_binary(onnx_reader *r, char op, onnx_tensor *out)
-{
-    const onnx_tensor *a = NULL, *b = NULL;
-    mien_status status = onnx_constant(r, 0, &a);
-    if (!status)
-        status = onnx_constant(r, 1, &b);
-    if (status)
-        return status;
-    bool same = a->rank == b->rank && !memcmp(a->dim, b->dim, (size_t)a->rank * sizeof *a->dim);
-    if (a->whole != b->whole || (!same && a->count != 1 && b->count != 1))
-        return onnx_fail(r, MIEN_EUNSUPPORTED, "constants of different shapes or types");
-    const char *name = out->name;
-    *out = a->count == 1 && (b->count != 1 || b->rank > a->rank) ? *b : *a;
-    out->name = name;
-    int64_t *ints = NULL;
-    float *floats = NULL;
-    status = room(r, out, &ints, &floats);
-    for (size_t i = 0; i < out->count && !status; i++) {
-        size_t left = a->count == 1 ? 0 : i, right = b->count == 1 ? 0 : i;
-        if (ints)
-            ints[i] = whole_result(op, a->ints[left], b->ints[right]);
-        else
-            floats[i] = float_result(op, a->floats[left], b->floats[right]);
-    }
-    return status;
-}
-
-static mien_status fold_add(onnx_reader *r, onnx_tensor *out)
-{
-    return fold_binary(r, '+', out);
-}
-
-static mien_status fold_sub(onnx_reader *r, onnx_tensor *out)
-{
-    return fold_binary(r, '-', out);
-}
-
-static mien_status fold_mul(onnx_reader *r, onnx_tensor *out)
-{
-    return fold_binary(r, '*', out);
-}
-
-static mien_status fold_div(onnx_reader *r, onnx_tensor *out)
-{
-    return fold_binary(r, '/', out);
-}
-
 /* ---- */
 
 static folder find_folder(const char *op)
@@ -446,12 +300,12 @@ static folder find_folder(const char *op)
         {"Unsqueeze", fold_unsqueeze},
         {"Squeeze", fold_squeeze},
         {"Reshape", fold_reshape},
-        {"Cast", fold_cast},
-        {"Transpose", fold_transpose},
-        {"Add", fold_add},
-        {"Sub", fold_sub},
-        {"Mul", fold_mul},
-        {"Div", fold_div},
+        {"Cast", onnx_fold_cast},
+        {"Transpose", onnx_fold_transpose},
+        {"Add", onnx_fold_add},
+        {"Sub", onnx_fold_sub},
+        {"Mul", onnx_fold_mul},
+        {"Div", onnx_fold_div},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (!strcmp(table[i].op, op))

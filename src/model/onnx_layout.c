@@ -155,8 +155,21 @@ static mien_status read_unsqueeze(onnx_reader *r)
     return onnx_emit(r, &node);
 }
 
+/* The transposition to [N,C,H,W] that a [N,H,W,C] input goes through: ours is so already. */
+static bool undoes_nhwc(onnx_reader *r)
+{
+    const onnx_value *value = onnx_input(r, 0);
+    const onnx_attribute *order = onnx_attribute_find(r, "perm");
+    return value && value->kind == ONNX_VALUE_NHWC && order && order->int_count == 4 &&
+           !memcmp(order->ints, (const int64_t[]){0, 3, 1, 2}, 4 * sizeof(int64_t));
+}
+
 static mien_status read_transpose(onnx_reader *r)
 {
+    if (undoes_nhwc(r)) {
+        nn_node same = onnx_unary(NN_IDENTITY, onnx_input(r, 0)->node);
+        return onnx_emit(r, &same);
+    }
     nn_node node = onnx_unary(NN_TRANSPOSE, 0);
     mien_status status = onnx_activation(r, 0, &node.inputs[0]);
     if (status)

@@ -107,6 +107,13 @@ static mien_status count_uses(onnx_reader *r)
 
 /* ---- the walk ---- */
 
+/* Models converted from TensorFlow take [N,H,W,C] and transpose it first: few channels at the end, not after the batch.
+ */
+static bool is_nhwc(const onnx_port *port)
+{
+    return port->rank == 4 && (port->dim[3] == 1 || port->dim[3] == 3) && port->dim[1] != 1 && port->dim[1] != 3;
+}
+
 static mien_status add_input(onnx_reader *r, const onnx_port *port)
 {
     onnx_value *value = onnx_find(r, port->name);
@@ -122,8 +129,12 @@ static mien_status add_input(onnx_reader *r, const onnx_port *port)
     if (nn_graph_input(r->graph) < 0)
         r->batch = port->dim[0];
     node.shape.dim[0] = NN_BATCH;
+    value->kind = is_nhwc(port) ? ONNX_VALUE_NHWC : ONNX_VALUE_NODE;
+    if (value->kind == ONNX_VALUE_NHWC) {
+        int64_t height = node.shape.dim[1], width = node.shape.dim[2];
+        node.shape = (nn_shape){4, {NN_BATCH, node.shape.dim[3], height, width}};
+    }
     value->node = nn_graph_add(r->graph, &node);
-    value->kind = ONNX_VALUE_NODE;
     if (value->node < 0)
         return error_set(r->error, r->graph->failed == MIEN_EINVAL ? MIEN_EFORMAT : r->graph->failed, "%s",
                          r->graph->error.message);

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-mien_status onnx_fail(onnx_reader *r, mien_status code, const char *format, ...)
+mien_status(onnx_fail)(onnx_reader *r, mien_status code, const char *format, ...)
 {
     char message[200];
     va_list arguments;
@@ -51,7 +51,14 @@ static mien_status realise_waiting(onnx_reader *r, onnx_value *value)
     const onnx_node *at = r->at;
     r->at = &stand_in;
     mien_status status;
-    if (waiting.kind == ONNX_VALUE_SCALED) {
+    if (waiting.kind == ONNX_VALUE_NHWC) {
+        nn_node node = onnx_unary(NN_TRANSPOSE, waiting.node);
+        memcpy(node.permutation, (const int[]){0, 2, 3, 1}, 4 * sizeof(int));
+        int turned = -1;
+        status = onnx_emit_part(r, &node, "/nhwc", &turned);
+        if (!status)
+            onnx_alias(r, turned);
+    } else if (waiting.kind == ONNX_VALUE_SCALED) {
         status = onnx_emit_scale_shift(r, waiting.node, waiting.constant, NULL);
     } else if (waiting.kind == ONNX_VALUE_MATMUL) {
         status = onnx_emit_dense(r, waiting.node, waiting.constant, false, 1, NULL, 0);
@@ -95,7 +102,8 @@ mien_status onnx_constant(onnx_reader *r, size_t index, const onnx_tensor **tens
         return onnx_fail(r, MIEN_EUNSUPPORTED, "input %zu (\"%.60s\") is computed; mien needs a constant", index,
                          value->name);
     if (value->constant->unusable)
-        return onnx_fail(r, value->constant->why, "tensor \"%.60s\" %s", value->name, value->constant->unusable);
+        return onnx_fail(r, value->constant->why ? value->constant->why : MIEN_EFORMAT, "tensor \"%.60s\" %s",
+                         value->name, value->constant->unusable);
     *tensor = value->constant;
     return MIEN_OK;
 }

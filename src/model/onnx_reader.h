@@ -3,6 +3,7 @@
 #ifndef MODEL_ONNX_READER_H
 #define MODEL_ONNX_READER_H
 
+#include "base/error.h"
 #include "model/onnx_document.h"
 
 /** A dimension that is not known while reading, as shape arithmetic sees it. */
@@ -11,14 +12,15 @@
 #define ONNX_DIM_UNKNOWN (INT64_MIN + 2) /* computed from one of the others */
 
 /**
- * What a name stands for. The last three wait: the operator is not in the graph yet, because its only consumer may turn
- * it into something better (x·sigmoid(x) is Swish, x·a+b one ScaleShift, x·W+b one dense layer). Whoever else asks for
- * the value gets it added as it is.
+ * What a name stands for. The last four wait: the operator is not in the graph yet, because its only consumer may turn
+ * it into something better (x·sigmoid(x) is Swish, x·a+b one ScaleShift, x·W+b one dense layer, a transposed input
+ * needs no transposition). Whoever else asks for the value gets it added as it is.
  */
 typedef enum onnx_value_kind {
     ONNX_VALUE_NONE = 0, /* not computed yet */
     ONNX_VALUE_NODE,
     ONNX_VALUE_CONSTANT,
+    ONNX_VALUE_NHWC,   /* an input [N,H,W,C] in the file; `node` is the graph's [N,C,H,W] */
     ONNX_VALUE_GATE,   /* sigmoid or hard sigmoid of `node` */
     ONNX_VALUE_SCALED, /* `node` times the constant, per channel */
     ONNX_VALUE_MATMUL  /* `node` times the constant matrix [I, O] */
@@ -51,6 +53,10 @@ typedef mien_status (*onnx_handler)(onnx_reader *r);
 
 /** `node "name" (Op): …` */
 mien_status onnx_fail(onnx_reader *r, mien_status code, const char *format, ...) MIEN_PRINTF(3, 4);
+
+#ifdef __clang_analyzer__ /* see base/error.h */
+#define onnx_fail(r, code, ...) error_known((onnx_fail)(r, code, __VA_ARGS__), code)
+#endif
 
 /** Input `index` of the current node; NULL when it is left out. */
 onnx_value *onnx_input(const onnx_reader *r, size_t index);

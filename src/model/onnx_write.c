@@ -8,187 +8,15 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/memory.h"
-#include "model/onnx_document.h"
+#include "model/onnx_sketch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Sizes of the document's arrays for each node of ours. */
-enum { OPSET = 13, MOST_NODES = 2, MOST_TENSORS = 5, MOST_ATTRIBUTES = 8 };
+enum { OPSET = 13 };
 
-typedef struct writer {
-    const nn_graph *graph;
-    onnx_document document;
-    const nn_node *at;
-    mien_error *error;
-    mien_status status; /* sticky: after a failure every step does nothing */
-} writer;
-
-static void *take(writer *w, size_t count, size_t size)
-{
-    void *block = memory_arena_take(&w->document.arena, count, size);
-    if (!block && !w->status)
-        w->status = error_no_memory(w->error, count * size);
-    return block;
-}
-
-static const char *join(writer *w, const char *name, const char *suffix)
-{
-    size_t length = strlen(name) + strlen(suffix) + 1;
-    char *text = take(w, length, 1);
-    if (!text)
-        return "";
-    snprintf(text, length, "%s%s", name, suffix);
-    return text;
-}
-
-/* ---- pieces of a document ---- */
-
-/* A node whose inputs and attributes the calls after this one add. */
-static void add_node(writer *w, const char *op, const char *output)
-{
-    onnx_node *node = &w->document.nodes[w->document.node_count];
-    *node = (onnx_node){.name = output, .op = op, .domain = ""};
-    node->inputs = take(w, NN_MAX_INPUTS, sizeof *node->inputs);
-    node->outputs = take(w, 1, sizeof *node->outputs);
-    node->attributes = take(w, MOST_ATTRIBUTES, sizeof *node->attributes);
-    if (w->status)
-        return;
-    node->outputs[0] = output;
-    node->output_count = 1;
-    w->document.node_count++;
-}
-
-static void add_input(writer *w, const char *name)
-{
-    if (w->status)
-        return;
-    onnx_node *node = &w->document.nodes[w->document.node_count - 1];
-    node->inputs[node->input_count++] = name;
-}
-
-static onnx_attribute *add_attribute(writer *w, const char *name, int type)
-{
-    if (w->status)
-        return NULL;
-    onnx_node *node = &w->document.nodes[w->document.node_count - 1];
-    onnx_attribute *attribute = &node->attributes[node->attribute_count++];
-    *attribute = (onnx_attribute){.name = name, .type = type, .text = ""};
-    return attribute;
-}
-
-static void add_int(writer *w, const char *name, int64_t value)
-{
-    onnx_attribute *attribute = add_attribute(w, name, ONNX_ATTRIBUTE_INT);
-    if (attribute)
-        attribute->i = value;
-}
-
-static void add_float(writer *w, const char *name, float value)
-{
-    onnx_attribute *attribute = add_attribute(w, name, ONNX_ATTRIBUTE_FLOAT);
-    if (attribute)
-        attribute->f = value;
-}
-
-static void add_text(writer *w, const char *name, const char *value)
-{
-    onnx_attribute *attribute = add_attribute(w, name, ONNX_ATTRIBUTE_TEXT);
-    if (attribute)
-        attribute->text = value;
-}
-
-static void add_ints(writer *w, const char *name, const int *values, size_t count)
-{
-    int64_t *copy = take(w, count, sizeof *copy);
-    onnx_attribute *attribute = add_attribute(w, name, ONNX_ATTRIBUTE_INTS);
-    if (!attribute || !copy)
-        return;
-    for (size_t i = 0; i < count; i++)
-        copy[i] = values[i];
-    attribute->ints = copy;
-    attribute->int_count = count;
-}
-
-static onnx_tensor *add_tensor(writer *w, const char *name)
-{
-    if (w->status)
-        return NULL;
-    onnx_tensor *tensor = &w->document.tensors[w->document.tensor_count++];
-    *tensor = (onnx_tensor){.name = name};
-    return tensor;
-}
-
-/* A constant list of whole numbers as the next input. */
-static void input_ints(writer *w, const char *what, const int64_t *values, size_t count)
-{
-    const char *name = join(w, w->at->name, what);
-    int64_t *copy = take(w, count, sizeof *copy);
-    onnx_tensor *tensor = add_tensor(w, name);
-    if (!tensor || !copy)
-        return;
-    memcpy(copy, values, count * sizeof *copy);
-    tensor->rank = 1;
-    tensor->dim[0] = (int64_t)count;
-    tensor->count = count;
-    tensor->whole = true;
-    tensor->ints = copy;
-    add_input(w, name);
-}
-
-/* Constant floats; `rank` 0 for a scalar, 1 for a list. */
-static void input_floats(writer *w, const char *what, const float *values, size_t count, int rank)
-{
-    const char *name = join(w, w->at->name, what);
-    float *copy = take(w, count, sizeof *copy);
-    onnx_tensor *tensor = add_tensor(w, name);
-    if (!tensor || !copy)
-        return;
-    memcpy(copy, values, count * sizeof *copy);
-    tensor->rank = rank;
-    tensor->dim[0] = (int64_t)count;
-    tensor->count = count;
-    tensor->floats = copy;
-    add_input(w, name);
-}
-
-static const onnx_tensor *find_tensor(const writer *w, const char *name)
-{
-    for (size_t i = 0; i < w->document.tensor_count; i++) {
-        if (!strcmp(w->document.tensors[i].name, name))
-            return &w->document.tensors[i];
-    }
-    return NULL;
-}
-
-/* Weight `slot` of the node as the next input, [C] followed by `ones` axes of size 1 (for broadcasting). A weight that
- * several nodes share is stored once for each rank that is asked for. */
-static void input_weight(writer *w, int slot, int ones)
-{
-    if (w->status)
-        return;
-    const nn_weight *weight = &w->graph->weights[w->at->weights[slot]];
-    const char *name = weight->name;
-    int rank = weight->shape.rank + ones;
-    const onnx_tensor *stored = find_tensor(w, name);
-    if (stored && stored->rank != rank) {
-        name = join(w, w->at->name, slot ? ".shift" : ".scale");
-        stored = NULL;
-    }
-    onnx_tensor *tensor = stored ? NULL : add_tensor(w, name);
-    if (tensor) {
-        tensor->rank = rank;
-        for (int i = 0; i < rank; i++)
-            tensor->dim[i] = i < weight->shape.rank ? weight->shape.dim[i] : 1;
-        tensor->count = weight->count;
-        tensor->floats = weight->data;
-    }
-    add_input(w, name);
-}
-
-static const nn_node *source(const writer *w, int input)
+static const nn_node *source(const onnx_sketch *w, int input)
 {
     return &w->graph->nodes[w->at->inputs[input]];
 }
@@ -196,114 +24,114 @@ static const nn_node *source(const writer *w, int input)
 /* ---- operators ---- */
 
 /* One ONNX node of that operator with the node's own inputs. */
-static void plain(writer *w, const char *op)
+static void plain(onnx_sketch *w, const char *op)
 {
-    add_node(w, op, w->at->name);
+    sketch_add_node(w, op, w->at->name);
     for (int i = 0; i < w->at->input_count; i++)
-        add_input(w, source(w, i)->name);
+        sketch_add_input(w, source(w, i)->name);
 }
 
-static void window(writer *w)
+static void window(onnx_sketch *w)
 {
     const nn_node *n = w->at;
-    add_ints(w, "kernel_shape", (const int[]){n->kernel_h, n->kernel_w}, 2);
-    add_ints(w, "strides", (const int[]){n->stride_h, n->stride_w}, 2);
-    add_ints(w, "pads", (const int[]){n->pad_top, n->pad_left, n->pad_bottom, n->pad_right}, 4);
+    sketch_add_ints(w, "kernel_shape", (const int[]){n->kernel_h, n->kernel_w}, 2);
+    sketch_add_ints(w, "strides", (const int[]){n->stride_h, n->stride_w}, 2);
+    sketch_add_ints(w, "pads", (const int[]){n->pad_top, n->pad_left, n->pad_bottom, n->pad_right}, 4);
 }
 
-static void write_conv(writer *w)
+static void write_conv(onnx_sketch *w)
 {
     plain(w, "Conv");
-    input_weight(w, 0, 0);
+    sketch_input_weight(w, 0, 0);
     if (w->at->weights[1] >= 0)
-        input_weight(w, 1, 0);
+        sketch_input_weight(w, 1, 0);
     window(w);
-    add_ints(w, "dilations", (const int[]){w->at->dilation_h, w->at->dilation_w}, 2);
-    add_int(w, "group", w->at->groups);
+    sketch_add_ints(w, "dilations", (const int[]){w->at->dilation_h, w->at->dilation_w}, 2);
+    sketch_add_int(w, "group", w->at->groups);
 }
 
-static void write_dense(writer *w)
+static void write_dense(onnx_sketch *w)
 {
     plain(w, "Gemm");
-    input_weight(w, 0, 0);
+    sketch_input_weight(w, 0, 0);
     if (w->at->weights[1] >= 0)
-        input_weight(w, 1, 0);
-    add_int(w, "transB", 1);
+        sketch_input_weight(w, 1, 0);
+    sketch_add_int(w, "transB", 1);
 }
 
-static void write_batch_norm(writer *w)
+static void write_batch_norm(onnx_sketch *w)
 {
     plain(w, "BatchNormalization");
     for (int slot = 0; slot < 4; slot++)
-        input_weight(w, slot, 0);
-    add_float(w, "epsilon", w->at->epsilon);
-    add_float(w, "momentum", w->at->momentum);
+        sketch_input_weight(w, slot, 0);
+    sketch_add_float(w, "epsilon", w->at->epsilon);
+    sketch_add_float(w, "momentum", w->at->momentum);
 }
 
-static void write_scale_shift(writer *w)
+static void write_scale_shift(onnx_sketch *w)
 {
     const nn_node *n = w->at;
     const char *from = source(w, 0)->name;
     int ones = n->shape.rank - 2;
     bool scale = n->weights[0] >= 0, shift = n->weights[1] >= 0;
     if (scale) {
-        const char *to = shift ? join(w, n->name, ".scaled") : n->name;
-        add_node(w, "Mul", to);
-        add_input(w, from);
-        input_weight(w, 0, ones);
+        const char *to = shift ? sketch_join(w, n->name, ".scaled") : n->name;
+        sketch_add_node(w, "Mul", to);
+        sketch_add_input(w, from);
+        sketch_input_weight(w, 0, ones);
         from = to;
     }
     if (shift) {
-        add_node(w, "Add", n->name);
-        add_input(w, from);
-        input_weight(w, 1, ones);
+        sketch_add_node(w, "Add", n->name);
+        sketch_add_input(w, from);
+        sketch_input_weight(w, 1, ones);
     }
     if (!scale && !shift)
         plain(w, "Identity");
 }
 
 /* x · gate(x) */
-static void write_gated(writer *w)
+static void write_gated(onnx_sketch *w)
 {
     bool hard = w->at->op == NN_HARD_SWISH;
-    const char *gate = join(w, w->at->name, ".gate"), *from = source(w, 0)->name;
-    add_node(w, hard ? "HardSigmoid" : "Sigmoid", gate);
-    add_input(w, from);
+    const char *gate = sketch_join(w, w->at->name, ".gate"), *from = source(w, 0)->name;
+    sketch_add_node(w, hard ? "HardSigmoid" : "Sigmoid", gate);
+    sketch_add_input(w, from);
     if (hard) {
-        add_float(w, "alpha", 1.0f / 6);
-        add_float(w, "beta", 0.5f);
+        sketch_add_float(w, "alpha", 1.0f / 6);
+        sketch_add_float(w, "beta", 0.5f);
     }
-    add_node(w, "Mul", w->at->name);
-    add_input(w, from);
-    add_input(w, gate);
+    sketch_add_node(w, "Mul", w->at->name);
+    sketch_add_input(w, from);
+    sketch_add_input(w, gate);
 }
 
-static void write_clip(writer *w)
+static void write_clip(onnx_sketch *w)
 {
     plain(w, "Clip");
-    input_floats(w, ".min", &w->at->alpha, 1, 0);
-    input_floats(w, ".max", &w->at->beta, 1, 0);
+    sketch_input_floats(w, ".min", &w->at->alpha, 1, 0);
+    sketch_input_floats(w, ".max", &w->at->beta, 1, 0);
 }
 
-static void write_prelu(writer *w)
+static void write_prelu(onnx_sketch *w)
 {
     plain(w, "PRelu");
-    input_weight(w, 0, w->at->shape.rank - 2);
+    sketch_input_weight(w, 0, w->at->shape.rank - 2);
 }
 
-static void write_pool(writer *w)
+static void write_pool(onnx_sketch *w)
 {
     plain(w, nn_op_name(w->at->op));
     window(w);
     if (w->at->op == NN_AVG_POOL)
-        add_int(w, "count_include_pad", w->at->count_include_pad);
+        sketch_add_int(w, "count_include_pad", w->at->count_include_pad);
     if ((w->at->dilation_h != 1 || w->at->dilation_w != 1) && !w->status)
         w->status =
             error_set(w->error, MIEN_EUNSUPPORTED, "node %.80s: dilated pooling cannot be written", w->at->name);
 }
 
 /* 0 keeps the batch. */
-static void write_reshape(writer *w)
+static void write_reshape(onnx_sketch *w)
 {
     int64_t dim[NN_MAX_RANK] = {0};
     int open = 0;
@@ -312,38 +140,39 @@ static void write_reshape(writer *w)
         dim[i] = w->at->shape.dim[i] < 0 ? -1 : w->at->shape.dim[i];
     }
     plain(w, "Reshape");
-    input_ints(w, ".shape", dim, (size_t)w->at->shape.rank);
+    sketch_input_ints(w, ".shape", dim, (size_t)w->at->shape.rank);
     if (open > 1 && !w->status)
         w->status = error_set(w->error, MIEN_EUNSUPPORTED, "node %.80s: two sizes are open", w->at->name);
 }
 
-static void write_slice(writer *w)
+static void write_slice(onnx_sketch *w)
 {
     plain(w, "Slice");
-    input_ints(w, ".starts", (const int64_t[]){w->at->begin}, 1);
-    input_ints(w, ".ends", (const int64_t[]){w->at->end}, 1);
-    input_ints(w, ".axes", (const int64_t[]){w->at->axis}, 1);
+    sketch_input_ints(w, ".starts", (const int64_t[]){w->at->begin}, 1);
+    sketch_input_ints(w, ".ends", (const int64_t[]){w->at->end}, 1);
+    sketch_input_ints(w, ".axes", (const int64_t[]){w->at->axis}, 1);
 }
 
-static void write_pad(writer *w)
+static void write_pad(onnx_sketch *w)
 {
     const nn_node *n = w->at;
     plain(w, "Pad");
-    input_ints(w, ".pads", (const int64_t[]){0, 0, n->pad_top, n->pad_left, 0, 0, n->pad_bottom, n->pad_right}, 8);
-    add_text(w, "mode", "constant");
+    sketch_input_ints(w, ".pads", (const int64_t[]){0, 0, n->pad_top, n->pad_left, 0, 0, n->pad_bottom, n->pad_right},
+                      8);
+    sketch_add_text(w, "mode", "constant");
 }
 
-static void write_upsample(writer *w)
+static void write_upsample(onnx_sketch *w)
 {
     plain(w, "Resize");
-    add_input(w, ""); /* the region of interest, for another mode */
-    input_floats(w, ".scales", (const float[]){1, 1, (float)w->at->stride_h, (float)w->at->stride_w}, 4, 1);
-    add_text(w, "mode", "nearest");
-    add_text(w, "coordinate_transformation_mode", "asymmetric");
-    add_text(w, "nearest_mode", "floor");
+    sketch_add_input(w, ""); /* the region of interest, for another mode */
+    sketch_input_floats(w, ".scales", (const float[]){1, 1, (float)w->at->stride_h, (float)w->at->stride_w}, 4, 1);
+    sketch_add_text(w, "mode", "nearest");
+    sketch_add_text(w, "coordinate_transformation_mode", "asymmetric");
+    sketch_add_text(w, "nearest_mode", "floor");
 }
 
-static void write_node(writer *w)
+static void write_node(onnx_sketch *w)
 {
     const nn_node *n = w->at;
     switch (n->op) {
@@ -392,15 +221,15 @@ static void write_node(writer *w)
     }
     plain(w, nn_op_name(n->op));
     if (n->op == NN_LEAKY_RELU || n->op == NN_ELU || n->op == NN_HARD_SIGMOID)
-        add_float(w, "alpha", n->alpha);
+        sketch_add_float(w, "alpha", n->alpha);
     if (n->op == NN_HARD_SIGMOID)
-        add_float(w, "beta", n->beta);
+        sketch_add_float(w, "beta", n->beta);
     if (n->op == NN_CONCAT || n->op == NN_SOFTMAX)
-        add_int(w, "axis", n->axis);
+        sketch_add_int(w, "axis", n->axis);
     if (n->op == NN_TRANSPOSE)
-        add_ints(w, "perm", n->permutation, (size_t)n->shape.rank);
+        sketch_add_ints(w, "perm", n->permutation, (size_t)n->shape.rank);
     if (n->op == NN_DROPOUT)
-        input_floats(w, ".ratio", &n->alpha, 1, 0);
+        sketch_input_floats(w, ".ratio", &n->alpha, 1, 0);
 }
 
 /* ---- the whole ---- */
@@ -424,30 +253,30 @@ static bool listed_before(const nn_graph *graph, int index)
 }
 
 /* An ONNX output must be computed and listed once: an input, or a value that is listed twice, goes through Identity. */
-static void write_output(writer *w, int index)
+static void write_output(onnx_sketch *w, int index)
 {
     const nn_node *node = &w->graph->nodes[w->graph->outputs[index]];
     const char *name = node->name;
     if (node->op == NN_INPUT || listed_before(w->graph, index)) {
         char suffix[32];
         snprintf(suffix, sizeof suffix, ".output%d", index);
-        name = join(w, node->name, suffix);
-        add_node(w, "Identity", name);
-        add_input(w, node->name);
+        name = sketch_join(w, node->name, suffix);
+        sketch_add_node(w, "Identity", name);
+        sketch_add_input(w, node->name);
     }
     describe_port(node, name, &w->document.outputs[w->document.output_count++]);
 }
 
-static void reserve(writer *w)
+static void reserve(onnx_sketch *w)
 {
     size_t nodes = (size_t)w->graph->node_count, outputs = (size_t)w->graph->output_count;
-    w->document.nodes = take(w, nodes * MOST_NODES + outputs, sizeof *w->document.nodes);
-    w->document.tensors = take(w, nodes * MOST_TENSORS, sizeof *w->document.tensors);
-    w->document.inputs = take(w, nodes, sizeof *w->document.inputs);
-    w->document.outputs = take(w, outputs, sizeof *w->document.outputs);
+    w->document.nodes = sketch_take(w, nodes * ONNX_SKETCH_NODES + outputs, sizeof *w->document.nodes);
+    w->document.tensors = sketch_take(w, nodes * ONNX_SKETCH_TENSORS, sizeof *w->document.tensors);
+    w->document.inputs = sketch_take(w, nodes, sizeof *w->document.inputs);
+    w->document.outputs = sketch_take(w, outputs, sizeof *w->document.outputs);
 }
 
-static void write_graph(writer *w)
+static void write_graph(onnx_sketch *w)
 {
     reserve(w);
     for (int i = 0; i < w->graph->node_count && !w->status; i++) {
@@ -467,11 +296,11 @@ static int compare_names(const void *a, const void *b)
 }
 
 /* ONNX has one name space for values and weights. */
-static void check_names(writer *w)
+static void check_names(onnx_sketch *w)
 {
     const onnx_document *d = &w->document;
     size_t count = 0;
-    const char **names = take(w, d->node_count + d->tensor_count + d->input_count, sizeof *names);
+    const char **names = sketch_take(w, d->node_count + d->tensor_count + d->input_count, sizeof *names);
     if (!names)
         return;
     for (size_t i = 0; i < d->node_count; i++)
@@ -490,21 +319,21 @@ static void check_names(writer *w)
 static mien_status write_entry(void *context, const char *key, const char *value, mien_error *error)
 {
     (void)error;
-    writer *w = context;
+    onnx_sketch *w = context;
     onnx_entry *entry = &w->document.entries[w->document.entry_count];
-    entry->key = join(w, "mien.", key);
-    entry->value = join(w, value, "");
+    entry->key = sketch_join(w, "mien.", key);
+    entry->value = sketch_join(w, value, "");
     if (!w->status)
         w->document.entry_count++;
     return w->status;
 }
 
-static void write_info(writer *w, const model_info *info)
+static void write_info(onnx_sketch *w, const model_info *info)
 {
     enum { FIXED_ENTRIES = 32 };
     w->document.name = info->name && *info->name ? info->name : "mien";
     w->document.entries =
-        take(w, FIXED_ENTRIES + info->figure_count + info->property_count, sizeof *w->document.entries);
+        sketch_take(w, FIXED_ENTRIES + info->figure_count + info->property_count, sizeof *w->document.entries);
     if (!w->status)
         w->status = model_info_visit(info, write_entry, w, w->error);
 }
@@ -515,7 +344,7 @@ mien_status model_save_onnx_buffer(const model *m, buffer *out, mien_error *erro
         return error_set(error, m->graph.failed, "%s", m->graph.error.message);
     if (!m->graph.node_count || !m->graph.output_count)
         return error_set(error, MIEN_EINVAL, "the network has no output");
-    writer w = {.graph = &m->graph, .document = {.opset = OPSET}, .error = error};
+    onnx_sketch w = {.graph = &m->graph, .document = {.opset = OPSET}, .error = error};
     write_graph(&w);
     if (!w.status)
         check_names(&w);

@@ -450,6 +450,30 @@ static void automatic_padding_is_asymmetric(void **state)
     model_done(&m);
 }
 
+static void inputs_with_channels_last_are_turned(void **state)
+{
+    (void)state;
+    sketch s;
+    model m = {0};
+    mien_error error = {0};
+    onnx_attribute order = {
+        .name = "perm", .type = ONNX_ATTRIBUTE_INTS, .ints = DIMS(0, 3, 1, 2), .int_count = 4, .text = ""};
+    sketch_init(&s, 13, 4, DIMS(-1, 8, 6, 3));
+    onnx_node *turn = sketch_node(&s, "Transpose", 1, NAMES("x"), NAMES("nchw"));
+    turn->attributes = &order;
+    turn->attribute_count = 1;
+    sketch_node(&s, "Relu", 1, NAMES("x"), NAMES("nhwc"));
+    sketch_node(&s, "GlobalMaxPool", 1, NAMES("nchw"), NAMES("y"));
+    s.ports[2] = (onnx_port){.name = "nhwc", .type = ONNX_FLOAT, .rank = 0};
+    s.d.output_count = 2;
+    assert_ok(sketch_load(&s, &m, &error), &error);
+    assert_true(m.info.input.channels == 3 && m.info.input.height == 8 && m.info.input.width == 6);
+    const nn_node *pool = &m.graph.nodes[m.graph.outputs[0]], *other = &m.graph.nodes[m.graph.outputs[1]];
+    assert_true(pool->shape.dim[1] == 3 && m.graph.nodes[pool->inputs[0]].op == NN_IDENTITY);
+    assert_true(other->shape.dim[3] == 3 && m.graph.nodes[other->inputs[0]].op == NN_TRANSPOSE);
+    model_done(&m);
+}
+
 static void assert_refused(sketch *s, mien_status code, const char *says)
 {
     model m = {0};
@@ -641,6 +665,7 @@ int main(void)
         cmocka_unit_test(computed_shapes_disappear),
         cmocka_unit_test(constants_of_any_shape_are_affine),
         cmocka_unit_test(automatic_padding_is_asymmetric),
+        cmocka_unit_test(inputs_with_channels_last_are_turned),
         cmocka_unit_test(faults_are_named),
         cmocka_unit_test(truncation_is_an_error_at_every_length),
         cmocka_unit_test(flipped_bits_never_crash),
