@@ -1,10 +1,10 @@
-// Bundles the page into one script and one style sheet; the server embeds what lands in the folder given (default dist).
+// Bundles the page into one script and one style sheet; the server embeds what lands in the folder given (default build/web).
 import {build} from 'esbuild';
 import {cp, mkdir, rm} from 'node:fs/promises';
 import path from 'node:path';
 
 const here = path.dirname(new URL(import.meta.url).pathname);
-const out = path.resolve(process.argv[2] ?? path.join(here, 'dist'));
+const out = path.resolve(process.argv[2] ?? path.join(here, '../build/web'));
 await rm(out, {recursive: true, force: true});
 await mkdir(out, {recursive: true});
 await build({

@@ -1,4 +1,4 @@
-/* Look-up in the table that tools/embed.py writes at build time from web/. */
+/* Look-up in the table that cmake/embed.cmake writes at build time of the built page. */
 #include "server/static_files.h"
 
 #include <string.h>
