@@ -13,6 +13,7 @@
 #include "commands.h"
 #include "train/architecture.h"
 #include "train/trainer.h"
+#include "train_faces.h"
 
 enum { TRAIN_MOST_KEYS = 128, TRAIN_COMMAND = 4096, TRAIN_FIRST_KEY = 1000 };
 enum { TRAIN_OPT_CONFIG = 500, TRAIN_OPT_RESUME, TRAIN_OPT_OVERWRITE, TRAIN_OPT_QUIET, TRAIN_OPT_LIST, TRAIN_OPT_HELP };
@@ -233,7 +234,16 @@ static mien_status train_read_data(const train_config *config, const char *path,
     dataset_options options = {.votes = votes && *config->votes ? config->votes : NULL, .skip = train_skip_picture};
     options.height = (size_t)arch->height;
     options.width = (size_t)arch->width;
-    return dataset_read(path, &options, data, error);
+    train_faces *faces = NULL;
+    if (config->find_faces) {
+        status = train_faces_create(&faces, error);
+        options.locate = train_faces_locate;
+        options.locate_context = faces;
+    }
+    if (!status)
+        status = dataset_read(path, &options, data, error);
+    train_faces_destroy(&faces);
+    return status;
 }
 
 static bool train_holds_run(const train_config *config)

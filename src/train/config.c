@@ -49,6 +49,7 @@ static const config_key config_table[] = {
     NUMBER(votes_weight, 0, 1, "share of the FER+ votes in the target; the label has the rest"),
     NUMBER(votes_head, 0, 10, "weight of a second output that learns the votes alone; 0 = no such output"),
     SWITCH(drop_not_face, "leave out training rows whose FER+ votes say that there is no face"),
+    SWITCH(find_faces, "pictures of files show people: find the surest face of each and train on that"),
     TEXT(init, "model whose weights to begin with"),
     TEXT(backbone, "model whose layers stand below the head (mobilenetv2)"),
     SWITCH(freeze_backbone, "keep the backbone's weights as they are"),

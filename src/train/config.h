@@ -19,7 +19,7 @@ typedef struct train_config {
     char validation_split[64];
     char votes[CONFIG_TEXT]; /* FER+ file, "" = none */
     float votes_weight, votes_head;
-    bool drop_not_face;
+    bool drop_not_face, find_faces;
     char init[CONFIG_TEXT]; /* model whose weights are taken over, "" = random */
     char backbone[CONFIG_TEXT];
     bool freeze_backbone;

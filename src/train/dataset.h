@@ -6,6 +6,7 @@
 #define TRAIN_DATASET_H
 
 #include <mien/analyzer.h>
+#include <mien/image.h>
 
 #include <stdbool.h>
 
@@ -51,6 +52,10 @@ typedef struct dataset_options {
     /** Called for each picture that could not be read, which is then left out; NULL = the first one is an error. */
     void (*skip)(void *context, const char *path, const mien_error *error);
     void *skip_context;
+    /** Where the face lies in a picture of a file, which is then cut out; NULL = pictures are faces already.
+     * MIEN_ENOTFOUND = there is none, and the picture is one that could not be read. */
+    mien_status (*locate)(void *context, const mien_image_view *picture, mien_rect *box, mien_error *error);
+    void *locate_context;
 } dataset_options;
 
 /** `options` may be NULL. Errors name the file and the line. Free with dataset_done. */

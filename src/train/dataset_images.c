@@ -36,24 +36,58 @@ static mien_status images_shrink(mien_image *image, size_t width, size_t height,
     return MIEN_OK;
 }
 
-static mien_status images_load(const char *path, size_t width, size_t height, uint8_t *pixels, mien_error *error)
+/* Cut the face out of a colour picture, as a grey picture of its own. */
+static mien_status images_cut_face(const dataset_options *options, mien_image *image, mien_error *error)
+{
+    mien_image_view view = mien_image_as_view(image);
+    mien_rect box = {0};
+    mien_image face = {0};
+    mien_status status = options->locate(options->locate_context, &view, &box, error);
+    if (status)
+        return status;
+    if (box.x < 0 || box.y < 0 || box.width < 1 || box.height < 1 || (size_t)box.width > view.width - (size_t)box.x ||
+        (size_t)box.height > view.height - (size_t)box.y)
+        return error_set(error, MIEN_EINTERNAL, "the face does not lie in the picture");
+    view.data += (size_t)box.y * view.stride + (size_t)box.x * mien_pixel_bytes(view.format);
+    view.width = (size_t)box.width;
+    view.height = (size_t)box.height;
+    status = mien_image_init(&face, view.width, view.height, MIEN_PIXEL_GREY8, error);
+    if (!status)
+        status = prep_grey(&view, &face, error);
+    if (status) {
+        mien_image_done(&face);
+        return status;
+    }
+    mien_image_done(image);
+    *image = face;
+    return MIEN_OK;
+}
+
+static mien_status images_load(const char *path, const dataset *data, const dataset_options *how, uint8_t *pixels,
+                               mien_error *error)
 {
     buffer bytes = {0};
     mien_image image = {0};
     mien_decode_options options;
     mien_decode_default_options(&options);
-    options.format = MIEN_PIXEL_GREY8;
+    options.format = how->locate ? MIEN_PIXEL_RGB8 : MIEN_PIXEL_GREY8;
     mien_status status = file_read(path, IMAGES_MOST_BYTES, &bytes, error);
     if (status)
         goto out;
     status = mien_image_decode(bytes.data, bytes.length, &options, &image, error);
+    if (!status && how->locate)
+        status = images_cut_face(how, &image, error);
     if (!status)
-        status = images_shrink(&image, width, height, error);
+        status = images_shrink(&image, data->width, data->height, error);
     if (status) {
         error_prefix(error, status, "%s", path);
         goto out;
     }
-    mien_image target = {.data = pixels, .width = width, .height = height, .stride = width, .format = MIEN_PIXEL_GREY8};
+    mien_image target = {.data = pixels,
+                         .width = data->width,
+                         .height = data->height,
+                         .stride = data->width,
+                         .format = MIEN_PIXEL_GREY8};
     mien_image_view view = mien_image_as_view(&image);
     status = prep_resize_linear(&view, &target, error);
 out:
@@ -71,7 +105,7 @@ static mien_status images_add(dataset_builder *builder, const char *path, uint8_
     if (status)
         return status;
     mien_error local = {0};
-    status = images_load(path, data->width, data->height, pixels, &local);
+    status = images_load(path, data, &builder->options, pixels, &local);
     if (!status)
         return MIEN_OK;
     if (!builder->options.skip || status == MIEN_ENOMEM)

@@ -79,8 +79,7 @@ static mien_status trainer_take_weights(trainer *t, const char *path, mien_error
         nn_weight *to = &t->network.graph.weights[w];
         for (int k = 0; k < from.graph.weight_count; k++) {
             const nn_weight *weight = &from.graph.weights[k];
-            if (strcmp(to->name, weight->name) || to->count != weight->count ||
-                memcmp(&to->shape, &weight->shape, sizeof(to->shape)))
+            if (strcmp(to->name, weight->name) != 0 || !nn_shape_equal(&to->shape, &weight->shape))
                 continue;
             memcpy(to->data, weight->data, to->count * sizeof(float));
             taken++;
