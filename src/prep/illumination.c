@@ -91,7 +91,7 @@ mien_status prep_illumination(const mien_image_view *source, mien_image *target,
         return status;
     if (!(strength >= 0 && strength <= 1))
         return error_set(error, MIEN_EINVAL, "illumination: strength %g is outside 0..1", strength);
-    light_grid grid;
+    light_grid grid = {0};
     grid.columns = source->width < LIGHT_CELLS ? source->width : LIGHT_CELLS;
     grid.rows = source->height < LIGHT_CELLS ? source->height : LIGHT_CELLS;
     light_measure(&grid, source);

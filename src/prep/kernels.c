@@ -4,6 +4,8 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/cpu.h"
 #include "prep/x86/kernels_x86.h"
@@ -102,13 +104,73 @@ void prep_clahe_row_c(const uint8_t *from, uint8_t *to, size_t count, const uint
     }
 }
 
-void prep_bilateral_c(const uint8_t *centre, const uint8_t *near, size_t count, float distance, const float *likeness,
-                      float *sum, float *weight)
+/* 2^x for x ≤ 0: the power of two of the whole part times the series of e^(f ln 2) for the rest f in (−1, 0]. */
+static float exp2_below_zero(float x)
+{
+    x = x < -126.0f ? -126.0f : x;
+    int32_t whole = (int32_t)x; /* towards zero */
+    float f = x - (float)whole;
+    float series =
+        1.0f +
+        f * (0.69314718f +
+             f * (0.24022651f + f * (0.055504109f + f * (0.0096181291f + f * (0.0013333558f + f * 0.00015403530f)))));
+    uint32_t bits = (uint32_t)(whole + 127) << 23;
+    float power;
+    memcpy(&power, &bits, sizeof power);
+    return series * power;
+}
+
+enum { BILATERAL_BLOCK = 64 };
+
+static void bilateral_grey(const uint8_t *centre, const uint8_t *near, float distance, size_t count, float likeness,
+                           float *sum, float *weight)
 {
     for (size_t i = 0; i < count; i++) {
-        float w = distance * likeness[centre[i] > near[i] ? centre[i] - near[i] : near[i] - centre[i]];
+        float d = (float)(centre[i] - near[i]);
+        float w = exp2_below_zero(distance + d * d * likeness);
         weight[i] += w;
         sum[i] += w * (float)near[i];
+    }
+}
+
+static void bilateral_colour(const uint8_t *centre, const uint8_t *near, float distance, size_t count, float likeness,
+                             float *sum, float *weight)
+{
+    for (size_t i = 0; i < count; i++, centre += 3, near += 3) {
+        float d = (float)(abs(centre[0] - near[0]) + abs(centre[1] - near[1]) + abs(centre[2] - near[2]));
+        float w = exp2_below_zero(distance + d * d * likeness);
+        weight[i] += w;
+        for (size_t c = 0; c < 3; c++)
+            sum[3 * i + c] += w * (float)near[c];
+    }
+}
+
+void prep_bilateral_c(const uint8_t *centre, const uint8_t *const *near, const float *distance, size_t taps,
+                      uint8_t *to, size_t count, size_t channels, float likeness)
+{
+    for (size_t start = 0; start < count; start += BILATERAL_BLOCK) {
+        float sum[3 * BILATERAL_BLOCK] = {0}, weight[BILATERAL_BLOCK] = {0};
+        size_t block = count - start < BILATERAL_BLOCK ? count - start : BILATERAL_BLOCK, at = start * channels;
+        for (size_t k = 0; k < taps; k++) {
+            if (channels == 1)
+                bilateral_grey(centre + at, near[k] + at, distance[k], block, likeness, sum, weight);
+            else
+                bilateral_colour(centre + at, near[k] + at, distance[k], block, likeness, sum, weight);
+        }
+        for (size_t i = 0; i < block * channels; i++)
+            to[at + i] = (uint8_t)lrintf(sum[i] / weight[i / channels]);
+    }
+}
+
+void prep_exchange_c(uint8_t (*rows)[64], const uint8_t (*pairs)[2], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint8_t *low = rows[pairs[i][0]], *high = rows[pairs[i][1]];
+        for (size_t lane = 0; lane < 64; lane++) {
+            uint8_t a = low[lane], b = high[lane];
+            low[lane] = least(a, b);
+            high[lane] = most(a, b);
+        }
     }
 }
 
@@ -124,6 +186,7 @@ void prep_kernels_fill(prep_kernels *table, unsigned flags)
         .median3 = prep_median3_c,
         .clahe_row = prep_clahe_row_c,
         .bilateral = prep_bilateral_c,
+        .exchange = prep_exchange_c,
     };
 #if defined(__x86_64__)
     if (flags & CPU_AVX2) {
@@ -136,9 +199,13 @@ void prep_kernels_fill(prep_kernels *table, unsigned flags)
         table->median3 = prep_median3_avx2;
         table->clahe_row = prep_clahe_row_avx2;
         table->bilateral = prep_bilateral_avx2;
+        table->exchange = prep_exchange_avx2;
     }
-    if (flags & CPU_AVX512)
+    if (flags & CPU_AVX512) {
         table->clahe_row = prep_clahe_row_avx512;
+        table->bilateral = prep_bilateral_avx512;
+        table->exchange = prep_exchange_avx512;
+    }
     if (flags & CPU_AVX512_VBMI)
         table->stretch = prep_stretch_vbmi_avx512;
 #else

@@ -31,10 +31,14 @@ typedef struct prep_kernels {
      *  ones, `lower` of the lower ones. */
     void (*clahe_row)(const uint8_t *from, uint8_t *to, size_t count, const uint8_t (*table)[256][4],
                       const uint32_t *column, const float *right, float lower);
-    /** Bilateral sums of a grey row: with w = distance × likeness[|centre[i] − near[i]|], weight[i] += w and sum[i] +=
-     *  w × near[i]. `likeness` has 256 entries. */
-    void (*bilateral)(const uint8_t *centre, const uint8_t *near, size_t count, float distance, const float *likeness,
-                      float *sum, float *weight);
+    /** One row of the bilateral filter over `count` pixels of 1 or 3 channels: to = round(Σ w × near[k] / Σ w) with w =
+     *  2^(distance[k] + likeness × d²), d the sum of the channels' differences from `centre`; distance and likeness are
+     *  not above 0, and one tap is the centre itself. 2^x is the polynomial of kernels.c. */
+    void (*bilateral)(const uint8_t *centre, const uint8_t *const *near, const float *distance, size_t taps,
+                      uint8_t *to, size_t count, size_t channels, float likeness);
+    /** Compare and exchange: for each of `count` pairs of rows of 64 bytes, in order, the lower bytes go to row
+     * pair[0], the higher ones to row pair[1]. `rows` is 64-byte aligned. */
+    void (*exchange)(uint8_t (*rows)[64], const uint8_t (*pairs)[2], size_t count);
 } prep_kernels;
 
 /** The table for this machine. */

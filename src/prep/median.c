@@ -49,12 +49,10 @@ static mien_status median_three(const mien_image_view *source, mien_image *targe
     return MIEN_OK;
 }
 
-/* Compare and exchange places `low` and `high`, in this order. */
+/* Places to compare and exchange, in this order: the lower value goes to the first. */
 typedef struct median_network {
     size_t count;
-    struct {
-        uint8_t low, high;
-    } pairs[MEDIAN_MAX_PAIRS];
+    uint8_t pairs[MEDIAN_MAX_PAIRS][2];
 } median_network;
 
 static void median_sort_network(median_network *network, size_t places)
@@ -68,8 +66,8 @@ static void median_sort_network(median_network *network, size_t places)
         for (size_t d = p;; d = q - p, q /= 2, r = p) {
             for (size_t i = 0; i + d < places; i++)
                 if ((i & p) == r && network->count < MEDIAN_MAX_PAIRS) {
-                    network->pairs[network->count].low = (uint8_t)i;
-                    network->pairs[network->count++].high = (uint8_t)(i + d);
+                    network->pairs[network->count][0] = (uint8_t)i;
+                    network->pairs[network->count++][1] = (uint8_t)(i + d);
                 }
             if (q == p)
                 break;
@@ -83,52 +81,51 @@ static void median_prune_network(median_network *network, size_t places)
     bool needed[MEDIAN_PLACES] = {false}, keep[MEDIAN_MAX_PAIRS];
     needed[places / 2] = true;
     for (size_t i = network->count; i-- > 0;) {
-        keep[i] = needed[network->pairs[i].low] || needed[network->pairs[i].high];
+        const uint8_t *pair = network->pairs[i];
+        keep[i] = needed[pair[0]] || needed[pair[1]];
         if (keep[i])
-            needed[network->pairs[i].low] = needed[network->pairs[i].high] = true;
+            needed[pair[0]] = needed[pair[1]] = true;
     }
     size_t kept = 0;
     for (size_t i = 0; i < network->count; i++)
         if (keep[i])
-            network->pairs[kept++] = network->pairs[i];
+            memcpy(network->pairs[kept++], network->pairs[i], sizeof network->pairs[i]);
     network->count = kept;
 }
 
-static void median_run_network(const median_network *network, uint8_t (*lanes)[MEDIAN_LANES])
+/* Samples start… of a row, moved by `shift` pixels and held inside the row. */
+static void median_load_edge(uint8_t lanes[MEDIAN_LANES], const mien_image_view *source, size_t row, size_t start,
+                             size_t count, ptrdiff_t shift)
 {
-    for (size_t i = 0; i < network->count; i++) {
-        uint8_t *low = lanes[network->pairs[i].low], *high = lanes[network->pairs[i].high];
-        for (size_t lane = 0; lane < MEDIAN_LANES; lane++) {
-            uint8_t a = low[lane], b = high[lane];
-            low[lane] = a < b ? a : b;
-            high[lane] = a < b ? b : a;
-        }
+    size_t pixel = mien_pixel_bytes(source->format);
+    const uint8_t *from = source->data + row * source->stride;
+    for (size_t i = 0; i < MEDIAN_LANES; i++) {
+        size_t at = start + (i < count ? i : 0);
+        lanes[i] = from[edge_repeat((ptrdiff_t)(at / pixel) + shift, source->width) * pixel + at % pixel];
     }
 }
 
 static void median_network_row(const mien_image_view *source, mien_image *target, size_t y, size_t size,
                                const median_network *network)
 {
-    uint8_t lanes[MEDIAN_PLACES][MEDIAN_LANES];
+    _Alignas(64) uint8_t lanes[MEDIAN_PLACES][MEDIAN_LANES];
     size_t pixel = mien_pixel_bytes(source->format), samples = source->width * pixel;
     ptrdiff_t half = (ptrdiff_t)(size / 2);
     for (size_t start = 0; start < samples; start += MEDIAN_LANES) {
         size_t count = samples - start < MEDIAN_LANES ? samples - start : MEDIAN_LANES;
         ptrdiff_t reach = half * (ptrdiff_t)pixel;
         bool inside = (ptrdiff_t)start >= reach && start + count + (size_t)reach <= samples;
-        for (size_t k = 0; k < size * size; k++) {
-            size_t row = edge_repeat((ptrdiff_t)(y + k / size) - half, source->height);
-            const uint8_t *from = source->data + row * source->stride;
-            ptrdiff_t shift = (ptrdiff_t)(k % size) - half;
-            if (inside)
-                memcpy(lanes[k], from + (ptrdiff_t)start + shift * (ptrdiff_t)pixel, count);
-            for (size_t i = 0; !inside && i < count; i++) {
-                size_t at = start + i;
-                lanes[k][i] = from[edge_repeat((ptrdiff_t)(at / pixel) + shift, source->width) * pixel + at % pixel];
-            }
-            memset(lanes[k] + count, 0, MEDIAN_LANES - count);
+        uint8_t(*lane)[MEDIAN_LANES] = lanes;
+        for (ptrdiff_t dy = -half; dy <= half; dy++) {
+            size_t row = edge_repeat((ptrdiff_t)y + dy, source->height);
+            const uint8_t *from = source->data + row * source->stride + start;
+            for (ptrdiff_t dx = -half; dx <= half; dx++, lane++)
+                if (inside && count == MEDIAN_LANES) /* of known size: a few vector moves */
+                    memcpy(*lane, from + dx * (ptrdiff_t)pixel, MEDIAN_LANES);
+                else
+                    median_load_edge(*lane, source, row, start, count, dx);
         }
-        median_run_network(network, lanes);
+        prep_kernels_get()->exchange(lanes, (const uint8_t(*)[2])network->pairs, network->count);
         memcpy(target->data + y * target->stride + start, lanes[size * size / 2], count);
     }
 }

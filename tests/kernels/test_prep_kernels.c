@@ -215,22 +215,30 @@ static void check_clahe(void)
 
 static void check_bilateral(void)
 {
-    static float likeness[256];
-    for (int i = 0; i < 256; i++)
-        likeness[i] = 1 / (1.0f + (float)i);
-    for (size_t count = 0; count <= MOST; count++) {
-        const uint8_t *centre = input(2 * count, count & 1), *near = centre + count;
-        float *sums[2], *weights[2];
-        outputs_clear();
-        for (int which = 0; which < 2; which++) {
-            sums[which] = (float *)(void *)output(which);
-            weights[which] = sums[which] + count;
-            for (size_t i = 0; i < 2 * count; i++)
-                sums[which][i] = (float)(i % 17);
+    static const float distance[] = {0, -0.3f, -2.5f, -140};
+    for (size_t count = 0; count <= MOST; count++)
+        for (size_t channels = 1; channels <= 3; channels += 2) {
+            size_t row = count * channels;
+            const uint8_t *centre = input(4 * row, count & 1);
+            const uint8_t *const near[] = {centre, centre + row, centre + 2 * row, centre + 3 * row};
+            float likeness = -(float)random_below(&numbers, 1000) / 30000;
+            outputs_clear();
+            plain.bilateral(centre, near, distance, 4, output(0), count, channels, likeness);
+            fast.bilateral(centre, near, distance, 4, output(1), count, channels, likeness);
+            assert_same(channels, count);
         }
-        plain.bilateral(centre, near, count, 0.7f, likeness, sums[0], weights[0]);
-        fast.bilateral(centre, near, count, 0.7f, likeness, sums[1], weights[1]);
-        assert_same(2 * sizeof(float), count);
+}
+
+static void check_exchange(void)
+{
+    static _Alignas(64) uint8_t rows[2][9][64];
+    static const uint8_t pairs[][2] = {{0, 1}, {1, 2}, {0, 8}, {3, 2}, {4, 7}, {0, 1}, {8, 5}};
+    for (int turn = 0; turn < 50; turn++) {
+        memcpy(rows[0], input(sizeof rows[0], turn & 1), sizeof rows[0]);
+        memcpy(rows[1], rows[0], sizeof rows[0]);
+        plain.exchange(rows[0], pairs, 7);
+        fast.exchange(rows[1], pairs, 7);
+        assert_memory_equal(rows[0], rows[1], sizeof rows[0]);
     }
 }
 
@@ -248,6 +256,7 @@ KERNEL_TEST(blur)
 KERNEL_TEST(median)
 KERNEL_TEST(clahe)
 KERNEL_TEST(bilateral)
+KERNEL_TEST(exchange)
 
 static int set_up(void **state)
 {
@@ -264,7 +273,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_convert), cmocka_unit_test(test_stretch),   cmocka_unit_test(test_blend),
         cmocka_unit_test(test_halve),   cmocka_unit_test(test_blur),      cmocka_unit_test(test_median),
-        cmocka_unit_test(test_clahe),   cmocka_unit_test(test_bilateral),
+        cmocka_unit_test(test_clahe),   cmocka_unit_test(test_bilateral), cmocka_unit_test(test_exchange),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -1,4 +1,4 @@
-/* Gaussian sums and the 3 × 3 median with AVX2, sixteen and thirty-two pixels at a time. */
+/* Gaussian sums and medians with AVX2, sixteen and thirty-two pixels at a time. */
 #include <immintrin.h>
 
 #include "prep/x86/kernels_x86.h"
@@ -72,4 +72,15 @@ void prep_median3_avx2(const uint8_t *const rows[3], uint8_t *to, size_t count, 
     }
     const uint8_t *const rest[3] = {rows[0] + i, rows[1] + i, rows[2] + i};
     prep_median3_c(rest, to + i, count - i, step);
+}
+
+void prep_exchange_avx2(uint8_t (*rows)[64], const uint8_t (*pairs)[2], size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t half = 0; half < 2; half++) {
+            __m256i *low = (__m256i *)rows[pairs[i][0]] + half, *high = (__m256i *)rows[pairs[i][1]] + half;
+            __m256i a = _mm256_load_si256(low), b = _mm256_load_si256(high);
+            _mm256_store_si256(low, _mm256_min_epu8(a, b));
+            _mm256_store_si256(high, _mm256_max_epu8(a, b));
+        }
 }

@@ -22,8 +22,12 @@ void prep_clahe_row_avx2(const uint8_t *from, uint8_t *to, size_t count, const u
                          const uint32_t *column, const float *right, float lower);
 void prep_clahe_row_avx512(const uint8_t *from, uint8_t *to, size_t count, const uint8_t (*table)[256][4],
                            const uint32_t *column, const float *right, float lower);
-void prep_bilateral_avx2(const uint8_t *centre, const uint8_t *near, size_t count, float distance,
-                         const float *likeness, float *sum, float *weight);
+void prep_bilateral_avx2(const uint8_t *centre, const uint8_t *const *near, const float *distance, size_t taps,
+                         uint8_t *to, size_t count, size_t channels, float likeness);
+void prep_exchange_avx2(uint8_t (*rows)[64], const uint8_t (*pairs)[2], size_t count);
+void prep_bilateral_avx512(const uint8_t *centre, const uint8_t *const *near, const float *distance, size_t taps,
+                           uint8_t *to, size_t count, size_t channels, float likeness);
+void prep_exchange_avx512(uint8_t (*rows)[64], const uint8_t (*pairs)[2], size_t count);
 
 /* The plain C versions, for what is left over at the end of a row. */
 void prep_stretch_c(const uint8_t *from, size_t length, uint16_t *to, size_t count, const uint32_t *at,
@@ -38,7 +42,8 @@ void prep_blur_column_c(const uint16_t *const *rows, uint8_t *to, size_t count, 
 void prep_median3_c(const uint8_t *const rows[3], uint8_t *to, size_t count, size_t step);
 void prep_clahe_row_c(const uint8_t *from, uint8_t *to, size_t count, const uint8_t (*table)[256][4],
                       const uint32_t *column, const float *right, float lower);
-void prep_bilateral_c(const uint8_t *centre, const uint8_t *near, size_t count, float distance, const float *likeness,
-                      float *sum, float *weight);
+void prep_bilateral_c(const uint8_t *centre, const uint8_t *const *near, const float *distance, size_t taps,
+                      uint8_t *to, size_t count, size_t channels, float likeness);
+void prep_exchange_c(uint8_t (*rows)[64], const uint8_t (*pairs)[2], size_t count);
 
 #endif
