@@ -308,6 +308,17 @@ void onednn_plan_destroy(onednn_plan **plan)
     *plan = NULL;
 }
 
+bool onednn_plan_needs_weights(const onednn_plan *plan)
+{
+    for (int i = 0; i < onednn_operation_count(plan); i++) {
+        const onednn_operation *operation = onednn_operation_at(plan, i);
+        if (operation->kind == ONEDNN_PLAIN &&
+            (operation->step->kernel || operation->step->scale || operation->step->shift))
+            return true;
+    }
+    return false;
+}
+
 const char *onednn_plan_name(const onednn_plan *plan, size_t step)
 {
     return step < (size_t)onednn_operation_count(plan) ? onednn_operation_at(plan, (int)step)->name : NULL;

@@ -12,6 +12,8 @@ typedef struct onednn_session onednn_session;
 mien_status onednn_plan_create(const plan_program *program, const nn_plan_options *options, onednn_plan **plan,
                                mien_error *error);
 void onednn_plan_destroy(onednn_plan **plan);
+/** Some operation reads the program's weights while running (a plain-C operator with weights). */
+bool onednn_plan_needs_weights(const onednn_plan *plan);
 /** "node: implementation" of operation `step`; NULL past the end. */
 const char *onednn_plan_name(const onednn_plan *plan, size_t step);
 

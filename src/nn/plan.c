@@ -75,6 +75,8 @@ mien_status nn_plan_create(const nn_graph *graph, const nn_plan_options *options
     }
     if (!status && !options->reference)
         status = onednn_plan_create(&made->program, options, &made->onednn, error);
+    if (!status && made->onednn && !onednn_plan_needs_weights(made->onednn))
+        plan_program_drop_weights(&made->program);
     if (!status && options->reference)
         status = plan_reference_names(&made->program, &made->names, error);
     if (status)

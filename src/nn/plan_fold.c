@@ -31,7 +31,7 @@ static bool need(plan_program *program, float **array, size_t count, float fill)
 {
     if (*array)
         return true;
-    *array = memory_arena_take(&program->arena, count, sizeof(float));
+    *array = memory_arena_take(&program->weights, count, sizeof(float));
     for (size_t i = 0; *array && i < count; i++)
         (*array)[i] = fill;
     return *array != NULL;

@@ -18,8 +18,20 @@ bool plan_is_arithmetic(nn_op op)
     return op >= NN_ADD && op <= NN_DIV;
 }
 
+void plan_program_drop_weights(plan_program *program)
+{
+    for (int s = 0; s < program->step_count; s++) {
+        plan_step *step = &program->steps[s];
+        step->kernel = step->bias = step->scale = step->shift = NULL;
+        for (int p = 0; p < step->post_count; p++)
+            step->posts[p].scale = step->posts[p].shift = NULL;
+    }
+    memory_arena_done(&program->weights);
+}
+
 void plan_program_done(plan_program *program)
 {
+    memory_arena_done(&program->weights);
     memory_arena_done(&program->arena);
     *program = (plan_program){0};
 }
@@ -31,7 +43,7 @@ static float *copy_weight(plan_program *program, const nn_graph *graph, int inde
     if (index < 0)
         return NULL;
     const nn_weight *weight = &graph->weights[index];
-    float *copy = memory_arena_take(&program->arena, weight->count, sizeof(float));
+    float *copy = memory_arena_take(&program->weights, weight->count, sizeof(float));
     if (copy)
         memcpy(copy, weight->data, weight->count * sizeof(float));
     else

@@ -39,8 +39,9 @@ typedef struct plan_value {
 } plan_value;
 
 typedef struct plan_program {
-    memory_arena arena;
-    plan_step *steps; /* in order of execution; inputs are steps too (NN_INPUT) */
+    memory_arena arena;   /* everything but */
+    memory_arena weights; /* kernels, biases, scales: given back once a plan holds them in its own layout */
+    plan_step *steps;     /* in order of execution; inputs are steps too (NN_INPUT) */
     int step_count;
     plan_value *values;
     int value_count;
@@ -54,6 +55,8 @@ mien_status plan_program_import(const nn_graph *graph, int height, int width, pl
 /** Fold and fuse: numerically the same function up to rounding. */
 mien_status plan_program_rewrite(plan_program *program, mien_error *error);
 void plan_program_done(plan_program *program);
+/** Free the weights; the steps' pointers become NULL. */
+void plan_program_drop_weights(plan_program *program);
 
 /* Between the files of the rewriting. */
 
