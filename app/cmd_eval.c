@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "commands.h"
+#include "eval_faces.h"
 #include "eval_output.h"
 #include "train/calibrate.h"
 #include "train/report.h"
@@ -28,7 +29,8 @@ typedef struct eval_arguments {
 static void eval_print_help(void)
 {
     printf(
-        "usage: mien eval --data FILE --model MODEL [--model MODEL …] [options]\n\n"
+        "usage: mien eval --data FILE --model MODEL [--model MODEL …] [options]\n"
+        "       mien eval --faces FILE --images DIR [options]    (face detectors: mien eval --faces --help)\n\n"
         "  --data FILE        fer2013.csv or .csv.xz, a CSV of paths and labels, or a folder of classes; repeatable\n"
         "  --split NAME       Training, PublicTest (default), PrivateTest or all\n"
         "  --model FILE       .onnx or Keras .h5; repeatable\n"
@@ -325,6 +327,8 @@ static void eval_free(eval_results *results)
 
 int cmd_eval(int argc, char **argv)
 {
+    if (eval_faces_wanted(argc, argv))
+        return eval_faces(argc, argv);
     eval_arguments arguments = {.risk = eval_risk};
     evaluate_default_options(&arguments.options);
     int done = eval_read_arguments(argc, argv, &arguments);

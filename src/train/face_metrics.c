@@ -1,0 +1,197 @@
+/* Greedy matching by score for every overlap and range of sizes, as COCO evaluates: what lies outside a range is
+ * neither asked for nor held against a detector. Marks are kept per answer, so that average precision can be had at the
+ * end. */
+#include "train/face_metrics.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+
+struct face_mark {
+    float score;
+    int8_t outcome[FACE_OVERLAP_COUNT][FACE_SIZE_COUNT]; /* 1 right, -1 wrong, 0 left out */
+};
+
+static const float overlaps[FACE_OVERLAP_COUNT] = {0.4f, 0.5f};
+static const float ignored_share = 0.5f; /* of an answer inside an ignored face */
+
+static const struct {
+    const char *name;
+    float from, below;
+} sizes[FACE_SIZE_COUNT] = {{"32+", 32, INFINITY}, {"16-32", 16, 32},       {"32-64", 32, 64},
+                            {"64-128", 64, 128},   {"128+", 128, INFINITY}, {"all", 0, INFINITY}};
+
+const char *face_size_name(face_size size)
+{
+    return sizes[size].name;
+}
+
+float face_overlap_value(int overlap)
+{
+    return overlaps[overlap];
+}
+
+static float face_shared(const face_box *a, const face_box *b)
+{
+    float width = fminf(a->x + a->width, b->x + b->width) - fmaxf(a->x, b->x);
+    float height = fminf(a->y + a->height, b->y + b->height) - fmaxf(a->y, b->y);
+    return width > 0 && height > 0 ? width * height : 0;
+}
+
+float face_overlap_of(const face_box *a, const face_box *b)
+{
+    float both = face_shared(a, b), all = a->width * a->height + b->width * b->height - both;
+    return all > 0 ? both / all : 0;
+}
+
+static bool face_in_range(const face_box *box, face_size size)
+{
+    float side = sqrtf(fmaxf(box->width, 0) * fmaxf(box->height, 0));
+    return side >= sizes[size].from && side < sizes[size].below;
+}
+
+/* What becomes of one answer; `used` marks the faces that earlier ones took. */
+static int8_t face_judge(const face_truth *truths, size_t truth_count, const face_box *answer, float overlap,
+                         face_size size, bool *used)
+{
+    size_t best = truth_count;
+    float most = overlap;
+    bool excused = !face_in_range(answer, size);
+    for (size_t t = 0; t < truth_count; t++) {
+        float found = face_overlap_of(&truths[t].box, answer);
+        bool counts = !truths[t].ignore && face_in_range(&truths[t].box, size);
+        if (counts && !used[t] && found >= most) {
+            most = found;
+            best = t;
+        }
+        if (!counts && found >= overlap)
+            excused = true;
+        if (truths[t].ignore && face_shared(&truths[t].box, answer) >= ignored_share * answer->width * answer->height)
+            excused = true;
+    }
+    if (best < truth_count) {
+        used[best] = true;
+        return 1;
+    }
+    return excused ? 0 : -1;
+}
+
+static int face_by_score(const void *a, const void *b)
+{
+    float first = (*(const face_answer *const *)a)->score, second = (*(const face_answer *const *)b)->score;
+    return (first < second) - (first > second);
+}
+
+static mien_status face_metrics_reserve(face_metrics *metrics, size_t more, mien_error *error)
+{
+    size_t needed = metrics->count + more;
+    if (needed <= metrics->capacity)
+        return MIEN_OK;
+    size_t capacity = 2 * metrics->capacity > needed ? 2 * metrics->capacity : needed;
+    struct face_mark *marks = memory_resize(metrics->marks, capacity, sizeof *marks);
+    if (!marks)
+        return error_no_memory(error, capacity * sizeof *marks);
+    metrics->marks = marks;
+    metrics->capacity = capacity;
+    return MIEN_OK;
+}
+
+static void face_metrics_match(face_metrics *metrics, const face_truth *truths, size_t truth_count,
+                               const face_answer *const *order, size_t answer_count, int overlap, face_size size,
+                               bool *used)
+{
+    memset(used, 0, truth_count * sizeof *used);
+    for (size_t t = 0; t < truth_count; t++)
+        metrics->truths[overlap][size] += !truths[t].ignore && face_in_range(&truths[t].box, size);
+    for (size_t a = 0; a < answer_count; a++) {
+        struct face_mark *mark = metrics->marks + metrics->count + a;
+        mark->score = order[a]->score;
+        mark->outcome[overlap][size] = face_judge(truths, truth_count, &order[a]->box, overlaps[overlap], size, used);
+    }
+}
+
+mien_status face_metrics_add(face_metrics *metrics, const face_truth *truths, size_t truth_count,
+                             const face_answer *answers, size_t answer_count, int8_t *hits, mien_error *error)
+{
+    bool *used = memory_zeroed(truth_count, sizeof *used);
+    const face_answer **order = memory_array(answer_count, sizeof *order);
+    mien_status status = used && order ? face_metrics_reserve(metrics, answer_count, error)
+                                       : error_no_memory(error, truth_count + answer_count * sizeof *order);
+    if (!status) {
+        for (size_t a = 0; a < answer_count; a++)
+            order[a] = answers + a;
+        if (answer_count)
+            qsort(order, answer_count, sizeof *order, face_by_score);
+        for (int overlap = 0; overlap < FACE_OVERLAP_COUNT; overlap++)
+            for (int size = 0; size < FACE_SIZE_COUNT; size++)
+                face_metrics_match(metrics, truths, truth_count, order, answer_count, overlap, (face_size)size, used);
+        for (size_t a = 0; hits && a < answer_count; a++)
+            hits[order[a] - answers] = metrics->marks[metrics->count + a].outcome[FACE_OVERLAP_40][FACE_SIZE_FROM_32];
+        metrics->count += answer_count;
+        metrics->pictures++;
+    }
+    memory_free(used);
+    memory_free(order);
+    return status;
+}
+
+typedef struct face_judged {
+    float score;
+    bool hit;
+} face_judged;
+
+static int face_judged_by_score(const void *a, const void *b)
+{
+    const face_judged *first = a, *second = b;
+    return (first->score < second->score) - (first->score > second->score);
+}
+
+/* From the least sure answer to the surest the best precision so far is the precision at that recall. */
+static double face_average_precision(const face_judged *judged, size_t count, size_t hits, size_t truths)
+{
+    double area = 0, best = 0;
+    for (size_t i = count; i-- > 0;) {
+        double precision = (double)hits / (double)(i + 1);
+        best = precision > best ? precision : best;
+        if (judged[i].hit) {
+            area += best;
+            hits--;
+        }
+    }
+    return truths ? area / (double)truths : 0;
+}
+
+void face_metrics_compute(const face_metrics *metrics, int overlap, face_size size, face_figures *out)
+{
+    face_figures f = {.truths = metrics->truths[overlap][size]};
+    face_judged *judged = memory_array(metrics->count, sizeof *judged);
+    for (size_t i = 0; i < metrics->count; i++) {
+        int8_t outcome = metrics->marks[i].outcome[overlap][size];
+        if (!outcome)
+            continue;
+        if (judged)
+            judged[f.answers] = (face_judged){metrics->marks[i].score, outcome > 0};
+        f.answers++;
+        f.hits += outcome > 0;
+    }
+    f.recall = f.truths ? (double)f.hits / (double)f.truths : 0;
+    f.precision = f.answers ? (double)f.hits / (double)f.answers : 0;
+    f.f1 = f.hits ? 2 * f.recall * f.precision / (f.recall + f.precision) : 0;
+    if (judged && f.answers) {
+        qsort(judged, f.answers, sizeof *judged, face_judged_by_score);
+        f.average_precision = face_average_precision(judged, f.answers, f.hits, f.truths);
+    }
+    memory_free(judged);
+    *out = f;
+}
+
+void face_metrics_done(face_metrics *metrics)
+{
+    if (!metrics)
+        return;
+    memory_free(metrics->marks);
+    memset(metrics, 0, sizeof *metrics);
+}
