@@ -70,9 +70,9 @@ static float light_between(size_t position, size_t size, size_t cells, size_t *b
 static void light_apply(const light_grid *grid, const mien_image_view *source, mien_image *target)
 {
     for (size_t y = 0; y < source->height; y++) {
-        size_t upper, lower, left, right;
+        size_t upper = 0, lower = 0, left = 0, right = 0;
         float down = light_between(y, source->height, grid->rows, &upper, &lower), gain[LIGHT_CELLS];
-        for (size_t i = 0; i < grid->columns; i++)
+        for (size_t i = 0; i < LIGHT_CELLS; i++)
             gain[i] = grid->gain[upper][i] * (1 - down) + grid->gain[lower][i] * down;
         const uint8_t *from = source->data + y * source->stride;
         uint8_t *to = target->data + y * target->stride;
