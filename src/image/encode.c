@@ -169,8 +169,8 @@ mien_status mien_image_encode_png(const mien_image_view *view, uint8_t **bytes, 
     if (!code)
         made = spng_get_png_buffer(png, &made_length, &code);
     if (!made) {
-        status = error_set(error, code == SPNG_EMEM ? MIEN_ENOMEM : MIEN_EINTERNAL, "PNG: cannot be written: %s",
-                           spng_strerror(code));
+        status = error_set(error, code == SPNG_EMEM || code == SPNG_EZLIB_INIT ? MIEN_ENOMEM : MIEN_EINTERNAL,
+                           "PNG: cannot be written: %s", spng_strerror(code));
         goto out;
     }
     *bytes = made;

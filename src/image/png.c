@@ -15,6 +15,7 @@ static mien_status png_failure(int code, mien_error *error)
 {
     switch (code) {
     case SPNG_EMEM:
+    case SPNG_EZLIB_INIT: /* it fails for want of memory only */
         return error_set(error, MIEN_ENOMEM, "out of memory: reading a PNG");
     case SPNG_IO_EOF:
         return error_set(error, MIEN_EFORMAT, "PNG: the picture is cut off");
