@@ -17,6 +17,7 @@ enum { ANALYZER_MOST_THREADS = 64 };
 struct mien_analyzer {
     finder *finder;
     classifier *classifier;
+    uint64_t parameters; /* of the emotion model */
 };
 
 struct mien_session {
@@ -43,14 +44,16 @@ void mien_result_done(mien_result *result)
     *result = (mien_result){0};
 }
 
-static mien_status load_classifier(const char *path, classifier **out, mien_error *error)
+static mien_status load_classifier(const char *path, mien_analyzer *a, mien_error *error)
 {
     model m = {0};
     mien_status status = path
                              ? model_load(path, NULL, &m, error)
                              : model_load_bytes(shipped_emotion_model, shipped_emotion_model_length(), NULL, &m, error);
     if (!status)
-        status = classifier_create(&m, NN_F32, out, error);
+        a->parameters = nn_graph_parameters(&m.graph);
+    if (!status)
+        status = classifier_create(&m, NN_F32, &a->classifier, error);
     if (status && path && !strstr(error ? error->message : path, path))
         error_prefix(error, status, "%s", path);
     model_done(&m);
@@ -69,7 +72,7 @@ mien_status mien_analyzer_create(const mien_analyzer_options *options, mien_anal
     mien_analyzer *a = memory_zeroed(1, sizeof *a);
     if (!a)
         return error_no_memory(error, sizeof *a);
-    mien_status status = load_classifier(options->model_path, &a->classifier, error);
+    mien_status status = load_classifier(options->model_path, a, error);
     if (!status)
         status = finder_create(options, &a->finder, error);
     if (status) {
@@ -88,6 +91,16 @@ void mien_analyzer_destroy(mien_analyzer **analyzer)
     classifier_destroy(&(*analyzer)->classifier);
     memory_free(*analyzer);
     *analyzer = NULL;
+}
+
+const classifier *analyzer_classifier(const mien_analyzer *analyzer)
+{
+    return analyzer->classifier;
+}
+
+uint64_t analyzer_parameters(const mien_analyzer *analyzer)
+{
+    return analyzer->parameters;
 }
 
 mien_status mien_session_create(mien_analyzer *analyzer, mien_session **session, mien_error *error)

@@ -26,7 +26,7 @@ json_t *result_probabilities_to_json(const float probabilities[MIEN_EMOTION_COUN
     return object;
 }
 
-static json_t *face_to_json(const mien_face *face)
+json_t *result_face_to_json(const mien_face *face)
 {
     return json_pack("{s:[i,i,i,i], s:o, s:s, s:o, s:b, s:o, s:o}", "box", face->box.x, face->box.y, face->box.width,
                      face->box.height, "score", result_number(face->score, 6), "emotion",
@@ -71,7 +71,7 @@ json_t *result_to_json(const mien_result *result, const char *file)
     failed |= json_object_set_new(object, "height", json_integer((json_int_t)result->height));
     json_t *faces = json_array();
     for (size_t i = 0; faces && i < result->face_count; i++)
-        failed |= json_array_append_new(faces, face_to_json(&result->faces[i]));
+        failed |= json_array_append_new(faces, result_face_to_json(&result->faces[i]));
     failed |= json_object_set_new(object, "faces", faces);
     const mien_timing *timing = &result->timing;
     failed |=

@@ -12,6 +12,8 @@
  * @return a new reference, NULL when memory is short.
  */
 json_t *result_to_json(const mien_result *result, const char *file);
+/** One face of it. */
+json_t *result_face_to_json(const mien_face *face);
 /** {"angry": 0.01, …}; a new reference or NULL. */
 json_t *result_probabilities_to_json(const float probabilities[MIEN_EMOTION_COUNT]);
 /** `value` rounded to `decimals`, so that a reader is not shown digits that mean nothing. */

@@ -1,10 +1,16 @@
 /* /ws: {"type":"frame"|"ping"|"model_select"}, or a picture as a binary message. Frames are parsed, decoded and
  * recognised on a worker; while one is under way only the newest that arrives is kept, and each result says how many
- * were dropped before it. Mistakes get an error message; the connection stays. */
+ * were dropped before it. Mistakes get an error message; the connection stays.
+ *
+ * data.faces tells of every face, with an identity that lasts from frame to frame. On /ws?search=assisted the frames
+ * are taken for a film: most are searched only where the tracker expects faces. Otherwise each is searched wholly,
+ * because clients also send pictures that have nothing to do with each other. */
 #include "server/detector_channel.h"
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/memory.h"
+#include "pipeline/result_json.h"
 #include "server/body.h"
 #include "server/dialects.h"
 
@@ -22,7 +28,9 @@ typedef struct stream {
     server_job job; /* first */
     server *server;
     service *service;
-    channel *channel; /* NULL: closed while a worker was busy */
+    channel *channel;      /* NULL: closed while a worker was busy */
+    mien_tracker *tracker; /* the worker's while one is running */
+    bool assisted;
     frame pending, current;
     bool waiting; /* `pending` holds a frame */
     bool running;
@@ -44,16 +52,60 @@ static json_t *error_message(const char *text)
     return json_pack("{sss{ss}}", "type", "error", "data", "error", text);
 }
 
+/* Every face that was found, with who it is. */
+static json_t *face_list(const mien_frame_result *found)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; found->tracks && i < found->result.face_count; i++) {
+        json_t *face = result_face_to_json(&found->result.faces[i]);
+        json_object_set_new(face, "face_id", json_integer((json_int_t)found->tracks[i].id));
+        json_object_set_new(face, "smoothed", result_probabilities_to_json(found->tracks[i].smoothed));
+        json_array_append_new(list, face);
+    }
+    return list;
+}
+
+/* The whole frame, through the cache, then who is who by motion. */
+static mien_status recognise_whole(stream *s, const void *bytes, size_t length, const json_t *bounds, size_t worker,
+                                   mien_frame_result *found, mien_error *error)
+{
+    mien_result *result = &found->result;
+    mien_status status = detector_recognise(s->service, worker, bytes, length, bounds, result, error);
+    if (status || !result->face_count)
+        return status;
+    found->tracks = memory_zeroed(result->face_count, sizeof *found->tracks);
+    if (!found->tracks)
+        return error_no_memory(error, result->face_count * sizeof *found->tracks);
+    return mien_tracker_update(s->tracker, result->faces, result->face_count, clock_monotonic_ms(), NULL, found->tracks,
+                               error);
+}
+
+static mien_status recognise_assisted(stream *s, const void *bytes, size_t length, size_t worker,
+                                      mien_frame_result *found, mien_error *error)
+{
+    mien_analyze_options options;
+    uint64_t begin = clock_monotonic_ns();
+    detector_options(s->service, &options);
+    mien_status status = vision_analyze_frame(s->service->vision, worker, s->tracker, bytes, length,
+                                              clock_monotonic_ms(), &options, found, error);
+    if (!status)
+        metrics_inference(s->service->metrics, (double)(clock_monotonic_ns() - begin) / 1e9, found->result.face_count);
+    return status;
+}
+
 /* {"type":"result"} with the fields that the document reads repeated at the top. */
 static json_t *result_message(stream *s, const void *bytes, size_t length, const json_t *bounds, size_t worker)
 {
     uint64_t begin = clock_monotonic_ns();
-    mien_result result = {0};
+    mien_frame_result found = {0};
     mien_error error = {0};
-    mien_status status = detector_recognise(s->service, worker, bytes, length, bounds, &result, &error);
+    mien_status status = s->assisted && !json_is_object(bounds)
+                             ? recognise_assisted(s, bytes, length, worker, &found, &error)
+                             : recognise_whole(s, bytes, length, bounds, worker, &found, &error);
     json_t *data =
-        detector_result(s->service, &result, !status, bounds, true, (double)(clock_monotonic_ns() - begin) / 1e9);
-    memory_free(result.faces);
+        detector_result(s->service, &found.result, !status, bounds, true, (double)(clock_monotonic_ns() - begin) / 1e9);
+    json_object_set_new(data, "faces", face_list(&found));
+    mien_frame_result_done(&found);
     return json_pack("{sssOsOsOso}", "type", "result", "emotion", json_object_get(data, "emotion"), "confidence",
                      json_object_get(data, "confidence"), "all_scores", json_object_get(data, "all_scores"), "data",
                      data);
@@ -116,6 +168,7 @@ static void destroy(stream *s)
 {
     buffer_done(&s->pending.bytes);
     buffer_done(&s->current.bytes);
+    mien_tracker_destroy(&s->tracker);
     free(s->answer);
     memory_free(s);
 }
@@ -194,11 +247,25 @@ static void message(void *state, bool binary, const uint8_t *bytes, size_t lengt
     json_decref(small);
 }
 
+static bool asks_for_assisted_search(const http_request *request)
+{
+    buffer text;
+    buffer_init(&text, 32);
+    bool asked = http_request_query(request, "search", &text) && !strcmp(buffer_text(&text), "assisted");
+    buffer_done(&text);
+    return asked;
+}
+
 static void *opened(void *context, channel *channel, const http_request *request)
 {
     stream *s = memory_zeroed(1, sizeof *s);
     if (!s)
         return NULL;
+    if (mien_tracker_create(NULL, &s->tracker, NULL)) {
+        memory_free(s);
+        return NULL;
+    }
+    s->assisted = asks_for_assisted_search(request);
     s->server = context;
     s->service = request->service;
     s->channel = channel;

@@ -38,6 +38,8 @@ mien_status detector_models(const http_request *request, http_response *response
     json_object_set_new(model, "available", json_true());
     json_object_set_new(model, "selected", json_true());
     json_object_set_new(model, "status", json_string("ready"));
+    if (request->service->vision->card)
+        json_object_set_new(model, "card", json_deep_copy(request->service->vision->card));
     return http_response_json(response, 200, json_pack("{s[o]sisi}", "models", model, "total", 1, "available", 1));
 }
 

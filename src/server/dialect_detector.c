@@ -30,15 +30,20 @@ static bool bounds_box(const json_t *bounds, mien_rect *box)
     return true;
 }
 
+void detector_options(const service *service, mien_analyze_options *options)
+{
+    service_options(service, MIEN_PRESET_DEFAULT, options);
+    long side = service->settings->max_image;
+    if (side <= 16384)
+        options->limits.max_side = (size_t)side;
+}
+
 mien_status detector_recognise(service *service, size_t worker, const void *bytes, size_t length,
                                const json_t *face_bounds, mien_result *result, mien_error *error)
 {
     mien_analyze_options options;
     mien_rect box;
-    service_options(service, MIEN_PRESET_DEFAULT, &options);
-    long side = service->settings->max_image;
-    if (side <= 16384)
-        options.limits.max_side = (size_t)side;
+    detector_options(service, &options);
     if (json_is_object(face_bounds) && bounds_box(face_bounds, &box)) {
         options.face_boxes = &box;
         options.face_box_count = 1;

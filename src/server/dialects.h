@@ -29,6 +29,10 @@ mien_status detector_status(const http_request *request, http_response *response
 mien_status detector_models(const http_request *request, http_response *response);
 mien_status detector_select(const http_request *request, http_response *response);
 
+/* mien's own (dialect_native.c) */
+mien_status native_faces(const http_request *request, http_response *response);
+mien_status native_notice(const http_request *request, http_response *response);
+
 /* Accounts (dialect_auth.c) */
 mien_status auth_verify_token(const http_request *request, http_response *response);
 mien_status auth_register(const http_request *request, http_response *response);
@@ -85,6 +89,8 @@ json_t *detector_result(const service *service, const mien_result *result, bool 
  * cannot be decoded is MIEN_EFORMAT. */
 mien_status detector_recognise(service *service, size_t worker, const void *bytes, size_t length,
                                const json_t *face_bounds, mien_result *result, mien_error *error);
+/** How the dialect recognises a picture. */
+void detector_options(const service *service, mien_analyze_options *options);
 /** Longest picture in bytes that the dialect takes. */
 size_t detector_max_bytes(const service *service);
 

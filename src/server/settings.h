@@ -37,6 +37,7 @@ typedef struct settings {
     double access_minutes, refresh_days;
     char *firebase_project, *firebase_emulator, *firebase_keys, *oidc_issuer;
     /* running it */
+    char *notice; /* shown before a camera starts */
     char *log_level, *log_format, *environment;
     bool metrics, debug;
 } settings;

@@ -118,6 +118,8 @@ const setting settings_table[] = {
          "Key set (JWKS) that signs ID tokens."),
     TEXT("OIDC_ISSUER", "", "--oidc-issuer", oidc_issuer, "",
          "Issuer of ID tokens, where it is not Firebase's securetoken.google.com/<project>."),
+    TEXT("NOTICE", "", "--notice", notice, "",
+         "What the web page tells people before the camera starts; its own words by default."),
     CHOICE("LOG_LEVEL", "", "--log-level", log_level, "info", "error warning info debug", "What is logged."),
     CHOICE("LOG_FORMAT", "", "--log-format", log_format, "text", "text json", "How it is logged."),
     TEXT("ENVIRONMENT", "FLASK_ENV APP_ENV", "--environment", environment, "production", "Name shown by /health."),

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "pipeline/model_card.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -27,6 +28,7 @@ static void local_destroy(vision *base)
     for (size_t i = 0; local->sessions && i < base->workers; i++)
         mien_session_destroy(&local->sessions[i]);
     mien_analyzer_destroy(&local->analyzer);
+    json_decref(base->card);
     memory_free(local->sessions);
     memory_free(local);
 }
@@ -91,6 +93,8 @@ mien_status vision_create(const mien_analyzer_options *options, size_t workers, 
     mien_status status = local->sessions ? MIEN_OK : error_no_memory(error, workers * sizeof *local->sessions);
     if (!status)
         status = mien_analyzer_create(options, &local->analyzer, error);
+    if (!status)
+        local->base.card = analyzer_card(local->analyzer);
     for (size_t i = 0; i < workers && !status; i++)
         status = mien_session_create(local->analyzer, &local->sessions[i], error);
     if (status) {

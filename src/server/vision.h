@@ -3,6 +3,7 @@
 #ifndef SERVER_VISION_H
 #define SERVER_VISION_H
 
+#include <jansson.h>
 #include <mien/tracker.h>
 
 #include <stdbool.h>
@@ -26,6 +27,7 @@ struct vision {
     size_t workers;
     char model_name[96];  /* as clients see it, owner/name */
     char model_title[96]; /* for people */
+    json_t *card;         /* what the model says about itself; owned, NULL = nothing */
 };
 
 /** The real one: an analyzer shared by all workers and one session for each. */

@@ -226,6 +226,40 @@ test('detector: status and models', async () => {
   assert.equal((await post(server, '/api/models/select', {})).status, 422);
 });
 
+const ownFace = {
+  box: ['number'], score: 'number', emotion: 'string', confidence: 'number', uncertain: 'boolean', quality: 'number', probabilities: scores(names),
+};
+
+test("mien's own: /api/faces tells of every face, as raw bytes or as a form; /api/notice", async () => {
+  const own = { width: 'number', height: 'number', faces: [ownFace], timing_ms: each(['decode', 'detect', 'classify', 'total'], 'number') };
+  const raw = await post(server, '/api/faces', Buffer.from('faces 2'), { 'content-type': 'image/jpeg' });
+  assert.equal(raw.status, 200);
+  shape(raw.json, own);
+  assert.equal(raw.json.faces.length, 2);
+  assert.ok(Math.abs(sum(raw.json.faces[0].probabilities) - 1) < 1e-5);
+  const form = await upload(server, '/api/faces', 'faces 2');
+  assert.deepEqual(form.json.faces, raw.json.faces);
+  assert.deepEqual((await post(server, '/api/faces', Buffer.from('none'))).json.faces, []);
+  for (const bad of [await post(server, '/api/faces', ''), await post(server, '/api/faces', 'nonsense'), await upload(server, '/api/faces', 'faces 1', { field: 'other' })]) {
+    assert.equal(bad.status, 400);
+    shape(bad.json, { detail: 'string' });
+  }
+  assert.deepEqual((await get('/api/notice')).json, { notice: '' });
+});
+
+test('/ws keeps the identity of a face from frame to frame, in both kinds of search', async () => {
+  for (const where of ['/ws', '/ws?search=assisted']) {
+    const socket = await WebSocketClient.open(server, where);
+    const ids = [];
+    for (let i = 0; i < 3; i++) {
+      socket.sendBinary('faces 2');
+      ids.push((await socket.next()).data.faces.map((face) => face.face_id));
+    }
+    assert.deepEqual(ids, [[1, 2], [1, 2], [1, 2]], where);
+    socket.close();
+  }
+});
+
 test('/ws answers frames, pings and selections, and survives mistakes', async () => {
   const socket = await WebSocketClient.open(server, '/ws');
   socket.sendText({ type: 'ping' });
@@ -233,7 +267,8 @@ test('/ws answers frames, pings and selections, and survives mistakes', async ()
   const bounds = { x: 1, y: 2, width: 3, height: 4 };
   socket.sendText({ type: 'frame', data: { image: `data:image/jpeg;base64,${base64('faces 1')}`, face_bounds: bounds } });
   const result = await socket.next();
-  const { success, ...data } = detected;
+  const { success, ...rest } = detected;
+  const data = { ...rest, faces: [{ ...ownFace, face_id: 'number', smoothed: scores(names) }] };
   shape(result, { type: 'string', data, emotion: 'string', confidence: 'number', all_scores: scores(names), dropped: 'number' });
   assert.deepEqual(result.data.landmarks, bounds);
   assert.equal(result.emotion, result.data.emotion);

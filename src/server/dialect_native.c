@@ -1,0 +1,51 @@
+/* mien's own paths, which the web page uses: POST /api/faces answers every face of a picture in the form of `mien
+ * detect
+ * --json`; GET /api/notice is what the deployer wants people to read before a camera starts (EU AI Act, article 50).
+ * Nothing is kept. */
+#include "server/dialects.h"
+#include "server/multipart.h"
+
+#include "base/error.h"
+#include "pipeline/result_json.h"
+
+/* The picture is the whole body, or the form's field "file". */
+static mien_status find_picture(const http_request *request, const uint8_t **bytes, size_t *length, mien_error *error)
+{
+    multipart_part part;
+    *bytes = request->body;
+    *length = request->body_length;
+    if (http_request_is(request, "multipart/form-data")) {
+        mien_status status = multipart_find(request, "file", &part, error);
+        if (status == MIEN_ENOTFOUND)
+            return error_set(error, MIEN_EFORMAT, "the form has no field \"file\"");
+        if (status)
+            return status;
+        *bytes = part.data;
+        *length = part.length;
+    }
+    return *length ? MIEN_OK : error_set(error, MIEN_EFORMAT, "the picture is empty");
+}
+
+mien_status native_faces(const http_request *request, http_response *response)
+{
+    mien_analyze_options options;
+    mien_result result = {0};
+    mien_error error = {0};
+    const uint8_t *bytes;
+    size_t length;
+    service_options(request->service, MIEN_PRESET_DEFAULT, &options);
+    mien_status status = find_picture(request, &bytes, &length, &error);
+    if (!status)
+        status = service_analyze(request->service, request->worker, bytes, length, &options, &result, &error);
+    if (status)
+        return http_response_error(response, dialect_failure_status(status), "detail", error.message);
+    json_t *object = result_to_json(&result, NULL);
+    mien_result_done(&result);
+    return object ? http_response_json(response, 200, object) : MIEN_ENOMEM;
+}
+
+mien_status native_notice(const http_request *request, http_response *response)
+{
+    json_t *text = json_string(request->service->settings->notice);
+    return http_response_json(response, 200, json_pack("{s:o}", "notice", text ? text : json_string("")));
+}
