@@ -26,6 +26,7 @@ struct distill {
     int count, batch;
     size_t workers, input_count;
     float temperature;
+    nn_precision precision;
 };
 
 static mien_status distill_check(const model *m, const char *path, const augment_target *target, mien_error *error)
@@ -53,6 +54,7 @@ static mien_status distill_compile(distill *d, distill_teacher *teacher, const m
     nn_plan_options options;
     nn_plan_default_options(&options);
     options.batch = d->batch;
+    options.precision = d->precision;
     options.height = target->height;
     options.width = target->width;
     mien_status status = nn_plan_create(&m->graph, &options, &teacher->plan, error);
@@ -80,7 +82,7 @@ static mien_status distill_add(distill *d, const char *path, const augment_targe
 }
 
 mien_status distill_create(const char *paths, const augment_target *target, int batch, size_t workers,
-                           float temperature, distill **out, mien_error *error)
+                           float temperature, nn_precision precision, distill **out, mien_error *error)
 {
     distill *d = memory_zeroed(1, sizeof(*d));
     char *list = memory_text(paths), *rest = NULL;
@@ -89,6 +91,7 @@ mien_status distill_create(const char *paths, const augment_target *target, int 
         d->batch = batch;
         d->workers = workers;
         d->temperature = temperature;
+        d->precision = precision;
         d->input_count = (size_t)batch * (size_t)target->channels * (size_t)target->height * (size_t)target->width;
     }
     for (char *path = status ? NULL : strtok_r(list, ",", &rest); path && !status; path = strtok_r(NULL, ",", &rest))

@@ -2,6 +2,7 @@
 #ifndef TRAIN_DISTILL_H
 #define TRAIN_DISTILL_H
 
+#include "nn/plan.h"
 #include "train/augment.h"
 
 typedef struct distill distill;
@@ -11,7 +12,7 @@ typedef struct distill distill;
  * @param batch    pictures of a call; @param workers threads that will call.
  */
 mien_status distill_create(const char *paths, const augment_target *target, int batch, size_t workers,
-                           float temperature, distill **out, mien_error *error);
+                           float temperature, nn_precision precision, distill **out, mien_error *error);
 void distill_destroy(distill **d);
 
 /** `input` [batch, channels, height, width] in the scale of the target; `out` [batch, DATASET_CLASSES]. One call at a

@@ -135,12 +135,17 @@ static uint8_t *trainer_frozen(const trainer *t)
     return frozen;
 }
 
+static nn_precision trainer_precision(const trainer *t)
+{
+    return strcmp(t->config.precision, "bf16") == 0 ? NN_BF16 : NN_F32;
+}
+
 static mien_status trainer_equip(trainer *t, trainer_worker *worker, mien_error *error)
 {
     nn_tape_options options = {.microbatch = t->config.microbatch,
                                .height = t->target.height,
                                .width = t->target.width,
-                               .precision = strcmp(t->config.precision, "bf16") ? NN_F32 : NN_BF16};
+                               .precision = trainer_precision(t)};
     size_t count = (size_t)t->config.microbatch * DATASET_CLASSES;
     mien_status status = nn_tape_create(&t->network.graph, &options, &worker->tape, error);
     if (!status)
@@ -171,7 +176,7 @@ static mien_status trainer_staff(trainer *t, mien_error *error)
         status = trainer_equip(t, &t->workers[w], error);
     if (!status && *t->config.teachers)
         status = distill_create(t->config.teachers, &t->target, t->config.microbatch, threads,
-                                t->config.distill_temperature, &t->teachers, error);
+                                t->config.distill_temperature, trainer_precision(t), &t->teachers, error);
     return status;
 }
 
