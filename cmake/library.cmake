@@ -17,6 +17,7 @@ add_executable(example_faces ${CMAKE_SOURCE_DIR}/examples/faces.c)
 target_include_directories(example_faces PRIVATE ${CMAKE_SOURCE_DIR}/include)
 target_link_libraries(example_faces PRIVATE mien)
 
+file(RELATIVE_PATH MIEN_PREFIX_FROM_PC /${CMAKE_INSTALL_LIBDIR}/pkgconfig /) # an installation may be moved
 configure_file(${CMAKE_SOURCE_DIR}/cmake/mien.pc.in ${CMAKE_BINARY_DIR}/mien.pc @ONLY)
 install(TARGETS mien LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS mien_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
@@ -24,7 +25,25 @@ install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/mien DESTINATION ${CMAKE_INSTALL_I
 install(FILES ${CMAKE_BINARY_DIR}/mien.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/mien/models FILES_MATCHING PATTERN "*.md"
                                                                                                    PATTERN "*.onnx")
-file(GLOB pages ${CMAKE_SOURCE_DIR}/docs/man/*.1)
-install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+
+# mien.1 and a page for each subcommand come from what --help says, so that the two cannot differ.
+find_program(HELP2MAN help2man)
+if(HELP2MAN)
+  set(pages "")
+  foreach(command "" detect video serve train eval calibrate)
+    string(REGEX REPLACE "(.+)" "-\\1" suffix "${command}")
+    set(page ${CMAKE_BINARY_DIR}/man/mien${suffix}.1)
+    add_custom_command(OUTPUT ${page} DEPENDS mien_program VERBATIM
+      COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/man
+      COMMAND ${CMAKE_COMMAND} -E env LC_ALL=C.UTF-8 ${HELP2MAN} --locale=C.UTF-8 --no-info --output=${page}
+              --version-string=${PROJECT_VERSION} --name=facial\ expressions\ in\ pictures
+              "$<TARGET_FILE:mien_program> ${command}")
+    list(APPEND pages ${page})
+  endforeach()
+  add_custom_target(man ALL DEPENDS ${pages})
+  install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+else()
+  message(STATUS "help2man is missing: mien.1 is not made")
+endif()
 file(GLOB pages ${CMAKE_SOURCE_DIR}/docs/man/*.3)
 install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man3)
