@@ -84,6 +84,10 @@ static float number_at(const hdf5_type *type, const uint8_t *at)
 
 static void convert(const hdf5_type *type, const uint8_t *from, size_t count, float *numbers)
 {
+    if (type->size == sizeof *numbers && !type->big_endian && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__) {
+        memcpy(numbers, from, count * sizeof *numbers);
+        return;
+    }
     for (size_t i = 0; i < count; i++)
         numbers[i] = number_at(type, from + i * type->size);
 }

@@ -126,6 +126,12 @@ static const char *fault(const onnx_tensor *tensor, int type, const onnx_storage
     return NULL;
 }
 
+/* Whether raw f32 can be used where it lies, as it nearly always can. */
+static bool is_native(const uint8_t *raw)
+{
+    return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && (uintptr_t)raw % _Alignof(float) == 0;
+}
+
 bool onnx_tensor_load(onnx_tensor *tensor, int type, const onnx_storage *storage, memory_arena *arena)
 {
     tensor->unusable = fault(tensor, type, storage, &tensor->why);
@@ -139,8 +145,8 @@ bool onnx_tensor_load(onnx_tensor *tensor, int type, const onnx_storage *storage
         tensor->ints = ints;
         return ints != NULL;
     }
-    if (type == ONNX_FLOAT && !storage->raw) {
-        tensor->floats = storage->floats;
+    if (type == ONNX_FLOAT && (!storage->raw || is_native(storage->raw))) {
+        tensor->floats = storage->raw ? (const float *)(const void *)storage->raw : storage->floats;
         return true;
     }
     float *floats = memory_arena_take(arena, tensor->count, sizeof *floats);
