@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "model/hugging_face.h"
 #include "model/keras_read.h"
 #include "model/onnx_read.h"
 #include "model/sidecar.h"
@@ -42,11 +43,14 @@ mien_status model_load(const char *path, const model_limits *limits, model *out,
     buffer bytes = {0};
     model loaded = {0};
     mien_status status = file_read(path, with_defaults(limits).max_bytes, &bytes, error);
-    if (!status) {
+    mien_status foreign = hugging_face_refuse(path, status ? NULL : bytes.data, bytes.length, error);
+    if (!status && !foreign) {
         status = model_load_bytes(bytes.data, bytes.length, limits, &loaded, error);
         if (status)
             error_prefix(error, status, "%.120s", path);
     }
+    if (foreign)
+        status = foreign;
     buffer_done(&bytes);
     if (!status)
         status = sidecar_read(path, &loaded.info, error);

@@ -634,6 +634,40 @@ static void limits_hold(void **state)
     model_done(&m);
 }
 
+static void put(const char *path, const char *text, size_t length)
+{
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, length, file), length);
+    fclose(file);
+}
+
+static void transformers_models_are_named(void **state)
+{
+    (void)state;
+    static const char config[] = "{\"architectures\":[\"ViTForImageClassification\"]}",
+                      tensors[] = "\2\0\0\0\0\0\0\0{}";
+    char folder[] = "/tmp/mien-model-XXXXXX", config_path[96], tensor_path[96];
+    model m = {0};
+    assert_non_null(mkdtemp(folder));
+    snprintf(config_path, sizeof config_path, "%s/config.json", folder);
+    snprintf(tensor_path, sizeof tensor_path, "%s/model.safetensors", folder);
+    put(config_path, config, sizeof config - 1);
+    put(tensor_path, tensors, sizeof tensors - 1);
+    const char *paths[] = {folder, tensor_path};
+    for (size_t i = 0; i < 2; i++) {
+        mien_error error = {0};
+        assert_int_equal(model_load(paths[i], NULL, &m, &error), MIEN_EUNSUPPORTED);
+        assert_non_null(strstr(error.message, "ViTForImageClassification"));
+    }
+    unlink(config_path);
+    mien_error error = {0};
+    assert_int_equal(model_load(folder, NULL, &m, &error), MIEN_EIO);
+    assert_int_equal(model_load(tensor_path, NULL, &m, &error), MIEN_EUNSUPPORTED);
+    unlink(tensor_path);
+    rmdir(folder);
+}
+
 static void foreign_detector_loads(void **state)
 {
     (void)state;
@@ -671,6 +705,7 @@ int main(void)
         cmocka_unit_test(flipped_bits_never_crash),
         cmocka_unit_test(deep_nesting_is_refused),
         cmocka_unit_test(limits_hold),
+        cmocka_unit_test(transformers_models_are_named),
         cmocka_unit_test(foreign_detector_loads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
