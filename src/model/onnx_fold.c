@@ -179,29 +179,6 @@ static mien_status fold_concat(onnx_reader *r, onnx_tensor *out)
     return status;
 }
 
-static mien_status fold_slice(onnx_reader *r, onnx_tensor *out)
-{
-    const onnx_tensor *data = NULL;
-    const int64_t *begins = NULL, *ends = NULL;
-    size_t count = 0, end_count = 0;
-    mien_status status = onnx_constant(r, 0, &data);
-    if (!status)
-        status = onnx_list(r, "starts", 1, &begins, &count);
-    if (!status)
-        status = onnx_list(r, "ends", 2, &ends, &end_count);
-    if (status)
-        return status;
-    if (data->rank != 1 || count != 1 || end_count != 1 || onnx_input(r, 4))
-        return onnx_fail(r, MIEN_EUNSUPPORTED, "mien cuts constant lists only, without steps");
-    int64_t size = data->dim[0], begin = begins[0], end = ends[0];
-    begin = begin < 0 ? (begin < -size ? 0 : begin + size) : begin > size ? size : begin;
-    end = end < 0 ? (end < -size ? 0 : end + size) : end > size ? size : end;
-    set_line(out, end > begin ? (size_t)(end - begin) : 0, data->whole);
-    out->ints = data->whole ? data->ints + begin : NULL;
-    out->floats = data->whole ? NULL : data->floats + begin;
-    return MIEN_OK;
-}
-
 /* ---- the same numbers in another shape or type ---- */
 
 static mien_status fold_same(onnx_reader *r, onnx_tensor *out)
@@ -294,7 +271,7 @@ static folder find_folder(const char *op)
         {"Shape", fold_shape},
         {"Gather", fold_gather},
         {"Concat", fold_concat},
-        {"Slice", fold_slice},
+        {"Slice", onnx_fold_slice},
         {"Identity", fold_same},
         {"Dropout", fold_same},
         {"Unsqueeze", fold_unsqueeze},

@@ -9,6 +9,7 @@ mien_status onnx_fold_room(onnx_reader *r, onnx_tensor *out, int64_t **ints, flo
 
 mien_status onnx_fold_cast(onnx_reader *r, onnx_tensor *out);
 mien_status onnx_fold_transpose(onnx_reader *r, onnx_tensor *out);
+mien_status onnx_fold_slice(onnx_reader *r, onnx_tensor *out);
 mien_status onnx_fold_add(onnx_reader *r, onnx_tensor *out);
 mien_status onnx_fold_sub(onnx_reader *r, onnx_tensor *out);
 mien_status onnx_fold_mul(onnx_reader *r, onnx_tensor *out);

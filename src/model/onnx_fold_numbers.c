@@ -74,6 +74,82 @@ mien_status onnx_fold_transpose(onnx_reader *r, onnx_tensor *out)
     return status;
 }
 
+/* What is taken along one axis: `count` places from `begin`, `step` apart. */
+typedef struct cut {
+    int64_t begin, step, count;
+} cut;
+
+/* Positions count from the end when negative and are clamped; backwards, the last one may be before the first. */
+static cut cut_axis(int64_t size, int64_t begin, int64_t end, int64_t step)
+{
+    int64_t low = step < 0 ? -1 : 0, high = step < 0 ? size - 1 : size;
+    begin = begin < -size ? low : begin < 0 ? begin + size : begin > high ? high : begin;
+    end = end < -size ? low : end < 0 ? end + size : end > high ? high : end;
+    int64_t length = step < 0 ? begin - end : end - begin, stride = step < 0 ? -step : step;
+    return (cut){begin, step, length > 0 ? (length + stride - 1) / stride : 0};
+}
+
+static mien_status read_cuts(onnx_reader *r, const onnx_tensor *data, cut *cuts)
+{
+    static const char *const names[4] = {"starts", "ends", "axes", "steps"};
+    const int64_t *lists[4] = {NULL};
+    size_t counts[4] = {0};
+    mien_status status = MIEN_OK;
+    for (size_t i = 0; i < 4 && !status; i++)
+        status = onnx_list(r, names[i], i + 1, &lists[i], &counts[i]);
+    for (int i = 0; i < data->rank; i++)
+        cuts[i] = (cut){0, 1, data->dim[i]};
+    if (!status &&
+        (counts[1] != counts[0] || (counts[2] && counts[2] != counts[0]) || (counts[3] && counts[3] != counts[0])))
+        return onnx_fail(r, MIEN_EFORMAT, "starts, ends, axes and steps do not go together");
+    for (size_t i = 0; i < counts[0] && !status; i++) {
+        int axis = 0;
+        int64_t step = counts[3] ? lists[3][i] : 1;
+        status = onnx_axis(r, counts[2] ? lists[2][i] : (int64_t)i, data->rank, &axis);
+        if (!status && (step == 0 || step < -INT32_MAX || step > INT32_MAX))
+            status = onnx_fail(r, MIEN_EFORMAT, "a step of %lld", (long long)step);
+        if (!status)
+            cuts[axis] = cut_axis(data->dim[axis], lists[0][i], lists[1][i], step);
+    }
+    return status;
+}
+
+mien_status onnx_fold_slice(onnx_reader *r, onnx_tensor *out)
+{
+    const onnx_tensor *data = NULL;
+    cut cuts[ONNX_MAX_RANK];
+    mien_status status = onnx_constant(r, 0, &data);
+    if (!status)
+        status = read_cuts(r, data, cuts);
+    if (status)
+        return status;
+    const char *name = out->name;
+    *out = *data;
+    out->name = name;
+    out->count = 1;
+    for (int i = 0; i < data->rank; i++) {
+        out->dim[i] = cuts[i].count;
+        out->count *= (size_t)cuts[i].count; /* at most data->count */
+    }
+    int64_t *ints = NULL;
+    float *floats = NULL;
+    status = onnx_fold_room(r, out, &ints, &floats);
+    for (size_t i = 0; i < out->count && !status; i++) {
+        size_t from = 0, rest = i, step = 1;
+        for (int axis = out->rank - 1; axis >= 0; axis--) {
+            size_t size = (size_t)out->dim[axis];
+            from += (size_t)(cuts[axis].begin + (int64_t)(rest % size) * cuts[axis].step) * step;
+            rest /= size;
+            step *= (size_t)data->dim[axis];
+        }
+        if (ints)
+            ints[i] = data->ints[from];
+        else if (floats)
+            floats[i] = data->floats[from];
+    }
+    return status;
+}
+
 static bool is_mark(int64_t value)
 {
     return value <= ONNX_DIM_UNKNOWN;

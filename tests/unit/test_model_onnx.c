@@ -450,6 +450,35 @@ static void automatic_padding_is_asymmetric(void **state)
     model_done(&m);
 }
 
+/* Padding as PyTorch exports it: pairs reversed by a slice with step -1, transposed, flattened. */
+static void computed_padding_disappears(void **state)
+{
+    (void)state;
+    sketch s;
+    model m = {0};
+    mien_error error = {0};
+    onnx_attribute order = {
+        .name = "perm", .type = ONNX_ATTRIBUTE_INTS, .ints = DIMS(1, 0), .int_count = 2, .text = ""};
+    sketch_init(&s, 13, 4, DIMS(-1, 1, 5, 5));
+    sketch_ints(&s, "given", 8, DIMS(1, 2, 3, 4, 0, 0, 0, 0)); /* left, right, top, bottom, … */
+    sketch_ints(&s, "pairs", 2, DIMS(-1, 2));
+    sketch_ints(&s, "from", 1, DIMS(-1));
+    sketch_ints(&s, "to", 1, DIMS(-INT64_MAX));
+    sketch_ints(&s, "axis", 1, DIMS(0));
+    sketch_ints(&s, "flat", 1, DIMS(-1));
+    sketch_node(&s, "Reshape", 2, NAMES("given", "pairs"), NAMES("p1"));
+    sketch_node(&s, "Slice", 5, NAMES("p1", "from", "to", "axis", "from"), NAMES("p2"));
+    onnx_node *turn = sketch_node(&s, "Transpose", 1, NAMES("p2"), NAMES("p3"));
+    turn->attributes = &order;
+    turn->attribute_count = 1;
+    sketch_node(&s, "Reshape", 2, NAMES("p3", "flat"), NAMES("p4"));
+    sketch_node(&s, "Pad", 2, NAMES("x", "p4"), NAMES("y"));
+    assert_ok(sketch_load(&s, &m, &error), &error);
+    const nn_node *n = &m.graph.nodes[1];
+    assert_true(n->op == NN_PAD && n->pad_left == 1 && n->pad_right == 2 && n->pad_top == 3 && n->pad_bottom == 4);
+    model_done(&m);
+}
+
 static void inputs_with_channels_last_are_turned(void **state)
 {
     (void)state;
@@ -699,6 +728,7 @@ int main(void)
         cmocka_unit_test(computed_shapes_disappear),
         cmocka_unit_test(constants_of_any_shape_are_affine),
         cmocka_unit_test(automatic_padding_is_asymmetric),
+        cmocka_unit_test(computed_padding_disappears),
         cmocka_unit_test(inputs_with_channels_last_are_turned),
         cmocka_unit_test(faults_are_named),
         cmocka_unit_test(truncation_is_an_error_at_every_length),
