@@ -1,14 +1,12 @@
 /* `mien detect`: pictures in, a table or JSON lines out. Pictures are analysed by several threads, each with a session
  * of its own; the answers are printed in the order of the arguments. A picture that fails is one line on standard error
  * and the others go on. */
-#include <dirent.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,17 +18,11 @@
 #include "base/memory.h"
 #include "base/thread_pool.h"
 #include "commands.h"
+#include "file_list.h"
 #include "image/draw.h"
 #include "pipeline/result_json.h"
 
-enum { FILES_PER_THREAD = 4, FOLDER_DEPTH = 32, JPEG_QUALITY = 92 };
-
-typedef struct file_list {
-    char **paths;
-    bool *duplicate; /* another picture has the same stem; made by list_find_duplicates */
-    size_t count, capacity;
-    size_t failed; /* folders that could not be read */
-} file_list;
+enum { FILES_PER_THREAD = 4, JPEG_QUALITY = 92 };
 
 typedef struct settings {
     mien_analyzer_options analyzer;
@@ -216,129 +208,6 @@ static int parse_arguments(int argc, char **argv, settings *s)
     return -1;
 }
 
-static bool list_add(file_list *list, const char *path)
-{
-    if (list->count == list->capacity) {
-        size_t capacity = list->capacity ? list->capacity * 2 : 64;
-        char **paths = memory_resize(list->paths, capacity, sizeof *paths);
-        if (!paths)
-            return false;
-        list->paths = paths;
-        list->capacity = capacity;
-    }
-    char *copy = memory_text(path);
-    if (!copy)
-        return false;
-    list->paths[list->count++] = copy;
-    return true;
-}
-
-static void list_done(file_list *list)
-{
-    for (size_t i = 0; i < list->count; i++)
-        memory_free(list->paths[i]);
-    memory_free(list->paths);
-    memory_free(list->duplicate);
-}
-
-/* The name without folder and ending; standard input is called "stdin". */
-static const char *file_stem(const char *path, size_t *length)
-{
-    const char *slash = strrchr(path, '/');
-    const char *name = strcmp(path, "-") ? (slash ? slash + 1 : path) : "stdin";
-    const char *dot = strrchr(name, '.');
-    *length = dot && dot != name ? (size_t)(dot - name) : strlen(name);
-    return name;
-}
-
-static int compare_stems(const void *a, const void *b)
-{
-    size_t left_length, right_length;
-    const char *left = file_stem(**(char **const *)a, &left_length);
-    const char *right = file_stem(**(char **const *)b, &right_length);
-    size_t shorter = left_length < right_length ? left_length : right_length;
-    int order = memcmp(left, right, shorter);
-    return order ? order : (left_length > right_length) - (left_length < right_length);
-}
-
-static mien_status list_find_duplicates(file_list *list, mien_error *error)
-{
-    char ***order = memory_array(list->count, sizeof *order);
-    list->duplicate = memory_zeroed(list->count, sizeof *list->duplicate);
-    if (!order || !list->duplicate) {
-        memory_free(order);
-        return error_no_memory(error, list->count * sizeof *order);
-    }
-    for (size_t i = 0; i < list->count; i++)
-        order[i] = &list->paths[i];
-    qsort(order, list->count, sizeof *order, compare_stems);
-    for (size_t i = 1; i < list->count; i++)
-        if (!compare_stems(&order[i - 1], &order[i]))
-            list->duplicate[order[i - 1] - list->paths] = list->duplicate[order[i] - list->paths] = true;
-    memory_free(order);
-    return MIEN_OK;
-}
-
-static bool has_picture_name(const char *name)
-{
-    static const char *const endings[] = {"jpg", "jpeg", "jpe", "png", "webp", "gif", "bmp"};
-    const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && i < sizeof endings / sizeof endings[0]; i++)
-        if (!strcasecmp(dot + 1, endings[i]))
-            return true;
-    return false;
-}
-
-static void list_add_folder(file_list *list, const char *folder, int depth);
-
-static void list_add_entry(file_list *list, const char *folder, const char *name, int depth)
-{
-    char path[PATH_MAX];
-    struct stat about;
-    size_t length = strlen(folder);
-    const char *slash = length && folder[length - 1] == '/' ? "" : "/";
-    if (name[0] == '.' || snprintf(path, sizeof path, "%s%s%s", folder, slash, name) >= (int)sizeof path)
-        return;
-    if (stat(path, &about))
-        return;
-    if (S_ISDIR(about.st_mode))
-        list_add_folder(list, path, depth + 1);
-    else if (S_ISREG(about.st_mode) && has_picture_name(name))
-        list_add(list, path);
-}
-
-static void list_add_folder(file_list *list, const char *folder, int depth)
-{
-    struct dirent **entries = NULL;
-    int count = depth < FOLDER_DEPTH ? scandir(folder, &entries, NULL, alphasort) : -1;
-    if (count < 0) {
-        fprintf(stderr, "mien detect: %s: %s\n", folder,
-                depth < FOLDER_DEPTH ? "the folder cannot be read" : "folders are nested too deep");
-        list->failed++;
-        return;
-    }
-    for (int i = 0; i < count; i++) {
-        list_add_entry(list, folder, entries[i]->d_name, depth);
-        free(entries[i]);
-    }
-    free(entries);
-}
-
-static void list_arguments(file_list *list, char **arguments, int count)
-{
-    for (int i = 0; i < count; i++) {
-        struct stat about;
-        size_t before = list->count;
-        if (!strcmp(arguments[i], "-") || stat(arguments[i], &about) || !S_ISDIR(about.st_mode)) {
-            list_add(list, arguments[i]);
-            continue;
-        }
-        list_add_folder(list, arguments[i], 0);
-        if (list->count == before)
-            fprintf(stderr, "mien detect: %s: no pictures in this folder\n", arguments[i]);
-    }
-}
-
 static const char *shown_name(const char *path)
 {
     return strcmp(path, "-") ? path : "(standard input)";
@@ -385,7 +254,7 @@ static mien_status annotated_path(const batch *b, size_t index, char *to, size_t
     const char *path = b->paths[index];
     char suffix[32] = "";
     size_t length;
-    const char *stem = file_stem(path, &length);
+    const char *stem = file_list_stem(path, &length);
     if (b->duplicate[index])
         snprintf(suffix, sizeof suffix, "-%zu", b->first + index + 1);
     if (snprintf(to, capacity, "%s/%.*s%s.jpg", b->settings->annotate, (int)length, stem, suffix) >= (int)capacity)
@@ -551,13 +420,13 @@ int cmd_detect(int argc, char **argv)
     mien_error error = {0};
     mien_analyzer *analyzer = NULL;
     file_list list = {0};
-    list_arguments(&list, argv + optind, argc - optind);
+    file_list_add_arguments(&list, argv + optind, argc - optind);
     size_t failed = list.failed;
     mien_status status = MIEN_OK;
     if (s.annotate)
         status = file_make_folders(s.annotate, &error);
     if (!status)
-        status = list_find_duplicates(&list, &error);
+        status = file_list_find_duplicates(&list, &error);
     if (list.count == 1)
         s.analyzer.threads = (int)s.jobs;
     if (!status)
@@ -567,6 +436,6 @@ int cmd_detect(int argc, char **argv)
     if (status)
         fprintf(stderr, "mien detect: %s\n", error.message);
     mien_analyzer_destroy(&analyzer);
-    list_done(&list);
+    file_list_done(&list);
     return status || failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

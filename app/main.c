@@ -7,13 +7,6 @@
 
 #include "commands.h"
 
-#pragma weak cmd_detect
-#pragma weak cmd_video
-#pragma weak cmd_serve
-#pragma weak cmd_train
-#pragma weak cmd_eval
-#pragma weak cmd_calibrate
-
 struct command {
     const char *name;
     int (*run)(int argc, char **argv);
@@ -56,7 +49,7 @@ int main(int argc, char **argv)
         return 0;
     }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        if (commands[i].run && !strcmp(name, commands[i].name))
+        if (!strcmp(name, commands[i].name))
             return commands[i].run(argc - 1, argv + 1);
     fprintf(stderr, "mien: there is no command \"%s\"; `mien --help` lists them\n", name);
     return EXIT_USAGE;

@@ -1,0 +1,26 @@
+/* The pictures that a command is to look at: files, the pictures of folders, standard input, in the order given. */
+#ifndef APP_FILE_LIST_H
+#define APP_FILE_LIST_H
+
+#include <mien/base.h>
+
+#include <stdbool.h>
+
+/** Zero-initialised means empty. */
+typedef struct file_list {
+    char **paths;    /* "-" is standard input */
+    bool *duplicate; /* another picture has the same stem; made by file_list_find_duplicates */
+    size_t count, capacity;
+    size_t failed; /* folders that could not be read, each said on standard error */
+} file_list;
+
+/** Folders stand for their pictures, those of the folders below included, sorted by name; hidden ones are passed over.
+ */
+void file_list_add_arguments(file_list *list, char **arguments, int count);
+mien_status file_list_find_duplicates(file_list *list, mien_error *error);
+void file_list_done(file_list *list);
+
+/** The name without folder and ending, not NUL-terminated; standard input is called "stdin". */
+const char *file_list_stem(const char *path, size_t *length);
+
+#endif
