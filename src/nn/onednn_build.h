@@ -75,6 +75,7 @@ struct onednn_plan {
     onednn_value *values;
     dnnl_data_type_t type; /* of activations and kernels that are not in eight bits */
     bool eight;            /* the program is quantised */
+    bool blocks;           /* convolutions on blocks of 16 channels where the channels allow it */
     mien_status failed;    /* sticky; `error` says why */
     mien_error *error;
 };
@@ -160,6 +161,8 @@ typedef struct onednn_linear {
     bool convolution;
     const plan_step *step;
 } onednn_linear;
+/** A network for which blocks of 16 channels are faster. */
+bool onednn_prefers_blocks(const plan_program *program);
 /** Descriptions of what a convolution or dense layer reads and writes, layouts open. */
 onednn_linear onednn_linear_describe(onednn_plan *plan, const plan_step *step);
 dnnl_primitive_desc_t onednn_linear_try(onednn_plan *plan, const onednn_linear *l, const_dnnl_primitive_attr_t attr);

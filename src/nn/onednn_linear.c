@@ -1,7 +1,50 @@
-/* Convolution and dense. The primitive chooses the layouts ("any"): blocks of 16 channels on AVX-512. Normalisation is
- * folded already; activations and sums go in as posts, as many as the primitive takes without falling back on oneDNN's
- * reference code. A dense layer is an inner product that reads the picture in its blocked layout. */
+/* Convolution and dense. The primitive chooses the layouts ("any": each pixel's channels together, on AVX-512), except
+ * in networks of depthwise convolutions, whose kernels are faster on blocks of 16 channels (10 to 25 per cent measured,
+ * and the other kernels no slower there; fusing the depthwise convolution into the one before it gained nothing).
+ * Normalisation is folded already; activations and sums go in as posts, as many as the primitive takes without falling
+ * back on oneDNN's reference code. A dense layer is an inner product that reads the picture in its own layout. */
 #include "nn/onednn_build.h"
+
+#include "base/cpu.h"
+
+enum { BLOCK = 16, COLOURS = 3 };
+
+bool onednn_prefers_blocks(const plan_program *program)
+{
+    int convolutions = 0, depthwise = 0;
+    for (int s = 0; s < program->step_count; s++) {
+        const plan_step *step = &program->steps[s];
+        if (step->dead || step->node.op != NN_CONV)
+            continue;
+        convolutions++;
+        depthwise += step->node.groups > 1 && step->node.groups == program->values[step->output].shape.dim[1];
+    }
+    return depthwise * 4 > convolutions && (cpu_flags() & CPU_AVX512);
+}
+
+static dnnl_memory_desc_t in_blocks(const nn_shape *shape, dnnl_data_type_t type, dnnl_format_tag_t tag)
+{
+    dnnl_memory_desc_t md = {0};
+    dnnl_dims_t dims;
+    for (int i = 0; i < shape->rank; i++)
+        dims[i] = shape->dim[i];
+    dnnl_memory_desc_init_by_tag(&md, shape->rank, dims, type, tag);
+    return md;
+}
+
+/* The same in blocks of 16 channels (the picture itself in planes). False where the channels are not whole blocks. */
+static bool describe_blocks(onednn_plan *plan, onednn_linear *l)
+{
+    const nn_shape *in = onednn_shape(plan, l->step->node.inputs[0]), *out = onednn_shape(plan, l->step->output);
+    bool first = in->dim[1] <= COLOURS && l->groups == 1;
+    bool depthwise = l->groups > 1 && l->groups == in->dim[1] && l->groups == out->dim[1];
+    if (!plan->blocks || !l->convolution || out->dim[1] % BLOCK || (!first && in->dim[1] % BLOCK) ||
+        (l->groups > 1 && !depthwise))
+        return false;
+    l->src = in_blocks(in, plan->type, first ? dnnl_nchw : dnnl_nChw16c);
+    l->dst = in_blocks(out, plan->type, dnnl_nChw16c);
+    return true;
+}
 
 onednn_linear onednn_linear_describe(onednn_plan *plan, const plan_step *step)
 {
@@ -97,7 +140,11 @@ static int emit(onednn_plan *plan, const onednn_linear *l, dnnl_primitive_desc_t
 int onednn_emit_linear(onednn_plan *plan, const plan_step *step)
 {
     onednn_linear l = onednn_linear_describe(plan, step);
-    dnnl_primitive_desc_t bare = onednn_linear_try(plan, &l, NULL);
+    dnnl_primitive_desc_t bare = describe_blocks(plan, &l) ? onednn_linear_try(plan, &l, NULL) : NULL;
+    if (!bare) {
+        l = onednn_linear_describe(plan, step);
+        bare = onednn_linear_try(plan, &l, NULL);
+    }
     if (!bare)
         return onednn_emit_posts(plan, step, 0, onednn_emit_plain(plan, step));
     int taken = 0;

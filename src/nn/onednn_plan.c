@@ -269,6 +269,7 @@ mien_status onednn_plan_create(const plan_program *program, const nn_plan_option
     bool bf16 = options->precision != NN_F32 && (cpu_flags() & CPU_AVX512_BF16);
     made->type = bf16 ? dnnl_bf16 : dnnl_f32;
     made->eight = options->precision == NN_INT8 && (cpu_flags() & CPU_AVX512_VNNI);
+    made->blocks = !made->eight && onednn_prefers_blocks(program);
     made->error = error;
     int before = onednn_threads(made->threads);
     made->failed = onednn_context_init(&made->context, error);

@@ -718,6 +718,131 @@ static void test_mean_of_eight_bits(void **state)
         }
 }
 
+static void test_odd_graphs(void **state)
+{
+    (void)state;
+    for (int form = 0; form < 6; form++) {
+        nn_graph graph = {0};
+        int x = nn_input(&graph, "x", 7, 5, 5), y;
+        switch (form) {
+        case 0: /* the input itself */
+            nn_graph_set_output(&graph, x);
+            break;
+        case 1: /* nothing but copies, twice the same output */
+            y = nn_dropout(&graph, "drop", nn_unary(&graph, NN_IDENTITY, "same", x), 0.5f);
+            nn_graph_set_output(&graph, y);
+            nn_graph_set_output(&graph, y);
+            break;
+        case 2: /* a view of the input, and a node that nobody reads */
+            nn_conv(&graph, "unread", x, 3, 3, 1, 1, 1, true);
+            nn_graph_set_output(&graph, nn_unary(&graph, NN_FLATTEN, "flat", x));
+            break;
+        case 3: /* an activation of the input must not change the input */
+            nn_graph_set_output(&graph, nn_unary(&graph, NN_RELU, "relu", x));
+            nn_graph_set_output(&graph, x);
+            break;
+        case 4: /* a value that is an output and goes on being read */
+            y = nn_conv(&graph, "a", x, 7, 3, 1, 1, 1, true);
+            nn_graph_set_output(&graph, y);
+            nn_graph_set_output(&graph, nn_unary(&graph, NN_TANH, "tanh", nn_binary(&graph, NN_ADD, "sum", y, x)));
+            break;
+        default: /* x + x, x · x, and a normalisation with nothing to fold it into */
+            y = nn_batch_norm(&graph, "bn", nn_binary(&graph, NN_ADD, "twice", x, x));
+            nn_graph_set_output(&graph, nn_binary(&graph, NN_MUL, "square", y, y));
+        }
+        char what[32];
+        snprintf(what, sizeof what, "odd graph %d", form);
+        check(&graph, what);
+    }
+}
+
+/* A node of a random kind on random earlier ones; -1 when the draw does not fit the shapes. */
+static int random_node(nn_graph *graph, random_state *random, const char *name)
+{
+    int x = (int)random_below(random, (uint32_t)graph->node_count),
+        y = (int)random_below(random, (uint32_t)graph->node_count);
+    const nn_shape a = graph->nodes[x].shape, b = graph->nodes[y].shape;
+    static const int filters[] = {1, 3, 16, 17, 32};
+    static const nn_op units[] = {NN_RELU, NN_CLIP,       NN_SIGMOID, NN_SWISH,     NN_TANH,
+                                  NN_ELU,  NN_LEAKY_RELU, NN_PRELU,   NN_HARD_SWISH};
+    nn_node node = {.name = (char *)name, .axis = 1 + (int)random_below(random, 3)};
+    int channels = (int)a.dim[1];
+    switch (random_below(random, 14)) {
+    case 0:
+    case 1:
+        return nn_conv(graph, name, x, filters[random_below(random, COUNT(filters))],
+                       1 + 2 * (int)random_below(random, 2), 1, 1, 1, random_below(random, 2));
+    case 2:
+        return a.dim[2] > 2 && a.dim[3] > 2 ? nn_conv(graph, name, x, channels, 3, 2, 1, channels, true) : -1;
+    case 3:
+    case 4:
+        return nn_unary(graph, units[random_below(random, COUNT(units))], name, x);
+    case 5:
+        return nn_batch_norm(graph, name, x);
+    case 6:
+    case 7:
+        return nn_shape_equal(&a, &b) ? nn_binary(graph, random_below(random, 2) ? NN_ADD : NN_SUB, name, x, y) : -1;
+    case 8:
+        return b.dim[1] == a.dim[1] && b.dim[2] * b.dim[3] == 1 ? nn_binary(graph, NN_MUL, name, x, y) : -1;
+    case 9:
+        return nn_unary(graph, NN_GLOBAL_AVG_POOL, name, x);
+    case 10:
+        return a.dim[2] > 2 && a.dim[3] > 2
+                   ? nn_pool(graph, random_below(random, 2) ? NN_MAX_POOL : NN_AVG_POOL, name, x, 2, 2, 0)
+                   : -1;
+    case 11:
+        node.op = NN_CONCAT;
+        node.input_count = 2;
+        node.inputs[0] = x;
+        node.inputs[1] = y;
+        for (int d = 1; d < 4; d++)
+            if (d != node.axis && a.dim[d] != b.dim[d])
+                return -1;
+        return nn_graph_add(graph, &node);
+    case 12:
+        node.op = NN_SLICE;
+        node.begin = (int)random_below(random, (uint32_t)a.dim[node.axis]);
+        node.end = node.begin + 1 + (int)random_below(random, (uint32_t)(a.dim[node.axis] - node.begin));
+        return node_of(graph, node, x);
+    default:
+        node.op = NN_SOFTMAX;
+        return node_of(graph, node, x);
+    }
+}
+
+/* Lifetimes, views, sums in place and layouts, in combinations that nobody would think of. */
+static void test_random_graphs(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 150; seed++) {
+        random_state random;
+        random_seed(&random, seed, 1);
+        nn_graph graph = {0};
+        nn_input(&graph, "x", 1 + (int)random_below(&random, 20), 6, 9);
+        for (int tries = 0; tries < 40 && graph.node_count < 14; tries++) {
+            char name[16];
+            snprintf(name, sizeof name, "n%d", tries);
+            random_node(&graph, &random, name);
+        }
+        for (int i = 1; i < graph.node_count; i++)
+            if (i == graph.node_count - 1 || random_below(&random, 4) == 0)
+                nn_graph_set_output(&graph, i);
+        randomise(&graph, seed);
+        nn_plan_options options = options_of(1 + (int)seed % 2);
+        double exact = compare(&graph, options, seed).worst;
+        options.precision = NN_BF16;
+        double half = compare(&graph, options, seed).mean;
+        options.precision = NN_INT8;
+        options.calibration = calibration_of(&graph);
+        options.calibration_count = CALIBRATION;
+        double eighth = compare(&graph, options, seed).mean;
+        free((void *)(uintptr_t)options.calibration);
+        if (!(exact < 1e-4 && half < 0.05 && eighth < 0.2))
+            fail_msg("random graph %d: f32 %g, bf16 %g, int8 %g", (int)seed, exact, half, eighth);
+        nn_graph_done(&graph);
+    }
+}
+
 static void test_interleaving(void **state)
 {
     (void)state;
@@ -879,6 +1004,8 @@ int main(void)
         cmocka_unit_test(test_eight_bits),
         cmocka_unit_test(test_ranges_travel_as_text),
         cmocka_unit_test(test_mean_of_eight_bits),
+        cmocka_unit_test(test_odd_graphs),
+        cmocka_unit_test(test_random_graphs),
         cmocka_unit_test(test_interleaving),
         cmocka_unit_test(test_threads_within_a_run),
         cmocka_unit_test(test_two_threads_share_a_plan),
