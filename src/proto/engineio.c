@@ -52,6 +52,8 @@ mien_status engineio_create(const engineio_options *options, const engineio_tran
     made->pings.delay = made->options.ping_interval;
     made->pongs.delay = made->options.ping_timeout;
     made->upgrades.delay = made->options.upgrade_timeout;
+    made->farewells.delay = ENGINEIO_FAREWELL;
+    made->noops.delay = ENGINEIO_NOOP;
     *server = made;
     return MIEN_OK;
 }
@@ -150,6 +152,7 @@ void session_end(engineio_session *session, engineio_reason reason, const char *
     session->dead = true;
     table_remove(&server->sessions, &session->node);
     timer_stop(&session->heartbeat);
+    timer_stop(&session->noop);
     if (session->poll) {
         engineio_response response;
         respond_payload(session, farewell, &response);
@@ -169,6 +172,14 @@ void session_end(engineio_session *session, engineio_reason reason, const char *
     engineio_uncork(server);
 }
 
+static void session_drain(engineio_session *session, const char *farewell)
+{
+    session->draining = true;
+    session->farewell = farewell;
+    if (session->probe)
+        ws_finish(session->probe, 1000);
+}
+
 void engineio_close(engineio_session *session)
 {
     if (session->dead || session->draining)
@@ -179,7 +190,20 @@ void engineio_close(engineio_session *session)
     }
     /* Polling, with no poll waiting and something yet to say: the next poll, or the heartbeat, brings the end. */
     session_announce_end(session, ENGINEIO_CLOSED_BY_SERVER);
-    session->draining = true;
+    session_drain(session, "1");
+}
+
+/** The client's close packet. Its last poll may still be on another connection on its way here. */
+static void session_close_by_client(engineio_session *session, uint64_t now)
+{
+    if (session->ws || session->poll) {
+        session_end(session, ENGINEIO_CLOSED_BY_CLIENT, "6", 1000);
+        return;
+    }
+    session_announce_end(session, ENGINEIO_CLOSED_BY_CLIENT);
+    session_drain(session, "6");
+    packet_queue_done(&session->queue);
+    timer_start(&session->server->farewells, &session->heartbeat, now);
 }
 
 void session_receive(engineio_session *session, const engineio_packet *p, uint64_t now)
@@ -187,10 +211,11 @@ void session_receive(engineio_session *session, const engineio_packet *p, uint64
     engineio_server *server = session->server;
     switch (p->type) {
     case '1':
-        session_end(session, ENGINEIO_CLOSED_BY_CLIENT, "6", 1000);
+        session_close_by_client(session, now);
         break;
     case '3':
-        timer_start(&server->pings, &session->heartbeat, now);
+        if (session->heartbeat.queue != &server->farewells)
+            timer_start(&server->pings, &session->heartbeat, now);
         break;
     case '4':
     case 'b':
@@ -305,12 +330,24 @@ static void tick_heartbeats(engineio_server *server, uint64_t now)
         session_end(ENGINEIO_OWNER(node, engineio_session, heartbeat), ENGINEIO_PING_TIMEOUT, "1", 1000);
 }
 
+static void tick_others(engineio_server *server, uint64_t now)
+{
+    for (timer_node *node; (node = timer_expired(&server->upgrades, now));)
+        ws_finish(ENGINEIO_OWNER(node, engineio_ws, upgrade), 1000);
+    for (timer_node *node; (node = timer_expired(&server->farewells, now));)
+        session_end(ENGINEIO_OWNER(node, engineio_session, heartbeat), ENGINEIO_CLOSED_BY_CLIENT, NULL, 1000);
+    for (timer_node *node; (node = timer_expired(&server->noops, now));) {
+        engineio_session *session = ENGINEIO_OWNER(node, engineio_session, noop);
+        if (session->poll && session->probe)
+            session_send(session, '6', NULL, 0, false);
+    }
+}
+
 uint64_t engineio_tick(engineio_server *server, uint64_t now)
 {
     engineio_cork(server);
     tick_heartbeats(server, now);
-    for (timer_node *node; (node = timer_expired(&server->upgrades, now));)
-        ws_finish(ENGINEIO_OWNER(node, engineio_ws, upgrade), 1000);
+    tick_others(server, now);
     if (server->handlers.tick)
         server->handlers.tick(server->handlers.context, now);
     engineio_uncork(server);
@@ -319,12 +356,13 @@ uint64_t engineio_tick(engineio_server *server, uint64_t now)
 
 uint64_t engineio_deadline(const engineio_server *server)
 {
-    uint64_t first = timer_deadline(&server->pings), other = timer_deadline(&server->pongs);
-    first = other < first ? other : first;
-    other = timer_deadline(&server->upgrades);
-    first = other < first ? other : first;
-    if (server->handlers.deadline) {
-        other = server->handlers.deadline(server->handlers.context);
+    const timer_queue *const queues[] = {&server->pings, &server->pongs, &server->upgrades, &server->farewells,
+                                         &server->noops};
+    uint64_t first = UINT64_MAX;
+    if (server->handlers.deadline)
+        first = server->handlers.deadline(server->handlers.context);
+    for (size_t i = 0; i < 5; i++) {
+        uint64_t other = timer_deadline(queues[i]);
         first = other < first ? other : first;
     }
     return first;

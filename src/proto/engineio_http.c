@@ -104,21 +104,22 @@ static void http_handshake(engineio_server *server, const engineio_request *requ
 }
 
 /** @return the session when the poll waits, else NULL with *response filled in. */
-static engineio_session *http_poll(engineio_session *session, void *poll, engineio_response *response)
+static engineio_session *http_poll(engineio_session *session, void *poll, uint64_t now, engineio_response *response)
 {
     engineio_server *server = session->server;
     if (session->poll) {
         session_end(session, ENGINEIO_BAD_PACKET, "1", 1002);
         respond_fault(server, ENGINEIO_FAULT_REQUEST, response);
     } else if (session->draining) {
-        respond_payload(session, "1", response);
+        respond_payload(session, session->farewell, response);
         session_end(session, ENGINEIO_CLOSED_BY_SERVER, NULL, 1000);
     } else if (session->queue.first) {
         respond_payload(session, NULL, response);
-    } else if (session->probe && session->probe->probed) {
-        respond_text(server, 200, "6", response); /* polling must come to rest before the upgrade */
     } else {
         session->poll = poll;
+        session->poll_late = session->probe;
+        if (session->probe && session->probe->probed)
+            timer_start(&server->noops, &session->noop, now); /* polling must come to rest before the upgrade */
         return session;
     }
     return NULL;
@@ -170,7 +171,7 @@ static engineio_session *http_route(engineio_server *server, const engineio_requ
     else if (!polling || session->ws)
         respond_fault(server, ENGINEIO_FAULT_REQUEST, response);
     else if (strcmp(request->method, "GET") == 0)
-        return http_poll(session, request->poll, response);
+        return http_poll(session, request->poll, now, response);
     else if (strcmp(request->method, "POST") == 0)
         http_push(session, request, now, response);
     else

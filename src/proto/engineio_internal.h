@@ -8,7 +8,12 @@
 #include "proto/table.h"
 #include "proto/timer_queue.h"
 
-enum { ENGINEIO_ID_BYTES = 15, ENGINEIO_ID_TEXT = 24 };
+enum {
+    ENGINEIO_ID_BYTES = 15,
+    ENGINEIO_ID_TEXT = 24,
+    ENGINEIO_FAREWELL = 1000, /* ms that a session closed by its client still answers a poll that was on its way */
+    ENGINEIO_NOOP = 10        /* ms from a probe to letting a waiting poll go */
+};
 
 struct engineio_server {
     engineio_options options;
@@ -16,6 +21,8 @@ struct engineio_server {
     engineio_handlers handlers;
     table sessions;
     timer_queue pings, pongs, upgrades;
+    timer_queue farewells; /* sessions that linger after their client's close packet */
+    timer_queue noops;     /* sessions whose waiting poll is to be let go for an upgrade */
     unsigned corked;
     engineio_session *flush; /* sessions with something for a waiting poll, while corked */
     engineio_session *dead;  /* closed sessions, freed once no call is under way */
@@ -26,15 +33,19 @@ struct engineio_server {
 /* A session is either polling (ws NULL) or on a WebSocket. While a probe is under way it is still polling. */
 struct engineio_session {
     table_node node;
-    timer_node heartbeat; /* in `pings` until the next ping is due, in `pongs` while a pong is awaited */
+    timer_node
+        heartbeat; /* in `pings` until the next ping is due, in `pongs` while a pong is awaited, or `farewells` */
+    timer_node noop;
     engineio_server *server;
     engineio_ws *ws, *probe;
     void *poll;         /* the caller's waiting GET */
+    bool poll_late;     /* it came after the probing WebSocket */
     packet_queue queue; /* while polling; a WebSocket has its own */
     engineio_session *next_flush, *next_dead;
     bool flushing; /* in the server's flush list */
     bool base64;   /* the client cannot take binary frames */
-    bool draining; /* closed for the application; lives until a poll has fetched the rest */
+    bool draining; /* closed for the application; lives until a poll has fetched the rest and `farewell` */
+    const char *farewell;
     bool dead;
     void *user;
     char id[ENGINEIO_ID_TEXT], peer[ENGINEIO_PEER_BYTES];

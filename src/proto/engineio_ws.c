@@ -131,23 +131,24 @@ static void probe_upgrade(engineio_ws *ws)
     engineio_session *session = ws->session;
     engineio_server *server = ws->server;
     timer_stop(&ws->upgrade);
+    timer_stop(&session->noop);
     session->probe = NULL;
     session->ws = ws;
+    packet_queue_move(&ws->queue, &session->queue);
     if (session->poll) {
-        packet_queue empty = {0}, waiting = session->queue;
-        session->queue = empty;
-        engineio_response noop;
-        respond_payload(session, "6", &noop);
-        session->queue = waiting;
+        engineio_response answer;
+        if (session->poll_late)
+            respond_fault(server, ENGINEIO_FAULT_REQUEST, &answer);
+        else
+            respond_payload(session, "6", &answer);
         void *poll = session->poll;
         session->poll = NULL;
-        server->transport.poll_answer(server->transport.context, poll, &noop);
+        server->transport.poll_answer(server->transport.context, poll, &answer);
     }
-    packet_queue_move(&ws->queue, &session->queue);
     ws_wake(ws);
 }
 
-static void probe_receive(engineio_ws *ws, const engineio_packet *p)
+static void probe_receive(engineio_ws *ws, const engineio_packet *p, uint64_t now)
 {
     engineio_session *session = ws->session;
     if (p->type == '2' && p->length == 5 && memcmp(p->bytes, "probe", 5) == 0) {
@@ -157,11 +158,8 @@ static void probe_receive(engineio_ws *ws, const engineio_packet *p)
         }
         ws->probed = true;
         ws_wake(ws);
-        if (session->poll) {
-            if (!session->queue.first)
-                packet_queue_push(&session->queue, SIZE_MAX, '6', NULL, 0, false);
-            session_flush(session);
-        }
+        if (session->poll)
+            timer_start(&ws->server->noops, &session->noop, now);
     } else if (p->type == '5' && ws->probed) {
         probe_upgrade(ws);
     } else {
@@ -178,7 +176,7 @@ static void ws_message(engineio_ws *ws, const uint8_t *bytes, size_t length, boo
     else if (session->ws == ws)
         session_receive(session, &p, now);
     else
-        probe_receive(ws, &p);
+        probe_receive(ws, &p, now);
 }
 
 static void ws_piece(engineio_ws *ws, const uint8_t *bytes, size_t length, bool binary, bool final, uint64_t now)

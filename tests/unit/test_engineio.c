@@ -453,8 +453,16 @@ static void test_upgrade(void **state)
     engineio_ws *ws = open_ws(f, query);
     say(f, ws, "2probe");
     assert_string_equal(next(ws), "T:3probe");
+    assert_int_equal(w.status, 0);
+    assert_int_equal(engineio_deadline(f->server), f->now + 10);
+    f->now += 10;
+    engineio_tick(f->server, f->now);
     assert_string_equal(w.body, "6"); /* the waiting poll comes to rest */
-    assert_string_equal(http(f, "GET", query, NULL, NULL, NULL), "6");
+    w = (waiting){0};
+    assert_null(http(f, "GET", query, NULL, &w, NULL));
+    f->now += 10;
+    engineio_tick(f->server, f->now);
+    assert_string_equal(w.body, "6");
     assert_string_equal(http(f, "POST", query, "4early", NULL, NULL), "ok");
     say(f, ws, "5");
     assert_string_equal(next(ws), "T:4early"); /* what polling did not fetch moves over */
@@ -468,6 +476,65 @@ static void test_upgrade(void **state)
     assert_string_equal(next(ws), "T:4hello");
     engineio_ws_closed(ws);
     assert_int_equal(f->reason, ENGINEIO_TRANSPORT_LOST);
+}
+
+/** Whichever of the two the event loop reads first, a poll sent after the upgrade is refused. */
+static void test_poll_that_overtakes_the_upgrade(void **state)
+{
+    fixture *f = *state;
+    for (int first = 0; first < 2; first++) {
+        char query[128];
+        waiting w = {0};
+        open_polling(f, query);
+        engineio_ws *ws = open_ws(f, query);
+        if (first == 0)
+            say(f, ws, "2probe");
+        assert_null(http(f, "GET", query, NULL, &w, NULL));
+        if (first == 1)
+            say(f, ws, "2probe");
+        say(f, ws, "5");
+        assert_int_equal(w.status, 400);
+        say(f, ws, "4hello");
+        assert_string_equal(next(ws), "T:3probe");
+        assert_string_equal(next(ws), "T:4hello");
+        engineio_ws_closed(ws);
+    }
+}
+
+/** A poll that was there before the WebSocket is let go in peace, even by a client that does not wait for it. */
+static void test_upgrade_over_a_waiting_poll(void **state)
+{
+    fixture *f = *state;
+    char query[128];
+    waiting w = {0};
+    open_polling(f, query);
+    assert_null(http(f, "GET", query, NULL, &w, NULL));
+    engineio_ws *ws = open_ws(f, query);
+    say(f, ws, "2probe");
+    say(f, ws, "5");
+    assert_int_equal(w.status, 200);
+    assert_string_equal(w.body, "6");
+    engineio_ws_closed(ws);
+}
+
+static void test_close_that_overtakes_the_poll(void **state)
+{
+    fixture *f = *state;
+    char query[128];
+    int status;
+    open_polling(f, query);
+    assert_string_equal(http(f, "POST", query, "1", NULL, &status), "ok");
+    assert_int_equal(f->closed, 1);
+    assert_string_equal(http(f, "GET", query, NULL, NULL, &status), "6");
+    assert_int_equal(status, 200);
+    http(f, "GET", query, NULL, NULL, &status);
+    assert_int_equal(status, 400);
+    open_polling(f, query);
+    http(f, "POST", query, "1\0363\0364late", NULL, &status);
+    f->now += 1000;
+    http(f, "GET", query, NULL, NULL, &status);
+    assert_int_equal(status, 400);
+    assert_int_equal(f->closed, 2);
 }
 
 static void test_upgrade_with_poll_between_probe_and_end(void **state)
@@ -615,6 +682,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ws_pieces_and_size, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_base64_only_client, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_upgrade, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_poll_that_overtakes_the_upgrade, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_upgrade_over_a_waiting_poll, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_close_that_overtakes_the_poll, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_upgrade_with_poll_between_probe_and_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_upgrade_times_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_slow_client_is_dropped, set_up, tear_down),
