@@ -13,7 +13,7 @@
 #include "model/ranges.h"
 #include "nn/plan.h"
 
-enum { MOST_RUNS = 5000, CALIBRATION = 16 };
+enum { MOST_RUNS = 5000, CALIBRATION = 16, OPEN_HEIGHT = 480, OPEN_WIDTH = 640 };
 
 static int block(nn_graph *graph, const char *name, int x, int filters, int stride)
 {
@@ -157,6 +157,10 @@ static int run(const char *name, const model *m, nn_precision precision, const f
     nn_plan_options options;
     nn_plan_default_options(&options);
     options.precision = precision;
+    if (m->graph.nodes[nn_graph_input(&m->graph)].shape.dim[2] == NN_DYNAMIC) {
+        options.height = OPEN_HEIGHT;
+        options.width = OPEN_WIDTH;
+    }
     options.calibration = calibration;
     options.calibration_count = calibration ? CALIBRATION : 0;
     nn_plan *plan = NULL;

@@ -26,6 +26,11 @@ mien_status model_plan_create(const model *m, const nn_plan_options *options, nn
     return status;
 }
 
+nn_precision model_precision(const model *m)
+{
+    return model_info_property(&m->info, ranges_key) ? NN_INT8 : NN_F32;
+}
+
 mien_status model_calibrate(model *m, const nn_plan_options *options, mien_error *error)
 {
     buffer text;
