@@ -7,6 +7,7 @@
 
 /* Pages and checks (pages.c) */
 mien_status pages_root(const http_request *request, http_response *response);
+mien_status pages_document(const http_request *request, http_response *response);
 mien_status pages_static(const http_request *request, http_response *response);
 mien_status pages_health(const http_request *request, http_response *response);
 mien_status pages_healthz(const http_request *request, http_response *response);

@@ -17,9 +17,33 @@ add_custom_command(
   WORKING_DIRECTORY ${web}
   DEPENDS ${web_sources} ${web}/build.mjs ${web}/tsconfig.json ${web}/node_modules/.installed
   COMMENT "Building the web page")
+
+# The API documents: openapi.json, the one source, and two viewers whose bundles come from npm, so that they work offline.
+set(documents ${web}/documents)
+set(shown ${CMAKE_BINARY_DIR}/documents)
+add_custom_command(
+  OUTPUT ${documents}/node_modules/.installed
+  COMMAND ${NPM} ci --prefix ${documents} --no-audit --no-fund --loglevel=error --ignore-scripts
+  COMMAND ${CMAKE_COMMAND} -E touch ${documents}/node_modules/.installed
+  DEPENDS ${documents}/package-lock.json
+  COMMENT "Installing the API documents' viewers")
+add_custom_command(
+  OUTPUT ${shown}/openapi.json
+  COMMAND ${CMAKE_COMMAND} -E make_directory ${shown}/documents
+  COMMAND ${CMAKE_COMMAND} -E copy ${documents}/swagger.html ${documents}/swagger.js ${documents}/redoc.html
+          ${documents}/redoc.js ${documents}/node_modules/swagger-ui-dist/swagger-ui.css
+          ${documents}/node_modules/swagger-ui-dist/swagger-ui-bundle.js
+          ${documents}/node_modules/redoc/bundles/redoc.standalone.js ${shown}/documents
+  COMMAND ${CMAKE_COMMAND} -E copy ${CMAKE_CURRENT_LIST_DIR}/openapi.json ${shown}/openapi.json
+  DEPENDS ${CMAKE_CURRENT_LIST_DIR}/openapi.json ${documents}/swagger.html ${documents}/swagger.js
+          ${documents}/redoc.html ${documents}/redoc.js ${documents}/node_modules/.installed
+  COMMENT "Gathering the API documents")
+
 add_custom_command(
   OUTPUT ${CMAKE_BINARY_DIR}/generated/static_files_data.c
-  COMMAND ${CMAKE_COMMAND} -D PAGE=${page} -D OUT=${CMAKE_BINARY_DIR}/generated -P ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
-  DEPENDS ${page}/index.html ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
+  COMMAND ${CMAKE_COMMAND} -D "PAGES=${page}|${shown}" -D OUT=${CMAKE_BINARY_DIR}/generated
+          -P ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
+  DEPENDS ${page}/index.html ${shown}/openapi.json ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
+  VERBATIM
   COMMENT "Embedding the web page")
 target_sources(mien_server PRIVATE ${CMAKE_BINARY_DIR}/generated/static_files_data.c)

@@ -33,6 +33,13 @@ mien_status pages_static(const http_request *request, http_response *response)
     return serve_file(file, request, response);
 }
 
+mien_status pages_document(const http_request *request, http_response *response)
+{
+    bool reference = !strcmp(request->path, "/redoc");
+    const static_file *file = static_files_find(reference ? "/documents/redoc.html" : "/documents/swagger.html");
+    return file ? serve_file(file, request, response) : http_response_error(response, 404, "detail", "Not Found");
+}
+
 mien_status pages_root(const http_request *request, http_response *response)
 {
     const static_file *page = static_files_find("/index.html");

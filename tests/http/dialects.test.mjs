@@ -2,7 +2,7 @@
 // the mends that the compatibility notes name. Recognition is a stand-in with fixed faces.
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
-import { base64, post, startStub, upload, WebSocketClient } from './helper.mjs';
+import { base64, described, post, startStub, upload, WebSocketClient } from './helper.mjs';
 
 let server;
 before(async () => { server = await startStub(['--rate-limit-requests', '0', '--max-image-size', '60000']); });
@@ -11,7 +11,9 @@ after(async () => { assert.equal(await server.stop(), 0); });
 const names = ['angry', 'disgust', 'fear', 'happy', 'sad', 'surprise', 'neutral'];
 const get = async (where, headers = {}) => {
   const reply = await fetch(server.base + where, { headers });
-  return { status: reply.status, headers: reply.headers, json: await reply.json() };
+  const json = await reply.json();
+  described('GET', where, reply.status, json);
+  return { status: reply.status, headers: reply.headers, json };
 };
 
 /** Is `value` of the shape: 'number', 'string', 'boolean', null, [shape of each], {key: shape} (exactly these keys)? */
@@ -304,4 +306,22 @@ test('/ws keeps only the newest frame and says how many it dropped', async () =>
   assert.equal(first.dropped + second.dropped, 19);
   socket.close();
   assert.match(await (await fetch(`${server.base}/metrics`)).text(), /mien_frames_dropped_total 19/);
+});
+
+test('the API describes itself: openapi.json, /docs and /redoc, offline', async () => {
+  const document = await (await fetch(`${server.base}/openapi.json`)).json();
+  assert.equal(document.openapi, '3.1.0');
+  for (const [where, operations] of Object.entries(document.paths)) {
+    for (const method of Object.keys(operations)) {
+      const reply = await fetch(server.base + where.replace('{id}', 'x'), { method: 'OPTIONS' });
+      assert.ok(reply.headers.get('allow')?.includes(method.toUpperCase()), `${method} ${where}`);
+    }
+  }
+  for (const where of ['/docs', '/redoc']) {
+    const page = await fetch(server.base + where);
+    assert.equal(page.status, 200);
+    const scripts = [...(await page.text()).matchAll(/(?:src|href)="([^"]+)"/g)].map((m) => m[1]);
+    assert.ok(scripts.length >= 2 && scripts.every((s) => s.startsWith('/')));
+    for (const script of scripts) assert.equal((await fetch(server.base + script)).status, 200, script);
+  }
 });

@@ -1,7 +1,8 @@
 // Starting servers and talking to them, also over bare sockets. Used by every *.test.mjs here.
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -49,20 +50,72 @@ export async function startReal(flags, environment) {
 
 export const base64 = (bytes) => Buffer.from(bytes).toString('base64');
 
+// Every JSON answer of the tests is checked against the server's own description of itself.
+const description = JSON.parse(readFileSync(path.join(root, 'src/server/openapi.json')));
+
+/** Throw where `value` is not what the schema says. The parts of JSON Schema that the description uses. */
+export function conform(value, schema, where = '$') {
+  if (schema.$ref) return conform(value, schema.$ref.slice(2).split('/').reduce((at, key) => at[key], description), where);
+  const fail = (what) => { throw new assert.AssertionError({ message: `${where}: ${what}: ${JSON.stringify(value)?.slice(0, 200)}` }); };
+  for (const kind of ['anyOf', 'oneOf']) {
+    if (!schema[kind]) continue;
+    const problems = [];
+    const matches = schema[kind].filter((one) => {
+      try { conform(value, one, where); return true; } catch (error) { problems.push(error.message); return false; }
+    });
+    if (!matches.length || (kind === 'oneOf' && matches.length > 1)) fail(`not ${kind}: ${problems.join('; ')}`);
+  }
+  if ('const' in schema && value !== schema.const) fail(`not ${schema.const}`);
+  if (schema.enum && !schema.enum.includes(value)) fail('not among the allowed values');
+  const type = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
+  const types = [schema.type ?? []].flat();
+  if (types.length && !types.includes(type) && !(types.includes('integer') && Number.isInteger(value))) fail(`not ${types}`);
+  if (type === 'number' && (value < schema.minimum || value > schema.maximum)) fail('out of range');
+  if (type === 'array') {
+    if (value.length < schema.minItems || value.length > schema.maxItems) fail('wrong length');
+    if (schema.items) value.forEach((v, i) => conform(v, schema.items, `${where}[${i}]`));
+  }
+  if (type === 'object') {
+    for (const key of schema.required ?? []) if (!(key in value)) fail(`lacks ${key}`);
+    for (const [key, v] of Object.entries(value)) {
+      const known = schema.properties?.[key] ?? schema.additionalProperties;
+      if (known === false) fail(`${key} is not described`);
+      if (known && known !== true) conform(v, known, `${where}.${key}`);
+    }
+  }
+}
+
+/** Check an answer of the server against the description of its path, method and status. */
+export function described(method, where, status, json) {
+  const asked = where.split('?')[0];
+  const match = (pattern) => new RegExp(`^${pattern.replace(/\{[^}]*\}/g, '[^/]+')}$`).test(asked);
+  const found = description.paths[asked] ?? description.paths[Object.keys(description.paths).find(match)];
+  const operation = found?.[method.toLowerCase()];
+  if (!operation) return;
+  const response = operation.responses[status];
+  assert.ok(response, `${method} ${asked} is not described as answering ${status}`);
+  const schema = response.content?.['application/json']?.schema;
+  if (schema) conform(json, schema, `${method} ${asked} ${status}`);
+}
+
 export async function post(server, where, body, headers = {}) {
   const reply = await fetch(server.base + where, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
     body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
   });
-  return { status: reply.status, headers: reply.headers, json: await reply.json() };
+  const json = await reply.json();
+  described('POST', where, reply.status, json);
+  return { status: reply.status, headers: reply.headers, json };
 }
 
 export async function upload(server, where, content, { field = 'file', name = 'a.jpg', type = 'image/jpeg', headers = {} } = {}) {
   const form = new FormData();
   form.append(field, new Blob([content], { type }), name);
   const reply = await fetch(server.base + where, { method: 'POST', body: form, headers });
-  return { status: reply.status, headers: reply.headers, json: await reply.json() };
+  const json = await reply.json();
+  described('POST', where, reply.status, json);
+  return { status: reply.status, headers: reply.headers, json };
 }
 
 /** A bare connection that remembers what it received. */

@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
-import { post, startStub, upload } from './helper.mjs';
+import { described, post, startStub, upload } from './helper.mjs';
 
 let server, folder;
 before(async () => {
@@ -23,7 +23,9 @@ const ask = async (where, { method = 'GET', token, cookie, headers = {} } = {}) 
     headers: { ...headers, ...(token ? { authorization: `Bearer ${token}` } : {}), ...(cookie ? { cookie } : {}) },
   });
   const text = await reply.text();
-  return { status: reply.status, headers: reply.headers, json: text && JSON.parse(text) };
+  const json = text && JSON.parse(text);
+  described(method, where, reply.status, json);
+  return { status: reply.status, headers: reply.headers, json };
 };
 let serial = 0;
 const register = async () => (await post(server, '/auth/register', { email: `Ann${++serial}@Example.com`, password: 'correct horse' })).json;
