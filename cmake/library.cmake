@@ -26,12 +26,18 @@ install(FILES ${CMAKE_BINARY_DIR}/mien.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pk
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/mien/models FILES_MATCHING PATTERN "*.md"
                                                                                                    PATTERN "*.onnx")
 
-# mien.1 and a page for each subcommand come from what --help says, so that the two cannot differ.
+# A subcommand has a page of its own in docs/man where there is more to say than --help does; for the others, and for
+# mien.1, the page is what --help prints.
+file(GLOB written CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/man/*.1)
+install(FILES ${written} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 find_program(HELP2MAN help2man)
 if(HELP2MAN)
   set(pages "")
   foreach(command "" detect video serve train eval calibrate)
     string(REGEX REPLACE "(.+)" "-\\1" suffix "${command}")
+    if(EXISTS ${CMAKE_SOURCE_DIR}/docs/man/mien${suffix}.1)
+      continue()
+    endif()
     set(page ${CMAKE_BINARY_DIR}/man/mien${suffix}.1)
     add_custom_command(OUTPUT ${page} DEPENDS mien_program VERBATIM
       COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/man

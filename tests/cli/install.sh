@@ -24,7 +24,7 @@ check "a header compiles as C++" c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror
   "$work/prefix/include/mien/mien.h" -I"$work/prefix/include"
 check "nothing but the public interface is exported" bash -c \
   'test -z "$(nm -D --defined-only "$0" | cut -d" " -f3 | grep -v "^mien_")"' "$LD_LIBRARY_PATH/libmien.so"
-for page in man3/libmien.3 man1/mien.1 man1/mien-detect.1 man1/mien-serve.1 man1/mien-train.1 man1/mien-eval.1; do
+for page in man3/libmien.3 man1/mien.1 man1/mien-detect.1 man1/mien-serve.1 man1/mien-train.1 man1/mien-eval.1 man1/mien-video.1; do
   check "$page is there" test -s "$work/prefix/share/man/$page"
 done
 photo=$SHARED/photos/astronaut.png
