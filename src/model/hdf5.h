@@ -2,7 +2,7 @@
  *
  * Own code rather than libhdf5, because model files come from strangers and that library hangs or reads out of bounds
  * on damaged ones (a minute of fuzzing 1.10.8 found an endless loop in its global heap). Understood are superblocks 0
- * to 3, object headers 1 and 2, groups as symbol tables or compact links, attributes, fixed and variable texts, floats
+ * to 3, object headers 1 and 2, groups as symbol tables or links, attributes, fixed and variable texts, floats
  * of 16, 32 and 64 bits, compact, contiguous and chunked storage, gzip and shuffle. Nothing here can reach another
  * file.
  */
@@ -110,6 +110,11 @@ mien_status hdf5_cursor_open(hdf5_file *file, uint64_t object, hdf5_cursor *curs
 mien_status hdf5_cursor_next(hdf5_file *file, hdf5_cursor *cursor, hdf5_message *message);
 /** The first message of a type; MIEN_ENOTFOUND. */
 mien_status hdf5_message_find(hdf5_file *file, uint64_t object, unsigned type, hdf5_message *message);
+/** If the link message has that name and is a hard link, its object's address goes into *found. */
+mien_status hdf5_link(hdf5_file *file, const hdf5_message *message, const char *name, size_t length, uint64_t *found);
+/** The same among the links that a link info message leads to; *found is UINT64_MAX before. */
+mien_status hdf5_dense_link(hdf5_file *file, const hdf5_message *info, const char *name, size_t length,
+                            uint64_t *found);
 mien_status hdf5_type_parse(hdf5_file *file, const uint8_t *data, size_t size, hdf5_type *type);
 mien_status hdf5_space_parse(hdf5_file *file, const uint8_t *data, size_t size, hdf5_space *space);
 

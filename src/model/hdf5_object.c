@@ -274,7 +274,7 @@ static mien_status search_symbols(hdf5_file *file, const hdf5_message *message, 
 }
 
 /* Link message: version, flags, [type 1], [order 8], [character set 1], name length 1/2/4/8, name, address 8. */
-static mien_status search_link(hdf5_file *file, const hdf5_message *message, search *s)
+mien_status hdf5_link(hdf5_file *file, const hdf5_message *message, const char *name, size_t length, uint64_t *found)
 {
     enum { TYPE = 0x08, ORDER = 0x04, CHARACTER_SET = 0x10 };
     if (message->size < 2 || message->data[0] != 1)
@@ -285,23 +285,12 @@ static mien_status search_link(hdf5_file *file, const hdf5_message *message, sea
         return hdf5_broken(file, 0, "a link");
     bool hard = !(flags & TYPE) || message->data[at] == 0;
     at += after;
-    uint64_t length = hdf5_number(message->data + at - width, width);
-    if (length > message->size - at || (hard && message->size - at - length < 8))
+    uint64_t own = hdf5_number(message->data + at - width, width);
+    if (own > message->size - at || (hard && message->size - at - own < 8))
         return hdf5_broken(file, 0, "a link");
-    if (hard && length == s->length && !memcmp(message->data + at, s->name, s->length))
-        s->found = hdf5_number(message->data + at + length, 8);
+    if (hard && own == length && !memcmp(message->data + at, name, length))
+        *found = hdf5_number(message->data + at + own, 8);
     return MIEN_OK;
-}
-
-/* Link info: version, flags, [largest order 8], heap address 8: where the links of a large group in the new style lie.
- */
-static mien_status check_link_info(hdf5_file *file, const hdf5_message *message)
-{
-    size_t at = message->size >= 2 && message->data[1] & 1 ? 10 : 2;
-    if (message->size < at + 8)
-        return hdf5_broken(file, 0, "a group");
-    return hdf5_number(message->data + at, 8) == nowhere ? MIEN_OK
-                                                         : unsupported(file, "large groups in the newest style");
 }
 
 static mien_status find_member(hdf5_file *file, uint64_t group, const char *name, size_t length, uint64_t *address)
@@ -317,9 +306,9 @@ static mien_status find_member(hdf5_file *file, uint64_t group, const char *name
         if (message.type == HDF5_SYMBOL_TABLE)
             status = search_symbols(file, &message, &s);
         else if (message.type == HDF5_LINK)
-            status = search_link(file, &message, &s);
+            status = hdf5_link(file, &message, name, length, &s.found);
         else if (message.type == HDF5_LINK_INFO)
-            status = check_link_info(file, &message);
+            status = hdf5_dense_link(file, &message, name, length, &s.found);
     }
     if (s.found != nowhere)
         *address = s.found;

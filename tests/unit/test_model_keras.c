@@ -196,6 +196,46 @@ static void long_descriptions_and_lists_are_read(void **state)
     model_done(&m);
 }
 
+/* More layers than a group of the newest style keeps in its header. */
+static void write_many(keras_writer *w, int layers)
+{
+    buffer config = {0};
+    writer_open(w);
+    buffer_append_text(&config, "{\"class_name\":\"Sequential\",\"config\":{\"name\":\"s\",\"layers\":[");
+    for (int i = 0; i < layers; i++) {
+        char name[32], group[96], kernel[96], set[200];
+        snprintf(name, sizeof name, "layer_%d", i);
+        snprintf(group, sizeof group, "model_weights/%s", name);
+        snprintf(kernel, sizeof kernel, "%s/kernel:0", name);
+        snprintf(set, sizeof set, "%s/%s", group, kernel);
+        buffer_append_format(&config, "%s{\"class_name\":\"Dense\",\"config\":{\"name\":\"%s\",\"use_bias\":false%s}}",
+                             i ? "," : "", name, i ? "" : ",\"batch_input_shape\":[null,1]");
+        writer_group(w, group);
+        writer_list(w, group, "weight_names", kernel);
+        ARRAY(w, set, ((const float[]){(float)i}), 1, 1);
+    }
+    buffer_append_text(&config, "]}}");
+    writer_text(w, "/", "model_config", buffer_text(&config), true);
+    buffer_done(&config);
+}
+
+static void large_groups_are_searched(void **state)
+{
+    (void)state;
+    const keras_writer kinds[] = {{0}, {.newest = true}};
+    const int counts[] = {20, 300}; /* one block and one tree node, then several */
+    for (size_t i = 0; i < 4; i++) {
+        keras_writer w = kinds[i / 2];
+        model m = {0};
+        write_many(&w, counts[i % 2]);
+        finish(&w, &m);
+        assert_int_equal(m.graph.weight_count, counts[i % 2]);
+        for (int k = 0; k < m.graph.weight_count; k++)
+            assert_true(m.graph.weights[k].data[0] == (float)k);
+        model_done(&m);
+    }
+}
+
 /* ---- layers ---- */
 
 static void same_padding_puts_the_odd_row_last(void **state)
@@ -534,11 +574,14 @@ static void try_bytes(const uint8_t *bytes, size_t length)
 static void damage_never_crashes(void **state)
 {
     (void)state;
-    const keras_writer kinds[] = {{0}, {.newest = true}, {.chunk = 3, .gzip = true, .shuffle = true}};
+    const keras_writer kinds[] = {{0}, {.newest = true}, {.chunk = 3, .gzip = true, .shuffle = true}, {.newest = true}};
     for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
         keras_writer w = kinds[kind];
         buffer bytes = {0};
-        write_flatten(&w, flatten_config);
+        if (kind < 3)
+            write_flatten(&w, flatten_config);
+        else
+            write_many(&w, 12);
         writer_bytes(&w, &bytes);
         for (size_t length = 0; length < bytes.length; length += length < 1024 ? 1 : 13)
             try_bytes(bytes.data, length);
@@ -620,6 +663,7 @@ int main(void)
         cmocka_unit_test(flattened_pictures_keep_their_meaning),
         cmocka_unit_test(every_storage_reads_the_same),
         cmocka_unit_test(long_descriptions_and_lists_are_read),
+        cmocka_unit_test(large_groups_are_searched),
         cmocka_unit_test(same_padding_puts_the_odd_row_last),
         cmocka_unit_test(separable_convolutions_are_two),
         cmocka_unit_test(normalisation_may_lack_scale_and_centre),
