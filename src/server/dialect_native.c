@@ -1,7 +1,6 @@
 /* mien's own paths, which the web page uses: POST /api/faces answers every face of a picture in the form of `mien
- * detect
- * --json`; GET /api/notice is what the deployer wants people to read before a camera starts (EU AI Act, article 50).
- * Nothing is kept. */
+ * detect --json` and keeps nothing; GET /api/notice is what the deployer wants people to read before a camera starts
+ * (EU AI Act, article 50), and for how long what they choose to keep is kept. */
 #include "server/dialects.h"
 #include "server/multipart.h"
 
@@ -46,6 +45,10 @@ mien_status native_faces(const http_request *request, http_response *response)
 
 mien_status native_notice(const http_request *request, http_response *response)
 {
-    json_t *text = json_string(request->service->settings->notice);
-    return http_response_json(response, 200, json_pack("{s:o}", "notice", text ? text : json_string("")));
+    const settings *settings = request->service->settings;
+    json_t *text = json_string(settings->notice);
+    return http_response_json(response, 200,
+                              json_pack("{s:o, s:f, s:b}", "notice", text ? text : json_string(""), "history_seconds",
+                                        settings->history_ttl, "pictures_kept",
+                                        settings->store_pictures && *settings->data_folder));
 }

@@ -2,37 +2,55 @@
 import {eraseAccount, profile, register, signedIn, signIn, signOut, usage} from './api';
 import {h, replace} from './dom';
 import {t} from './i18n';
-import {explain} from './say';
+import {explain, say} from './say';
 
+/** Sign in, or register: one form that asks for a name and a good password only when it makes an account. */
 export function accountForm(done: () => void): HTMLElement {
+  let making = false;
+  const title = h('h2', {});
   const email = h('input', {type: 'email', id: 'email', autocomplete: 'email', required: true});
-  const password = h('input', {type: 'password', id: 'password', autocomplete: 'current-password', required: true,
-    minlength: 8, 'aria-describedby': 'password-help'});
+  const password = h('input', {type: 'password', id: 'password', required: true, minlength: 8});
+  const help = h('p', {class: 'quiet small', id: 'password-help'}, t('passwordHelp'));
   const name = h('input', {type: 'text', id: 'name', autocomplete: 'name'});
+  const nameField = h('div', {class: 'field'}, h('label', {for: 'name'}, t('name')), name);
   const problem = h('p', {class: 'message bad hidden', role: 'alert'});
-  const act = async (work: () => Promise<void>): Promise<void> => {
+  const submit = h('button', {type: 'submit', class: 'primary'});
+  const other = h('button', {type: 'button', class: 'link', onclick: () => turn(!making)});
+
+  function turn(next: boolean): void {
+    making = next;
+    title.textContent = submit.textContent = t(making ? 'register' : 'signIn');
+    other.textContent = t(making ? 'haveAccount' : 'noAccount');
+    nameField.classList.toggle('hidden', !making);
+    help.classList.toggle('hidden', !making);
+    password.autocomplete = making ? 'new-password' : 'current-password';
+    password.toggleAttribute('aria-describedby', making);
+    if (making) password.setAttribute('aria-describedby', 'password-help');
     problem.classList.add('hidden');
-    if (!form.reportValidity()) return;
+  }
+
+  async function act(): Promise<void> {
+    problem.classList.add('hidden');
+    submit.disabled = true;
     try {
-      await work();
+      await (making ? register(email.value, password.value, name.value) : signIn(email.value, password.value));
       done();
     } catch (error) {
       problem.textContent = explain(error);
       problem.classList.remove('hidden');
+    } finally {
+      submit.disabled = false;
     }
-  };
-  const form = h('form', {class: 'card form', onsubmit: (event: Event) => {
+  }
+
+  turn(false);
+  return h('form', {class: 'card form', onsubmit: (event: Event) => {
     event.preventDefault();
-    void act(() => signIn(email.value, password.value));
-  }},
-    h('label', {for: 'email'}, t('email')), email,
-    h('label', {for: 'password'}, t('password')), password,
-    h('p', {class: 'quiet small', id: 'password-help'}, t('passwordHelp')),
-    h('label', {for: 'name'}, t('name')), name, problem,
-    h('p', {class: 'buttons'}, h('button', {type: 'submit', class: 'primary'}, t('signIn')),
-      h('button', {type: 'button', onclick: () => void act(() => register(email.value, password.value, name.value))},
-        t('register'))));
-  return form;
+    void act();
+  }}, title, h('p', {class: 'quiet small'}, t('historyGuest')),
+    h('div', {class: 'field'}, h('label', {for: 'email'}, t('email')), email),
+    h('div', {class: 'field'}, h('label', {for: 'password'}, t('password')), password, help), nameField, problem,
+    h('div', {class: 'buttons'}, submit, other));
 }
 
 /** Name and way out of a signed-in person, or a guest's quota. */
@@ -45,11 +63,12 @@ export async function accountLine(changed: () => void): Promise<HTMLElement> {
         t('quota', {left: Math.max(0, left.max_usage - left.usage_count), all: left.max_usage})));
     return line;
   }
+  const act = (work: Promise<void>): void => void work.catch(error => say(explain(error), 'bad')).then(changed);
   const who = await profile().catch(() => null);
-  replace(line, h('strong', {}, who?.display_name || who?.email || ''),
-    h('button', {type: 'button', onclick: () => void signOut().then(changed)}, t('signOut')),
+  replace(line, h('strong', {}, who?.display_name || who?.email || ''), h('span', {class: 'space'}),
+    h('button', {type: 'button', onclick: () => act(signOut())}, t('signOut')),
     h('button', {type: 'button', class: 'danger', onclick: () => {
-      if (window.confirm(t('eraseSure'))) void eraseAccount().then(changed);
+      if (window.confirm(t('eraseSure'))) act(eraseAccount());
     }}, t('eraseAccount')));
   return line;
 }

@@ -1,10 +1,10 @@
 // What the page asks of the server. Every failure becomes a Problem with a kind that the page has words for.
 import {EMOTIONS, type Analysis, type Emotion, type Face, type Probabilities} from './emotions';
 
-export type ProblemKind = 'away' | 'busy' | 'large' | 'not-picture' | 'quota' | 'sign-in' | 'exists' | 'other';
+export type ProblemKind = 'away' | 'busy' | 'slow' | 'large' | 'not-picture' | 'quota' | 'sign-in' | 'exists' | 'other';
 
 export class Problem extends Error {
-  constructor(readonly kind: ProblemKind, message: string) {
+  constructor(readonly kind: ProblemKind, message: string, readonly wait = 0 /* seconds that the server asks for */) {
     super(message);
   }
 }
@@ -29,12 +29,29 @@ export interface Kept {
   faces: Face[];
 }
 
-export interface ModelCard {
+export interface Model {
   id: string;
   name: string;
-  description: string;
+  training_data: string;
   selected: boolean;
-  figures: Record<string, string>;
+  card?: {
+    name: string | null;
+    description: string | null;
+    training: string | null;
+    parameters: number;
+    labels: string[];
+    input: {width: number; height: number; channels: number};
+    temperature: number;
+    uncertain_below: number;
+    figures: Record<string, number>;
+  };
+}
+
+/** What the deployer says, and what the server keeps and for how long (0 = until it is deleted). */
+export interface Notice {
+  notice: string;
+  history_seconds: number;
+  pictures_kept: boolean;
 }
 
 const tokens = {
@@ -52,9 +69,9 @@ const tokens = {
 
 export const signedIn = (): boolean => tokens.refresh !== '';
 
-function kindOf(status: number): ProblemKind {
+function kindOf(status: number, quota: boolean): ProblemKind {
   if (status === 413) return 'large';
-  if (status === 429) return 'quota';
+  if (status === 429) return quota ? 'quota' : 'slow';
   if (status === 503 || status === 504) return 'busy';
   if (status === 401 || status === 403) return 'sign-in';
   if (status === 409) return 'exists';
@@ -62,13 +79,14 @@ function kindOf(status: number): ProblemKind {
 }
 
 async function problemOf(response: Response): Promise<Problem> {
-  let text = `${response.status} ${response.statusText}`;
+  let text = `${response.status} ${response.statusText}`, quota = false;
   try {
-    const body = await response.json() as {detail?: unknown; error?: unknown; message?: unknown};
+    const body = await response.json() as {detail?: unknown; error?: unknown; message?: unknown; details?: {limit?: number}};
+    quota = body.details?.limit !== undefined; // a guest's; a rate limit has no such details
     const said = body.detail ?? body.error ?? body.message;
     if (typeof said === 'string') text = said;
   } catch { /* not JSON: the status has to do */ }
-  return new Problem(kindOf(response.status), text);
+  return new Problem(kindOf(response.status, quota), text, Number(response.headers.get('retry-after') ?? 0));
 }
 
 async function send(path: string, init: RequestInit = {}): Promise<Response> {
@@ -135,7 +153,7 @@ function faceOf(face: HistoryFace): Face {
   for (const {emotion, score} of face.emotions) probabilities[emotion] = score;
   const best = face.emotions[0];
   return {box: face.box, id: face.face_id, score: 1, emotion: best?.emotion ?? 'neutral', confidence: best?.score ?? 0,
-    uncertain: false, quality: 1, probabilities};
+    uncertain: false, probabilities};
 }
 
 function keptOf(answer: HistoryAnswer): Kept {
@@ -145,16 +163,16 @@ function keptOf(answer: HistoryAnswer): Kept {
 }
 
 /** Analyse and keep in the history; guests have a quota for this. */
-export async function keep(picture: Blob, name: string, signal?: AbortSignal): Promise<void> {
+export async function keep(picture: Blob, name: string, signal?: AbortSignal): Promise<Kept> {
   const form = new FormData();
   form.append('file', picture, name);
-  await request('/api/detect', {method: 'POST', body: form, signal});
+  return keptOf(await (await request('/api/detect', {method: 'POST', body: form, signal})).json() as HistoryAnswer);
 }
 
-export async function history(skip: number, limit: number, filter: {emotion?: Emotion; from?: string; until?: string}):
+export async function history(skip: number, limit: number, filter: {emotion?: Emotion; from?: number; until?: number}):
   Promise<Kept[]> {
   const query = new URLSearchParams({skip: String(skip), limit: String(limit)});
-  for (const [key, value] of Object.entries(filter)) if (value) query.set(key, value);
+  for (const [key, value] of Object.entries(filter)) if (value) query.set(key, String(value));
   const response = await request(`/api/history?${query}`);
   return (await response.json() as HistoryAnswer[]).map(keptOf);
 }
@@ -204,11 +222,12 @@ export async function eraseAccount(): Promise<void> {
   tokens.clear();
 }
 
-export async function models(): Promise<ModelCard[]> {
-  const answer = await (await request('/api/models')).json() as
-    {models: {id: string; name: string; description: string; selected: boolean; card?: Record<string, string>}[]};
-  return answer.models.map(model => ({id: model.id, name: model.name, description: model.description,
-    selected: model.selected, figures: model.card ?? {}}));
+export async function models(): Promise<Model[]> {
+  return (await (await request('/api/models')).json() as {models: Model[]}).models;
+}
+
+export async function notice(): Promise<Notice> {
+  return await (await request('/api/notice')).json() as Notice;
 }
 
 export async function useModel(id: string): Promise<void> {

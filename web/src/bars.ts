@@ -31,7 +31,7 @@ export function faceCard(face: Face, title: string): HTMLElement {
     h('p', {class: 'label'}, `${t('apparent')}: `, h('strong', {}, t(face.emotion)), ` ${percent(face.confidence)}`,
       face.uncertain && h('span', {class: 'tag', title: t('uncertainHelp')}, t('uncertain'))),
     bars(face.probabilities).element,
-    h('p', {class: 'quiet'}, `${t('quality')}: ${percent(face.quality)}`));
+    face.quality !== undefined && h('p', {class: 'quiet small'}, `${t('quality')}: ${percent(face.quality)}`));
 }
 
 export function countFaces(count: number): string {

@@ -21,7 +21,7 @@ export interface Face {
   emotion: Emotion;
   confidence: number;
   uncertain: boolean;
-  quality: number;
+  quality?: number; // the history does not keep it
   probabilities: Probabilities;
   smoothed?: Probabilities;
 }

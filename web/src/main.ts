@@ -1,7 +1,7 @@
 // The page: four views behind the address, a language switch, and a watch on the server.
 import {h, replace} from './dom';
 import {language, setLanguage, t, type Language, type Word} from './i18n';
-import {serverIsThere} from './api';
+import {notice, serverIsThere} from './api';
 import {hush, say} from './say';
 import type {View} from './view';
 import {aboutView} from './view_about';
@@ -13,13 +13,13 @@ import {picturesView} from './view_pictures';
 const WATCH = 10_000;
 const views: [name: Word & string, make: () => View][] = [
   ['pictures', picturesView],
-  ['live', () => liveView(notice)],
+  ['live', () => liveView(deployersNotice)],
   ['history', historyView],
   ['models', modelsView],
   ['about', aboutView],
 ];
 
-let notice = '';
+const deployersNotice = (): Promise<string> => notice().then(answer => answer.notice, () => '');
 let current: View | null = null;
 let away = false;
 
@@ -58,16 +58,10 @@ async function watch(): Promise<void> {
   away = !there;
 }
 
-async function readNotice(): Promise<void> {
-  const response = await fetch('/api/notice').catch(() => null);
-  if (response?.ok) notice = (await response.json() as {notice?: string}).notice ?? '';
-}
-
 window.addEventListener('hashchange', () => {
   show();
   element('view').focus();
 });
 frame();
 show();
-void readNotice();
 window.setInterval(() => void watch(), WATCH);

@@ -16,6 +16,7 @@ export function explain(error: unknown, name = ''): string {
     switch (error.kind) {
       case 'away': return t('errorAway');
       case 'busy': return t('errorBusy');
+      case 'slow': return t('errorSlow', {n: error.wait || 1});
       case 'large': return t('errorLarge', {name});
       case 'not-picture': return t('errorNotPicture', {name});
       case 'quota': return t('errorQuota');

@@ -59,7 +59,7 @@ export class FrameStream {
 
   private connect(): void {
     this.events.state('connecting');
-    const socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws`);
+    const socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws?search=assisted`);
     this.socket = socket;
     socket.onopen = () => {
       this.retry = FIRST_RETRY;

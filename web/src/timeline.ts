@@ -4,6 +4,8 @@ import {COLOURS, EMOTIONS, type Probabilities} from './emotions';
 import {t} from './i18n';
 
 const SECONDS = 60;
+const HEIGHT = 150;
+const FONT = '12px system-ui, sans-serif';
 const REDRAW = 250; // milliseconds between redraws: smooth enough, and cheap
 
 export class Timeline {
@@ -19,11 +21,12 @@ export class Timeline {
     const ink = style.getPropertyValue('--quiet').trim();
     const grid = {stroke: style.getPropertyValue('--line').trim(), width: 1};
     this.plot = new uPlot({
-      width, height: 130, legend: {show: false}, cursor: {show: false}, padding: [6, 6, 0, 0],
-      scales: {x: {time: false}, y: {range: [0, 1]}},
+      width, height: HEIGHT, legend: {show: false}, cursor: {show: false}, padding: [10, 14, 0, 0],
+      scales: {x: {time: false, range: [-SECONDS, 0]}, y: {range: [0, 1]}},
       axes: [
-        {stroke: ink, grid, ticks: grid, size: 22, values: (_, ticks) => ticks.map(tick => `${Math.round(tick)} s`)},
-        {stroke: ink, grid, ticks: grid, size: 44, splits: () => [0, 0.5, 1],
+        {stroke: ink, grid, ticks: grid, size: 32, font: FONT, splits: () => [-60, -40, -20, 0],
+          values: (_, ticks) => ticks.map(tick => `${Math.round(tick)} s`)},
+        {stroke: ink, grid, ticks: grid, size: 56, font: FONT, splits: () => [0, 0.5, 1],
           values: (_, ticks) => ticks.map(tick => `${Math.round(tick * 100)} %`)},
       ],
       series: [{}, ...EMOTIONS.map(name => ({label: t(name), stroke: COLOURS[name], width: 2, points: {show: false}}))],
@@ -44,7 +47,7 @@ export class Timeline {
   }
 
   resize(width: number): void {
-    this.plot.setSize({width, height: 130});
+    this.plot.setSize({width, height: HEIGHT});
   }
 
   destroy(): void {

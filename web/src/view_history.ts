@@ -1,20 +1,27 @@
-// History: what a person chose to keep, by time and expression, with thumbnails and a picture of the days.
+// History: what a person chose to keep, by time and expression, with thumbnails and a picture of the days. An account's is on
+// the server, a guest's in this browser.
 import {accountForm, accountLine} from './account';
-import {forget, forgetAll, history, picture, signedIn, type Kept} from './api';
+import {forget, forgetAll, history, notice, picture, signedIn, type Kept} from './api';
 import {countFaces} from './bars';
+import {days} from './days';
 import {h, replace} from './dom';
-import {annotated} from './draw';
-import {COLOURS, EMOTIONS, type Emotion} from './emotions';
-import {dateTime, t} from './i18n';
+import {thumbnail, upright} from './draw';
+import {EMOTIONS, type Emotion} from './emotions';
+import {guestHistory} from './guest_history';
+import {dateTime, number, t} from './i18n';
 import {explain, say} from './say';
 import type {View} from './view';
+import {chips} from './view_pictures';
+import {Viewer} from './viewer';
 
 const PAGE = 24;
-const DAYS = 14;
+const MANY = 1000; // records that the trends look at
+const DAY = 86_400;
 
 export function historyView(): View {
   let shown: Kept[] = [];
-  let over = false;
+  let round = 0; // answers to an older question are not shown
+  const viewer = new Viewer();
   const account = h('div', {});
   const emotion = h('select', {id: 'emotion', onchange: () => void reload()}, h('option', {value: ''}, t('all')),
     EMOTIONS.map(name => h('option', {value: name}, t(name))));
@@ -22,70 +29,92 @@ export function historyView(): View {
   const until = h('input', {type: 'date', id: 'until', onchange: () => void reload()});
   const filters = h('div', {class: 'toolbar'},
     h('label', {for: 'emotion'}, t('searchEmotion'), emotion), h('label', {for: 'from'}, t('from'), from),
-    h('label', {for: 'until'}, t('until'), until),
-    h('button', {type: 'button', class: 'danger', onclick: () => void deleteAll()}, t('deleteAll')));
+    h('label', {for: 'until'}, t('until'), until), h('span', {class: 'space'}),
+    h('button', {type: 'button', class: 'danger', id: 'delete-all', onclick: () => void deleteAll()}, t('deleteAll')));
+  const kept = h('p', {class: 'quiet', id: 'kept-words'});
   const trends = h('div', {});
   const gallery = h('div', {class: 'gallery'});
-  const more = h('button', {type: 'button', class: 'hidden', onclick: () => void load()}, t('more'));
-  const inside = h('div', {}, h('p', {class: 'quiet'}, t('historyKept')), filters, trends, gallery, more);
-  const element = h('div', {}, h('h1', {}, t('historyTitle')), h('p', {class: 'lead'}, t('historyLead')), account, inside);
-  const urls: string[] = [];
+  const more = h('button', {type: 'button', class: 'hidden', onclick: () => void load(round)}, t('more'));
+  const element = h('div', {}, h('h1', {}, t('historyTitle')), h('p', {class: 'lead'}, t('historyLead')), account, kept, filters,
+    trends, gallery, h('p', {class: 'buttons'}, more), viewer.element);
 
-  async function reload(): Promise<void> {
-    replace(account, await accountLine(() => void reload()));
-    inside.classList.toggle('hidden', !signedIn());
-    if (!signedIn()) {
-      account.append(h('p', {}, t('historyGuest')), accountForm(() => void reload()));
-      return;
-    }
-    shown = [];
-    over = false;
-    gallery.replaceChildren();
-    await load();
+  const second = (date: string, offset: number): number | undefined =>
+    date ? Math.floor(new Date(`${date}T00:00:00`).getTime() / 1000) + offset : undefined;
+  const filter = (): {emotion?: Emotion; from?: number; until?: number} => ({emotion: (emotion.value || undefined) as
+    Emotion | undefined, from: second(from.value, 0), until: second(until.value, DAY - 1)});
+
+  async function start(): Promise<void> {
+    replace(account, await accountLine(() => void start()));
+    if (!signedIn()) account.append(accountForm(() => void start()));
+    await sayWhatIsKept();
+    await reload();
   }
 
-  async function load(): Promise<void> {
+  async function sayWhatIsKept(): Promise<void> {
+    if (!signedIn()) {
+      kept.textContent = t('historyKeptGuest');
+      return;
+    }
+    const words = await notice().catch(() => null);
+    kept.textContent = [words?.history_seconds ? t('historyKeptDays', {n: number(words.history_seconds / DAY, 1)})
+      : t('historyKept'), words?.pictures_kept === false && t('historyNoPictures')].filter(Boolean).join(' ');
+  }
+
+  async function reload(): Promise<void> {
+    round++;
+    shown = [];
+    gallery.replaceChildren();
+    await load(round);
+    const all = signedIn() ? await history(0, MANY, {}).catch(() => shown) : guestHistory.list({});
+    replace(trends, all.length > 0 && days(all));
+    filters.classList.toggle('hidden', all.length === 0);
+  }
+
+  async function load(mine: number): Promise<void> {
+    let page: Kept[] = [];
     try {
-      const page = await history(shown.length, PAGE, {emotion: (emotion.value || undefined) as Emotion | undefined,
-        from: from.value ? `${from.value}T00:00:00Z` : undefined, until: until.value ? `${until.value}T23:59:59Z` : undefined});
-      over = page.length < PAGE;
-      shown.push(...page);
-      gallery.append(...page.map(card));
+      page = signedIn() ? await history(shown.length, PAGE, filter()) : guestHistory.list(filter()).slice(shown.length, shown.length + PAGE);
     } catch (error) {
       say(explain(error), 'bad');
     }
-    more.classList.toggle('hidden', over);
-    if (!shown.length) replace(gallery, h('p', {class: 'quiet'}, t('historyEmpty')));
-    replace(trends, shown.length > 1 && days(shown));
+    if (mine !== round) return;
+    shown.push(...page);
+    gallery.append(...page.map(card));
+    more.classList.toggle('hidden', page.length < PAGE);
+    if (!shown.length) replace(gallery, h('p', {class: 'empty'}, t('historyEmpty')));
   }
 
   function card(item: Kept): HTMLElement {
-    const place = h('div', {class: 'skeleton'});
+    const place = h('button', {type: 'button', class: 'plain frame skeleton', disabled: true,
+      'aria-label': t('open', {name: dateTime(item.when)})});
     const element = h('article', {class: 'card picture'}, place, h('p', {class: 'file'}, dateTime(item.when)),
-      h('p', {class: 'chips'}, h('span', {class: 'quiet'}, countFaces(item.faces.length)), item.faces.slice(0, 4).map(face =>
-        h('span', {class: 'chip'}, h('span', {class: `dot ${face.emotion}`, 'aria-hidden': 'true'}), t(face.emotion)))),
+      h('p', {class: 'quiet small'}, countFaces(item.faces.length)), chips(item.faces),
       h('button', {type: 'button', onclick: () => void remove(item, element)}, t('deleteOne')));
-    if (item.picture) void thumbnail(item, place);
+    if (item.picture) void fill(item, place);
+    else place.remove();
     return element;
   }
 
-  async function thumbnail(item: Kept, place: HTMLElement): Promise<void> {
+  async function fill(item: Kept, place: HTMLButtonElement): Promise<void> {
     try {
-      const bitmap = await createImageBitmap(await picture(item.id), {imageOrientation: 'from-image'});
-      const scale = Math.min(1, 420 / Math.max(bitmap.width, bitmap.height));
-      const faces = item.faces.map(face => ({...face, box: face.box.map(value => value * scale) as typeof face.box}));
-      const canvas = annotated(bitmap, Math.round(bitmap.width * scale), Math.round(bitmap.height * scale), faces);
-      canvas.setAttribute('aria-hidden', 'true');
+      const bytes = signedIn() ? await picture(item.id) : guestHistory.picture(item.id);
+      const bitmap = await upright(bytes);
+      replace(place, thumbnail(bitmap, item.faces));
       bitmap.close();
-      place.replaceWith(canvas);
-    } catch { /* the picture was not kept: the card stands without it */ }
+      place.classList.remove('skeleton');
+      place.disabled = false;
+      place.addEventListener('click', () => void viewer.open(dateTime(item.when), bytes, item.faces));
+    } catch {
+      place.remove(); // the picture was not kept: the card stands without it
+    }
   }
 
   async function remove(item: Kept, element: HTMLElement): Promise<void> {
     try {
-      await forget(item.id);
-      shown = shown.filter(other => other.id !== item.id);
+      if (signedIn()) await forget(item.id);
+      else guestHistory.remove(item.id);
       element.remove();
+      await reload();
     } catch (error) {
       say(explain(error), 'bad');
     }
@@ -94,50 +123,14 @@ export function historyView(): View {
   async function deleteAll(): Promise<void> {
     if (!window.confirm(t('deleteAllSure'))) return;
     try {
-      await forgetAll();
+      if (signedIn()) await forgetAll();
+      else guestHistory.clear();
     } catch (error) {
       say(explain(error), 'bad');
     }
     await reload();
   }
 
-  void reload();
-  return {element, leave: () => urls.forEach(url => URL.revokeObjectURL(url))};
-}
-
-/** Stacked columns, one a day: which expressions the kept pictures show. */
-function days(items: Kept[]): HTMLElement {
-  const counts = new Map<string, Record<Emotion, number>>();
-  for (const item of items) {
-    const day = item.when.toISOString().slice(0, 10);
-    const count = counts.get(day) ?? Object.fromEntries(EMOTIONS.map(name => [name, 0])) as Record<Emotion, number>;
-    for (const face of item.faces) count[face.emotion]++;
-    counts.set(day, count);
-  }
-  const last = [...counts].sort(([a], [b]) => a.localeCompare(b)).slice(-DAYS);
-  const most = Math.max(1, ...last.map(([, count]) => EMOTIONS.reduce((sum, name) => sum + count[name], 0)));
-  const space = 'http://www.w3.org/2000/svg';
-  const svg = document.createElementNS(space, 'svg');
-  svg.setAttribute('viewBox', `0 0 ${last.length * 40} 120`);
-  svg.setAttribute('class', 'days');
-  svg.setAttribute('role', 'img');
-  svg.setAttribute('aria-label', last.map(([day, count]) =>
-    `${day}: ${EMOTIONS.filter(name => count[name]).map(name => `${t(name)} ${count[name]}`).join(', ')}`).join('; '));
-  last.forEach(([day, count], i) => {
-    let y = 100;
-    for (const name of EMOTIONS) {
-      const height = count[name] / most * 95;
-      const bar = document.createElementNS(space, 'rect');
-      y -= height;
-      for (const [key, value] of Object.entries({x: i * 40 + 6, y, width: 28, height, fill: COLOURS[name]}))
-        bar.setAttribute(key, String(value));
-      svg.append(bar);
-    }
-    const label = document.createElementNS(space, 'text');
-    label.setAttribute('x', String(i * 40 + 20));
-    label.setAttribute('y', '114');
-    label.textContent = day.slice(5);
-    svg.append(label);
-  });
-  return h('figure', {class: 'card'}, h('figcaption', {}, t('trends')), svg);
+  void start();
+  return {element};
 }

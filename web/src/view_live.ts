@@ -1,7 +1,7 @@
 // Live: the camera's picture with boxes drawn over it at the camera's rate, a card and a time line for each person.
 import {bars, type Bars} from './bars';
 import {csv, download, h, replace} from './dom';
-import {annotated, drawFace, toBlob} from './draw';
+import {annotated, drawFaces, toBlob} from './draw';
 import {EMOTIONS, surest, type Face} from './emotions';
 import {number, percent, t} from './i18n';
 import {explain, hush, say} from './say';
@@ -29,7 +29,7 @@ interface Row {
   face: Face;
 }
 
-export function liveView(notice: string): View {
+export function liveView(notice: () => Promise<string>): View {
   let media: MediaStream | null = null;
   let stream: FrameStream | null = null;
   let faces: Face[] = [];
@@ -39,12 +39,13 @@ export function liveView(notice: string): View {
   const people = new Map<number, Person>();
   const session: Row[] = [];
 
-  const video = h('video', {playsinline: true, muted: true, 'aria-label': t('camera')});
+  const video = h('video', {playsinline: true, 'aria-label': t('camera')});
+  video.muted = true;
   const overlay = h('canvas', {class: 'overlay', 'aria-hidden': 'true'});
   const frame = document.createElement('canvas');
-  const stage = h('div', {class: 'stage live hidden'}, video, overlay);
+  const stage = h('div', {class: 'stage live'}, video, overlay);
   const figures = h('dl', {class: 'figures'});
-  const cards = h('div', {class: 'cards'}, h('p', {class: 'quiet'}, t('nobody')));
+  const cards = h('div', {class: 'cards people'}, h('p', {class: 'empty'}, t('nobody')));
   const cameras = h('select', {id: 'camera', onchange: () => void open()});
   const size = h('select', {id: 'size', onchange: () => void open()},
     SIZES.map(([w, hh], i) => h('option', {value: i, selected: i === 1}, `${w}×${hh}`)));
@@ -65,10 +66,12 @@ export function liveView(notice: string): View {
     h('label', {for: 'size'}, t('resolution'), size),
     h('label', {class: 'check'}, mirror, t('mirror')),
     h('button', {type: 'button', onclick: () => halt(true)}, t('stop')));
-  const start = h('section', {class: 'card notice'}, h('h2', {}, t('noticeTitle')), h('p', {}, notice || t('notice')),
+  const words = h('p', {}, t('notice'));
+  void notice().then(text => { if (text) words.textContent = text; });
+  const start = h('section', {class: 'card notice'}, h('h2', {}, t('noticeTitle')), words,
     h('button', {type: 'button', class: 'primary', id: 'start', onclick: () => void open()}, t('agree')));
-  const element = h('div', {}, h('h1', {}, t('liveTitle')), h('p', {class: 'lead'}, t('liveLead')), start, controls,
-    h('div', {class: 'split'}, h('div', {}, stage, figures), cards));
+  const split = h('div', {class: 'split hidden'}, h('div', {}, stage, figures), cards);
+  const element = h('div', {}, h('h1', {}, t('liveTitle')), h('p', {class: 'lead'}, t('liveLead')), start, controls, split);
 
   async function open(): Promise<void> {
     if (!navigator.mediaDevices) {
@@ -97,16 +100,29 @@ export function liveView(notice: string): View {
     if (!started) started = performance.now();
     sendWidth = Math.min(width, 640);
     start.classList.add('hidden');
-    stage.classList.remove('hidden');
+    split.classList.remove('hidden');
     controls.classList.remove('hidden');
     video.classList.toggle('mirrored', mirror.checked);
     if (!stream) {
       stream = new FrameStream({answer: take, state: state => {
+        stage.classList.toggle('away', state !== 'open');
         if (state === 'away') say(t('errorAway'), 'bad', 0);
         else if (state === 'open') hush();
       }});
       requestAnimationFrame(draw);
+      watchFrames();
     }
+  }
+
+  /* Each new frame of the camera is sent when the one before has been answered; else it is passed over and counted. */
+  function watchFrames(): void {
+    video.requestVideoFrameCallback(() => {
+      if (!stream || left) return;
+      watchFrames();
+      if (paused) return;
+      if (stream.ready && !busy) sendFrame();
+      else dropped++;
+    });
   }
 
   async function listCameras(): Promise<void> {
@@ -121,8 +137,17 @@ export function liveView(notice: string): View {
     stream?.close();
     media = stream = null;
     faces = [];
+    for (const person of people.values()) {
+      person.timeline.destroy();
+      person.card.remove();
+    }
+    people.clear();
+    replace(cards, h('p', {class: 'empty'}, t('nobody')));
     if (!back) return;
-    stage.classList.add('hidden');
+    paused = false;
+    pause.textContent = t('pause');
+    pause.setAttribute('aria-pressed', 'false');
+    split.classList.add('hidden');
     controls.classList.add('hidden');
     start.classList.remove('hidden');
   }
@@ -162,12 +187,13 @@ export function liveView(notice: string): View {
       person.timeline.destroy();
       person.card.remove();
       people.delete(id);
-      if (!people.size) replace(cards, h('p', {class: 'quiet'}, t('nobody')));
+      if (!people.size) replace(cards, h('p', {class: 'empty'}, t('nobody')));
     }
     replace(figures,
       h('div', {}, h('dt', {}, t('answered')), h('dd', {id: 'fps'}, number(answers.length / 2, 1))),
-      h('div', {}, h('dt', {}, t('latency')), h('dd', {}, t('milliseconds', {n: number(latency)}))),
-      h('div', {}, h('dt', {}, t('dropped')), h('dd', {}, number(dropped))));
+      h('div', {}, h('dt', {}, t('latency')), h('dd', {id: 'latency'}, t('milliseconds', {n: number(latency)}))),
+      h('div', {}, h('dt', {}, t('dropped')), h('dd', {id: 'dropped'}, number(dropped))),
+      h('div', {}, h('dt', {}, t('sentSize')), h('dd', {}, `${frame.width} × ${frame.height}`)));
   }
 
   function update(face: Face, seconds: number): void {
@@ -198,7 +224,6 @@ export function liveView(notice: string): View {
   function draw(): void {
     if (left || !stream) return;
     requestAnimationFrame(draw);
-    if (!busy) sendFrame();
     if (!video.videoWidth) return;
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
     const width = Math.round(overlay.clientWidth * ratio), height = Math.round(overlay.clientHeight * ratio);
@@ -210,21 +235,22 @@ export function liveView(notice: string): View {
     context.clearRect(0, 0, width, height);
     const still = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
     const next = new Map<number, Face['box']>();
+    const shownFaces: Face[] = [];
     for (const face of faces) {
       const id = face.id ?? 0, before = drawnBoxes.get(id);
       const box = (before && !still ? face.box.map((value, i) => before[i]! + (value - before[i]!) * 0.35) : face.box) as
         Face['box'];
       next.set(id, box);
       const shown = face.smoothed ?? face.probabilities, best = surest(shown);
-      drawFace(context, {...face, box, emotion: best, confidence: shown[best]},
-        {scale: width / video.videoWidth, mirrored: mirror.checked, width});
+      shownFaces.push({...face, box, emotion: best, confidence: shown[best]});
     }
+    drawFaces(context, shownFaces, {scale: width / video.videoWidth, mirrored: mirror.checked, width, height});
     drawnBoxes = next;
   }
 
   async function snapshot(): Promise<void> {
     if (!video.videoWidth) return;
-    const canvas = annotated(video, video.videoWidth, video.videoHeight, faces, mirror.checked);
+    const canvas = annotated(video, video.videoWidth, video.videoHeight, faces, {mirrored: mirror.checked});
     download(`mien-${new Date().toISOString().replaceAll(':', '-')}.jpg`, await toBlob(canvas));
   }
 
@@ -246,7 +272,6 @@ export function liveView(notice: string): View {
     leave() {
       left = true;
       halt(false);
-      for (const person of people.values()) person.timeline.destroy();
     },
   };
 }

@@ -1,19 +1,53 @@
-// Models: which one answers, with its card as the server tells it.
-import {models, useModel, type ModelCard} from './api';
+// Models: which one answers, with its card as the model file itself tells it.
+import {models, useModel, type Model} from './api';
 import {h, replace} from './dom';
-import {t} from './i18n';
+import {EMOTIONS, type Emotion} from './emotions';
+import {number, t, type Word} from './i18n';
 import {explain, say} from './say';
 import type {View} from './view';
+
+const FIGURES: Record<string, Word> = {top1: 'figureTop1', macro_f1: 'figureMacroF1', votes_top1: 'figureVotesTop1'};
+const SHARES = /(top1|f1|accuracy|ece|recall|precision)$/;
+
+/** "PublicTest.top1" in words; a figure that the page does not know keeps its name. */
+function nameOf(figure: string): string {
+  const dot = figure.lastIndexOf('.'), known = FIGURES[figure.slice(dot + 1)];
+  return known ? `${t(known)} (${figure.slice(0, Math.max(0, dot))})` : figure.replaceAll('_', ' ');
+}
+
+const value = (figure: string, measured: number): string =>
+  SHARES.test(figure) && measured <= 1 ? `${number(measured * 100, 1)} %` : number(measured, 3);
 
 export function modelsView(): View {
   const list = h('div', {class: 'cards wide'});
   const element = h('div', {}, h('h1', {}, t('modelsTitle')), h('p', {class: 'lead'}, t('modelsLead')), list);
 
-  function card(model: ModelCard): HTMLElement {
-    return h('article', {class: 'card'}, h('h2', {}, model.name, ' ', model.selected && h('span', {class: 'tag'}, t('active'))),
-      h('p', {}, model.description),
-      h('table', {}, h('tbody', {}, Object.entries(model.figures).map(([name, value]) =>
-        h('tr', {}, h('th', {scope: 'row'}, name), h('td', {}, value))))),
+  function facts(model: Model): HTMLElement | null {
+    const card = model.card;
+    if (!card) return null;
+    const labels = card.labels.map(label => EMOTIONS.includes(label as Emotion) ? t(label as Emotion) : label);
+    const rows: [Word, string][] = [
+      ['modelFile', card.name ?? model.id],
+      ['modelNetwork', card.description ?? ''],
+      ['modelParameters', number(card.parameters)],
+      ['modelInput', `${card.input.width} × ${card.input.height} × ${card.input.channels}`],
+      ['modelLabels', labels.join(', ')],
+      ['modelTraining', [model.training_data, card.training].filter(Boolean).join(' · ')],
+      ['modelTemperature', number(card.temperature, 3)],
+      ['modelUncertain', card.uncertain_below ? `< ${number(card.uncertain_below * 100)} %` : t('never')],
+    ];
+    return h('table', {}, h('tbody', {}, rows.filter(([, text]) => text).map(([name, text]) =>
+      h('tr', {}, h('th', {scope: 'row'}, t(name)), h('td', {}, text)))));
+  }
+
+  function card(model: Model): HTMLElement {
+    const figures = Object.entries(model.card?.figures ?? {});
+    return h('article', {class: 'card model'},
+      h('h2', {}, model.name, model.selected && h('span', {class: 'tag good'}, t('active'))),
+      h('p', {class: 'quiet'}, t('modelWhat')),
+      figures.length > 0 && h('dl', {class: 'big-figures'}, figures.map(([name, measured]) =>
+        h('div', {}, h('dt', {}, nameOf(name)), h('dd', {}, value(name, measured))))),
+      facts(model),
       !model.selected && h('button', {type: 'button', onclick: () => void use(model.id)}, t('use')));
   }
 
@@ -28,7 +62,8 @@ export function modelsView(): View {
 
   async function load(): Promise<void> {
     try {
-      replace(list, (await models()).map(card));
+      replace(list, (await models()).map(card), h('article', {class: 'card'}, h('h2', {}, t('modelLimits')),
+        h('ul', {}, ([1, 2, 3, 4] as const).map(n => h('li', {}, t(`modelLimit${n}`))))));
     } catch (error) {
       say(explain(error), 'bad');
     }

@@ -1,15 +1,19 @@
 // Pictures: drop, paste, choose or take some; a gallery fills as the answers arrive; each opens large.
-import {analyse, keep, Problem} from './api';
-import {countFaces, faceCard} from './bars';
+import {analyse, keep, Problem, signedIn} from './api';
+import {countFaces} from './bars';
 import {csv, download, h, replace} from './dom';
-import {annotated, toBlob} from './draw';
-import {EMOTIONS, type Analysis} from './emotions';
+import {annotated, thumbnail, toBlob, upright} from './draw';
+import {EMOTIONS, type Analysis, type Emotion, type Face} from './emotions';
+import {guestHistory} from './guest_history';
 import {number, t} from './i18n';
-import {explain} from './say';
+import {takePhotograph, takesByItself} from './photograph';
+import {explain, hush, say} from './say';
+import {annotatedName, Viewer} from './viewer';
+import {zip} from './zip';
 import type {View} from './view';
 
 const AT_ONCE = 2;
-const THUMBNAIL = 420;
+const LONGEST_WAIT = 60; // seconds that a server may ask for before the page gives up on a picture
 
 interface Item {
   file: File;
@@ -18,10 +22,22 @@ interface Item {
   result?: Analysis;
 }
 
+/** Faces counted by expression, the commonest first. */
+export function chips(faces: Face[]): HTMLElement {
+  const counts = new Map<Emotion, number>();
+  for (const face of faces) counts.set(face.emotion, (counts.get(face.emotion) ?? 0) + 1);
+  return h('p', {class: 'chips'}, [...counts].sort(([, a], [, b]) => b - a).map(([emotion, count]) =>
+    h('span', {class: 'chip'}, h('span', {class: `dot ${emotion}`, 'aria-hidden': 'true'}),
+      count > 1 ? `${t(emotion)} × ${count}` : t(emotion))));
+}
+
+const numbered = (result: Analysis): Face[] => result.faces.map((face, i) => ({...face, id: i + 1}));
+
 export function picturesView(): View {
   const items: Item[] = [];
   const stop = new AbortController();
-  let running = 0;
+  const viewer = new Viewer();
+  let running = 0, pausedUntil = 0;
 
   const input = h('input', {type: 'file', multiple: true, accept: 'image/jpeg,image/png,image/webp,image/gif,image/bmp',
     class: 'hidden', id: 'choose-input', tabindex: -1, 'aria-hidden': 'true',
@@ -34,20 +50,21 @@ export function picturesView(): View {
     h('p', {class: 'quiet'}, t('dropMore')),
     h('p', {class: 'buttons'},
       h('button', {type: 'button', class: 'primary', onclick: () => input.click()}, t('choose')),
-      h('button', {type: 'button', onclick: () => shot.click()}, t('take'))),
+      h('button', {type: 'button', id: 'take', onclick: () => void take()}, t('take'))),
     h('p', {class: 'quiet small'}, t('kinds')),
-    h('label', {class: 'check'}, keepBox, t('keep')), input, shot);
+    h('label', {class: 'check'}, keepBox, t(signedIn() ? 'keep' : 'keepGuest')), input, shot);
+  const hints = h('div', {class: 'hints'}, ([1, 2, 3] as const).map(n =>
+    h('section', {}, h('h2', {}, t(`hintTitle${n}`)), h('p', {class: 'quiet'}, t(`hint${n}`)))));
   const progress = h('p', {class: 'progress', role: 'status', 'aria-live': 'polite'});
   const bar = h('progress', {max: 1, value: 0, 'aria-label': t('working')});
-  const tools = h('div', {class: 'toolbar hidden'}, progress, bar,
+  const tools = h('div', {class: 'toolbar hidden'}, progress, bar, h('span', {class: 'space'}),
     h('button', {type: 'button', onclick: exportCsv}, t('exportCsv')),
     h('button', {type: 'button', onclick: exportJson}, t('exportJson')),
     h('button', {type: 'button', onclick: () => void exportPictures()}, t('exportPictures')),
     h('button', {type: 'button', onclick: clear}, t('clear')));
   const gallery = h('div', {class: 'gallery'});
-  const dialog = h('dialog', {class: 'large', 'aria-label': t('pictures')});
-  const element = h('div', {}, h('h1', {}, t('picturesTitle')), h('p', {class: 'lead'}, t('picturesLead')), zone, tools,
-    gallery, dialog);
+  const element = h('div', {}, h('h1', {}, t('picturesTitle')), h('p', {class: 'lead'}, t('picturesLead')), zone, hints, tools,
+    gallery, viewer.element);
 
   const over = (event: DragEvent): void => {
     event.preventDefault();
@@ -65,7 +82,20 @@ export function picturesView(): View {
   document.addEventListener('drop', dropped);
   document.addEventListener('paste', pasted);
 
-  function add(files: FileList | null | undefined): void {
+  async function take(): Promise<void> {
+    if (takesByItself()) {
+      shot.click();
+      return;
+    }
+    try {
+      const photograph = await takePhotograph(element);
+      if (photograph) add([photograph]);
+    } catch (error) {
+      say(explain(error), 'bad', 0);
+    }
+  }
+
+  function add(files: Iterable<File> | null | undefined): void {
     for (const file of files ?? []) {
       const item: Item = {file, card: h('article', {class: 'card picture'}), state: 'waiting'};
       show(item);
@@ -78,61 +108,76 @@ export function picturesView(): View {
   function show(item: Item, problem = ''): void {
     const name = h('p', {class: 'file'}, item.file.name);
     if (item.state === 'failed') {
-      replace(item.card, name, h('p', {class: 'message bad'}, problem),
+      replace(item.card, h('div', {class: 'frame broken', 'aria-hidden': 'true'}, '!'), name,
+        h('p', {class: 'message bad'}, problem),
         h('button', {type: 'button', onclick: () => { item.state = 'waiting'; show(item); pump(); }}, t('retry')));
     } else if (item.state !== 'done') {
-      replace(item.card, h('div', {class: 'skeleton'}), name,
+      replace(item.card, h('div', {class: 'frame skeleton'}), name,
         h('p', {class: 'quiet'}, t(item.state === 'working' ? 'working' : 'waiting')));
     }
   }
 
-  async function thumbnail(item: Item, result: Analysis): Promise<HTMLCanvasElement> {
-    const scale = Math.min(1, THUMBNAIL / Math.max(result.width, result.height));
-    const width = Math.max(1, Math.round(result.width * scale)), height = Math.max(1, Math.round(result.height * scale));
-    const bitmap = await createImageBitmap(item.file, {imageOrientation: 'from-image'});
-    const faces = result.faces.map((face, i) => ({...face, id: i + 1,
-      box: face.box.map(value => value * scale) as typeof face.box}));
-    const canvas = annotated(bitmap, width, height, faces);
-    bitmap.close();
-    return canvas;
+  async function showResult(item: Item, result: Analysis): Promise<void> {
+    const bitmap = await upright(item.file).catch(() => null);
+    const small = bitmap ? thumbnail(bitmap, result.faces) : h('div', {class: 'skeleton'});
+    bitmap?.close();
+    replace(item.card,
+      h('button', {type: 'button', class: 'plain frame', 'aria-label': t('open', {name: item.file.name}),
+        onclick: () => void viewer.open(item.file.name, item.file, numbered(result))}, small),
+      h('p', {class: 'file'}, item.file.name),
+      h('p', {class: 'quiet small'}, `${countFaces(result.faces.length)} · `,
+        t('milliseconds', {n: number(result.timing_ms.total)})),
+      chips(result.faces));
+  }
+
+  async function keepToo(item: Item): Promise<void> {
+    const kept = await keep(item.file, item.file.name, stop.signal);
+    if (!signedIn()) await guestHistory.add(kept, item.file);
   }
 
   async function work(item: Item): Promise<void> {
     item.state = 'working';
     show(item);
     try {
-      const result = await analyse(item.file, stop.signal);
-      if (keepBox.checked) await keep(item.file, item.file.name, stop.signal);
-      item.result = result;
+      item.result = await analyse(item.file, stop.signal);
       item.state = 'done';
-      const canvas = await thumbnail(item, result).catch(() => h('div', {class: 'skeleton'}));
-      canvas.setAttribute('aria-hidden', 'true');
-      const labels = result.faces.slice(0, 4).map(face =>
-        h('span', {class: 'chip'}, h('span', {class: `dot ${face.emotion}`, 'aria-hidden': 'true'}), t(face.emotion)));
-      replace(item.card,
-        h('button', {type: 'button', class: 'plain', 'aria-label': t('open', {name: item.file.name}),
-          onclick: () => void openLarge(item)}, canvas),
-        h('p', {class: 'file'}, item.file.name),
-        h('p', {class: 'quiet'}, `${countFaces(result.faces.length)} · `,
-          t('milliseconds', {n: number(result.timing_ms.total)})),
-        h('p', {class: 'chips'}, labels));
+      await showResult(item, item.result);
     } catch (error) {
       if (stop.signal.aborted) return;
+      if (error instanceof Problem && error.wait && error.wait <= LONGEST_WAIT && error.kind !== 'quota') {
+        rest(item, error.wait, explain(error));
+        return;
+      }
       item.state = 'failed';
       const unreadable = error instanceof Problem && error.kind === 'other';
       show(item, explain(unreadable ? new Problem('not-picture', error.message) : error, item.file.name));
+      return;
     }
+    if (!keepBox.checked) return;
+    await keepToo(item).catch(error => {
+      if (!stop.signal.aborted) item.card.append(h('p', {class: 'message bad small'}, explain(error, item.file.name)));
+    });
+  }
+
+  /* The server asked for a pause: this picture waits with all the others, and goes on by itself. */
+  function rest(item: Item, seconds: number, words: string): void {
+    item.state = 'waiting';
+    show(item);
+    pausedUntil = Math.max(pausedUntil, performance.now() + seconds * 1000);
+    say(words, 'bad', seconds);
+    window.setTimeout(pump, seconds * 1000 + 50);
   }
 
   function pump(): void {
+    if (stop.signal.aborted) return;
     refresh();
-    while (running < AT_ONCE) {
+    while (running < AT_ONCE && performance.now() >= pausedUntil) {
       const next = items.find(item => item.state === 'waiting');
       if (!next) break;
       running++;
       void work(next).finally(() => {
         running--;
-        if (!stop.signal.aborted) pump();
+        pump();
       });
     }
   }
@@ -140,32 +185,12 @@ export function picturesView(): View {
   function refresh(): void {
     const done = items.filter(item => item.state === 'done' || item.state === 'failed').length;
     tools.classList.toggle('hidden', items.length === 0);
+    hints.classList.toggle('hidden', items.length > 0);
+    zone.classList.toggle('compact', items.length > 0);
     progress.textContent = t('progress', {done, all: items.length});
     bar.max = Math.max(1, items.length);
     bar.value = done;
-  }
-
-  async function openLarge(item: Item): Promise<void> {
-    const result = item.result!;
-    const faces = result.faces.map((face, i) => ({...face, id: i + 1}));
-    const bitmap = await createImageBitmap(item.file, {imageOrientation: 'from-image'});
-    const canvas = annotated(bitmap, result.width, result.height, faces);
-    bitmap.close();
-    canvas.setAttribute('role', 'img');
-    canvas.setAttribute('aria-label', `${item.file.name}: ${countFaces(faces.length)}`);
-    replace(dialog,
-      h('div', {class: 'dialog-head'}, h('h2', {}, item.file.name),
-        h('button', {type: 'button', onclick: () => void toBlob(canvas).then(blob => download(nameOf(item, 'jpg'), blob))},
-          t('savePicture')),
-        h('button', {type: 'button', class: 'primary', onclick: () => dialog.close()}, t('close'))),
-      h('div', {class: 'split'}, h('div', {class: 'stage'}, canvas),
-        h('div', {class: 'cards'}, faces.length ? faces.map(face => faceCard(face, t('face', {n: face.id})))
-          : h('p', {class: 'quiet'}, t('faces0')))));
-    dialog.showModal();
-  }
-
-  function nameOf(item: Item, extension: string): string {
-    return `${item.file.name.replace(/\.[^.]*$/, '')}-mien.${extension}`;
+    bar.classList.toggle('hidden', done === items.length);
   }
 
   function exportCsv(): void {
@@ -173,7 +198,7 @@ export function picturesView(): View {
       'quality', ...EMOTIONS]];
     for (const item of items)
       item.result?.faces.forEach((face, i) => rows.push([item.file.name, i + 1, ...face.box, face.emotion, face.confidence,
-        face.uncertain ? 1 : 0, face.quality, ...EMOTIONS.map(name => face.probabilities[name])]));
+        face.uncertain ? 1 : 0, face.quality ?? '', ...EMOTIONS.map(name => face.probabilities[name])]));
     download('mien.csv', csv(rows), 'text/csv');
   }
 
@@ -183,18 +208,22 @@ export function picturesView(): View {
   }
 
   async function exportPictures(): Promise<void> {
+    const files: {name: string; content: Blob}[] = [];
     for (const item of items) {
       if (!item.result) continue;
-      const bitmap = await createImageBitmap(item.file, {imageOrientation: 'from-image'});
-      const faces = item.result.faces.map((face, i) => ({...face, id: i + 1}));
-      download(nameOf(item, 'jpg'), await toBlob(annotated(bitmap, item.result.width, item.result.height, faces)));
+      const bitmap = await upright(item.file);
+      files.push({name: annotatedName(item.file.name),
+        content: await toBlob(annotated(bitmap, bitmap.width, bitmap.height, numbered(item.result)))});
       bitmap.close();
     }
+    if (files.length === 1) download(files[0]!.name, files[0]!.content);
+    else if (files.length) download('mien-pictures.zip', await zip(files));
   }
 
   function clear(): void {
     items.length = 0;
     gallery.replaceChildren();
+    hush();
     refresh();
   }
 
