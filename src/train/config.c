@@ -82,6 +82,7 @@ static const config_key config_table[] = {
     TEXT(teachers, "models to learn from as well, with commas between"),
     NUMBER(distill_weight, 0, 1, "share of the teachers in the loss"),
     NUMBER(distill_temperature, 0.1, 100, "temperature of the teachers' probabilities"),
+    SWITCH(distill_stored, "ask the teachers once, about the pictures as they are stored: quicker, less exact"),
     NUMBER(flip, 0, 1, "probability of a mirror image"),
     NUMBER(rotation, 0, 180, "degrees either way"),
     NUMBER(shift, 0, 0.5, "share of the side, either way"),

@@ -177,6 +177,8 @@ static mien_status trainer_staff(trainer *t, mien_error *error)
     if (!status && *t->config.teachers)
         status = distill_create(t->config.teachers, &t->target, t->config.microbatch, threads,
                                 t->config.distill_temperature, trainer_precision(t), &t->teachers, error);
+    if (!status && t->teachers && t->config.distill_stored)
+        status = trainer_ask_teachers(t, error);
     return status;
 }
 
@@ -251,6 +253,7 @@ void trainer_destroy(trainer **out)
     memory_free(t->slot);
     thread_pool_destroy(&t->pool);
     distill_destroy(&t->teachers);
+    memory_free(t->taught);
     optimizer_destroy(&t->opt);
     model_done(&t->network);
     memory_free(t->rows);

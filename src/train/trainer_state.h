@@ -56,7 +56,8 @@ struct trainer {
     int outputs, backbone_layers;
     float class_weights[DATASET_CLASSES];
     optimizer *opt;
-    distill *teachers; /* NULL = none */
+    distill *teachers; /* NULL = none, or asked beforehand */
+    float *taught;     /* [row_count, classes] what the teachers said beforehand; NULL = ask them as it goes */
     thread_pool *pool;
     cluster group;
     size_t all_slots, first_slot, slots; /* microbatches of a step: of all processes, and this one's */
@@ -78,6 +79,9 @@ typedef struct trainer_signals {
 
 /** One step of the optimiser. `signals` holds what this process wants and becomes what all do. */
 mien_status trainer_step(trainer *t, trainer_signals *signals, double *rate, mien_error *error);
+
+/** Ask the teachers about every stored picture and its mirror image, and keep the mean in t->taught. */
+mien_status trainer_ask_teachers(trainer *t, mien_error *error);
 
 /** Probabilities of an output in inference mode: `out` [count, classes]. `rows` index `data`. */
 mien_status trainer_predict(trainer *t, const float *parameters, const dataset *data, const size_t *rows, size_t count,

@@ -55,15 +55,19 @@ static void step_sample(const step_job *job, size_t position, trainer_worker *wo
     augment_stream(&stream, (uint64_t)t->config.seed, (uint32_t)t->now.epoch, chosen);
     step_picture(t, t->rows[chosen], &stream, &worker->scratch, input);
     step_target(t, t->rows[chosen], label, votes);
-    float share = 1;
+    float *taught = worker->teacher + index * DATASET_CLASSES, share = 1;
+    if (t->taught)
+        memcpy(taught, t->taught + (size_t)chosen * DATASET_CLASSES, DATASET_CLASSES * sizeof(float));
     augment_mix mix = augment_draw_mix(&t->config, job->mixing, &stream, &share);
     if (mix != AUGMENT_ALONE) {
-        size_t row = t->rows[random_below(&stream, (uint32_t)t->row_count)];
+        size_t second = random_below(&stream, (uint32_t)t->row_count), row = t->rows[second];
         float other_label[DATASET_CLASSES], other_votes[DATASET_CLASSES];
         step_picture(t, row, &stream, &worker->scratch, worker->scratch.mixed);
         augment_apply_mix(mix, &t->target, &stream, worker->scratch.mixed, input, &share);
         step_target(t, row, other_label, other_votes);
         step_mix_targets(share, other_label, label);
+        if (t->taught)
+            step_mix_targets(share, t->taught + second * DATASET_CLASSES, taught);
         if (votes[0] >= 0 && other_votes[0] >= 0)
             step_mix_targets(share, other_votes, votes);
         else
@@ -119,12 +123,10 @@ static mien_status step_microbatch(const step_job *job, size_t index, size_t wor
     size_t micro = (size_t)t->config.microbatch, first = job->first + (t->first_slot + index) * micro;
     for (size_t i = 0; i < micro; i++)
         step_sample(job, first + i, worker, i);
-    float *teacher = NULL;
+    float *teacher = t->teachers || t->taught ? worker->teacher : NULL;
     mien_status status = MIEN_OK;
-    if (t->teachers) {
-        teacher = worker->teacher;
+    if (t->teachers)
         status = distill_predict(t->teachers, worker_index, nn_tape_input(worker->tape), teacher, error);
-    }
     random_state stream;
     random_seed(&stream, (uint64_t)t->config.seed ^ STEP_SEEN_BASE, (uint64_t)t->now.epoch << 32 | (uint64_t)first);
     if (!status)

@@ -402,6 +402,13 @@ static void test_learns_from_a_teacher(void **state)
     snprintf(config.out, sizeof(config.out), "%s/alone", folder);
     float *alone = finish(&config, &data, false, &count);
     assert_true(memcmp(taught, alone, count * sizeof(float)));
+    config.distill_weight = 0.9f;
+    config.distill_stored = true;
+    snprintf(config.out, sizeof(config.out), "%s/beforehand", folder);
+    float *beforehand = finish(&config, &data, false, &count);
+    assert_true(memcmp(beforehand, alone, count * sizeof(float)));
+    assert_true(memcmp(beforehand, taught, count * sizeof(float)));
+    memory_free(beforehand);
     memory_free(taught);
     memory_free(alone);
     strcpy(config.teachers, "/nonexistent.onnx");
