@@ -221,10 +221,27 @@ static mien_status eval_duplicates(const eval_arguments *a, const dataset *data,
     return status;
 }
 
+/* Pictures of files are kept at the first model's size, so that none is shrunk and enlarged again. */
+static mien_status eval_size_pictures(const eval_arguments *a, dataset_options *options, mien_error *error)
+{
+    model m = {0};
+    if (!a->model_count)
+        return MIEN_OK;
+    mien_status status = model_load(a->models[0], NULL, &m, error);
+    if (!status && m.info.input.height > 0 && m.info.input.width > 0) {
+        options->height = (size_t)m.info.input.height;
+        options->width = (size_t)m.info.input.width;
+    }
+    model_done(&m);
+    return status;
+}
+
 static mien_status eval_data_set(const eval_arguments *a, const char *path, eval_results *results, mien_error *error)
 {
     dataset_options options = {.votes = a->votes};
-    mien_status status = dataset_read(path, &options, &results->data[results->data_count], error);
+    mien_status status = eval_size_pictures(a, &options, error);
+    if (!status)
+        status = dataset_read(path, &options, &results->data[results->data_count], error);
     if (status)
         return status;
     results->data_count++;
