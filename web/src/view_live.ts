@@ -70,7 +70,7 @@ export function liveView(notice: () => Promise<string>): View {
   void notice().then(text => { if (text) words.textContent = text; });
   const start = h('section', {class: 'card notice'}, h('h2', {}, t('noticeTitle')), words,
     h('button', {type: 'button', class: 'primary', id: 'start', onclick: () => void open()}, t('agree')));
-  const split = h('div', {class: 'split hidden'}, h('div', {}, stage, figures), cards);
+  const split = h('div', {class: 'split live hidden'}, h('div', {}, stage, figures), cards);
   const element = h('div', {}, h('h1', {}, t('liveTitle')), h('p', {class: 'lead'}, t('liveLead')), start, controls, split);
 
   async function open(): Promise<void> {

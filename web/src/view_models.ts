@@ -32,7 +32,7 @@ export function modelsView(): View {
       ['modelParameters', number(card.parameters)],
       ['modelInput', `${card.input.width} × ${card.input.height} × ${card.input.channels}`],
       ['modelLabels', labels.join(', ')],
-      ['modelTraining', [model.training_data, card.training].filter(Boolean).join(' · ')],
+      ['modelTraining', model.training_data],
       ['modelTemperature', number(card.temperature, 3)],
       ['modelUncertain', card.uncertain_below ? `< ${number(card.uncertain_below * 100)} %` : t('never')],
     ];
@@ -48,6 +48,7 @@ export function modelsView(): View {
       figures.length > 0 && h('dl', {class: 'big-figures'}, figures.map(([name, measured]) =>
         h('div', {}, h('dt', {}, nameOf(name)), h('dd', {}, value(name, measured))))),
       facts(model),
+      model.card?.training && h('details', {}, h('summary', {}, t('modelRecipe')), h('pre', {tabindex: 0}, model.card.training)),
       !model.selected && h('button', {type: 'button', onclick: () => void use(model.id)}, t('use')));
   }
 
