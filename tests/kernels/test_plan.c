@@ -6,24 +6,99 @@
 #include <malloc.h>
 #include <pthread.h>
 
-/* malloc as the program sees it: counted while `counting` when the caller is mien itself (the test's own executable,
- * into which libmien is linked) and not the C++ library, whose small maps oneDNN makes for each call. */
+/* The allocator as mien sees it: calls from the test's own executable, into which libmien is linked, are counted while
+ * `counting` and the one numbered `failing` gets nothing. The C++ library's, whose small maps oneDNN makes for each
+ * call, pass unseen. */
 static bool counting;
-static int counted;
+static int counted, failing = -1;
 
 #if !HAS_ASAN
+extern void *__libc_malloc(size_t bytes);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *block, size_t bytes);
+extern void *__libc_memalign(size_t alignment, size_t bytes);
+
+static bool refused(const void *caller)
+{
+    Dl_info from;
+    if (!counting || !dladdr(caller, &from) || strstr(from.dli_fname, ".so"))
+        return false;
+    return counted++ == failing;
+}
 
 void *malloc(size_t bytes)
 {
-    static void *(*real)(size_t);
-    if (!real)
-        *(void **)&real = dlsym(RTLD_NEXT, "malloc");
-    Dl_info caller;
-    if (counting && dladdr(__builtin_return_address(0), &caller) && !strstr(caller.dli_fname, ".so"))
-        counted++;
-    return real(bytes);
+    return refused(__builtin_return_address(0)) ? NULL : __libc_malloc(bytes);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    return refused(__builtin_return_address(0)) ? NULL : __libc_calloc(count, size);
+}
+
+void *realloc(void *block, size_t bytes)
+{
+    return refused(__builtin_return_address(0)) ? NULL : __libc_realloc(block, bytes);
+}
+
+void *aligned_alloc(size_t alignment, size_t bytes)
+{
+    return refused(__builtin_return_address(0)) ? NULL : __libc_memalign(alignment, bytes);
 }
 #endif
+
+/* Make a plan and a session with allocation `number` failing; false when there were not that many. */
+static bool survives(const nn_graph *graph, const nn_plan_options *options, int number)
+{
+    mien_error error = {0};
+    nn_plan *plan = NULL;
+    nn_session *session = NULL;
+    counted = 0;
+    counting = true;
+    failing = number;
+    mien_status status = nn_plan_create(graph, options, &plan, &error);
+    if (!status)
+        status = nn_session_create(plan, &session, &error);
+    counting = false;
+    failing = -1;
+    bool reached = counted > number;
+    if (reached ? status != MIEN_ENOMEM || session : status != MIEN_OK)
+        fail_msg("allocation %d: %s, %s", number, mien_status_name(status), error.message);
+    nn_session_destroy(&session);
+    nn_plan_destroy(&plan);
+    return reached;
+}
+
+static void test_every_allocation_may_fail(void **state)
+{
+    (void)state;
+    if (HAS_ASAN) {
+        print_message("skipped: the sanitizer has malloc\n");
+        skip();
+    }
+    nn_graph graph = {0};
+    build_net(&graph, 8, 8);
+    randomise(&graph, 4);
+    nn_plan_options options = options_of(1);
+    float *data = calibration_of(&graph);
+    int most = 0;
+    for (int precision = NN_F32; precision <= NN_INT8; precision++) {
+        options.precision = (nn_precision)precision;
+        options.calibration = precision == NN_INT8 ? data : NULL;
+        options.calibration_count = precision == NN_INT8 ? 1 : 0;
+        int number = 0;
+        while (survives(&graph, &options, number))
+            number++;
+        most = number > most ? number : most;
+    }
+    assert_true(most > 50);
+    options.reference = true;
+    options.precision = NN_F32;
+    for (int number = 0; survives(&graph, &options, number);)
+        number++;
+    free(data);
+    nn_graph_done(&graph);
+}
 
 static void test_threads_within_a_run(void **state)
 {
@@ -93,6 +168,7 @@ static void test_running_allocates_nothing(void **state)
     nn_session *session = session_of(&graph, &options, &plan);
     fill_inputs(plan, session, 1);
     assert_non_null(run_often(session));
+    counted = 0;
     counting = true;
     free(memory_array(1, 1)); /* the count works */
     int base = counted;
@@ -155,9 +231,9 @@ static void test_too_large_sessions_are_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_threads_within_a_run),          cmocka_unit_test(test_two_threads_share_a_plan),
-        cmocka_unit_test(test_running_allocates_nothing),     cmocka_unit_test(test_bad_plans_say_why),
-        cmocka_unit_test(test_too_large_sessions_are_errors),
+        cmocka_unit_test(test_threads_within_a_run),      cmocka_unit_test(test_two_threads_share_a_plan),
+        cmocka_unit_test(test_every_allocation_may_fail), cmocka_unit_test(test_running_allocates_nothing),
+        cmocka_unit_test(test_bad_plans_say_why),         cmocka_unit_test(test_too_large_sessions_are_errors),
     };
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
 }
