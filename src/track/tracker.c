@@ -40,12 +40,8 @@ mien_status mien_tracker_create(const mien_tracker_options *options, mien_tracke
     if (status)
         return status;
     mien_tracker *made = memory_zeroed(1, sizeof *made);
-    if (made)
-        made->tracks = memory_zeroed(o.max_tracks, sizeof *made->tracks);
-    if (!made || !made->tracks) {
-        memory_free(made);
-        return error_no_memory(error, o.max_tracks * sizeof(tracked));
-    }
+    if (!made)
+        return error_no_memory(error, sizeof *made);
     made->options = o;
     made->next_id = 1;
     made->interval_ms = tracker_first_interval;
@@ -164,12 +160,27 @@ static void track_see(mien_tracker *tracker, tracked *t, const mien_face *face, 
     learn_baseline(t, face, tracker->options.baseline_ms, now);
 }
 
+static bool grow(mien_tracker *tracker)
+{
+    size_t room = tracker->room ? tracker->room * 2 : 4;
+    room = room < tracker->options.max_tracks ? room : tracker->options.max_tracks;
+    tracked *larger = memory_resize(tracker->tracks, room, sizeof *larger);
+    if (!larger)
+        return false;
+    tracker->tracks = larger;
+    tracker->room = room;
+    return true;
+}
+
 /** Room for one more: a free place, or that of whoever has been out of sight longest; NULL when all are in sight. */
 static tracked *track_place(mien_tracker *tracker)
 {
-    if (tracker->count < tracker->options.max_tracks)
+    bool full = tracker->count == tracker->options.max_tracks;
+    if (!full && (tracker->count < tracker->room || grow(tracker)))
         return &tracker->tracks[tracker->count++];
     tracked *oldest = NULL;
+    if (!tracker->count)
+        return NULL;
     for (tracked *t = tracker->tracks, *end = t + tracker->count; t < end; t++) {
         if (t->missed && (!oldest || t->seen_ms < oldest->seen_ms))
             oldest = t;

@@ -22,8 +22,8 @@ typedef struct tracked {
 
 struct mien_tracker {
     mien_tracker_options options;
-    tracked *tracks; /* room for options.max_tracks */
-    size_t count;
+    tracked *tracks; /* grows as faces come, up to options.max_tracks: most streams show one or two */
+    size_t count, room;
     uint64_t next_id;
     double now_ms;      /* own time: never runs back */
     double clock_ms;    /* the caller's time of the last update */

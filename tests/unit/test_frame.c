@@ -3,13 +3,14 @@
  * alone. */
 #include "testing.h"
 
+#include <math.h>
 #include <stdbool.h>
 
 #include "detect/filter.h"
 
 #include <mien/tracker.h>
 
-enum { WIDTH = 400, HEIGHT = 400 };
+enum { WIDTH = 400, HEIGHT = 400, SCENE_WIDTH = 640, SCENE_HEIGHT = 480 };
 
 typedef struct fixture {
     mien_image photo; /* 512×512, one face */
@@ -128,6 +129,65 @@ static void test_a_face_that_comes_in_is_found_in_time(void **state)
     free(grey);
 }
 
+/** Put a round copy of the face in the photograph, mirrored or not, at (x, y) of a frame. */
+static void paste(const fixture *f, uint8_t *pixels, double x, double y, bool mirrored, uint8_t darker)
+{
+    static const int left = 152, top = 8, side = 150; /* around the face of the photograph */
+    for (int v = 0; v < side; v++) {
+        for (int u = 0; u < side; u++) {
+            double across = 2.0 * u / side - 1, down = 2.0 * v / side - 1;
+            int column = (int)x - side / 2 + u, row = (int)y - side / 2 + v;
+            if (across * across + down * down > 0.95 || column < 0 || row < 0 || column >= SCENE_WIDTH ||
+                row >= SCENE_HEIGHT)
+                continue;
+            int from = left + (mirrored ? side - 1 - u : u);
+            const uint8_t *pixel = f->photo.data + (size_t)(top + v) * f->photo.stride + (size_t)from * 3;
+            for (int c = 0; c < 3; c++)
+                pixels[(row * SCENE_WIDTH + column) * 3 + c] = (uint8_t)(pixel[c] - pixel[c] * darker / 100);
+        }
+    }
+}
+
+static uint64_t id_near(const mien_frame_result *result, double x, double y)
+{
+    for (size_t i = 0; i < result->result.face_count; i++) {
+        const mien_rect *box = &result->result.faces[i].box;
+        if (fabs(box->x + box->width / 2.0 - x) < 40 && fabs(box->y + box->height / 2.0 - y) < 40)
+            return result->tracks[i].id;
+    }
+    return 0;
+}
+
+static void test_faces_that_cross_keep_their_ids(void **state)
+{
+    fixture *f = *state;
+    mien_error error = {0};
+    need_photo(f);
+    uint8_t *pixels = malloc(SCENE_WIDTH * SCENE_HEIGHT * 3);
+    assert_non_null(pixels);
+    uint64_t front = 0, behind = 0;
+    int seen = 0;
+    for (int step = 0; step <= 60; step++) {
+        double a = 90 + step * 460 / 60.0, b = 550 - step * 460 / 60.0;
+        memset(pixels, 110, SCENE_WIDTH * SCENE_HEIGHT * 3);
+        paste(f, pixels, b, 250, true, 30);
+        paste(f, pixels, a, 240, false, 0); /* hides the other one when they meet */
+        mien_image_view view = {pixels, SCENE_WIDTH, SCENE_HEIGHT, SCENE_WIDTH * 3, MIEN_PIXEL_RGB8};
+        assert_ok(mien_analyze_frame_view(f->session, f->tracker, &view, step * 66.0, NULL, &f->result, &error),
+                  &error);
+        uint64_t first = id_near(&f->result, a, 240), second = id_near(&f->result, b, 250);
+        front = front ? front : first;
+        behind = behind ? behind : second;
+        if (fabs(a - b) < 90)
+            continue; /* which is which cannot be told from their places now */
+        seen += first && second;
+        assert_true(!first || first == front);
+        assert_true(!second || second == behind);
+    }
+    assert_true(front && behind && front != behind && seen > 40);
+    free(pixels);
+}
+
 static void test_other_presets_search_the_whole_frame(void **state)
 {
     fixture *f = *state;
@@ -169,6 +229,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_assisted_search_follows_a_face, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_face_that_comes_in_is_found_in_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_faces_that_cross_keep_their_ids, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_other_presets_search_the_whole_frame, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failure_leaves_the_result, set_up, tear_down),
     };
