@@ -65,12 +65,18 @@ static json_t *face_list(const mien_frame_result *found)
     return list;
 }
 
+/* Idle connections have no tracker: it comes with the first frame. */
+static mien_status need_tracker(stream *s, mien_error *error)
+{
+    return s->tracker ? MIEN_OK : mien_tracker_create(NULL, &s->tracker, error);
+}
+
 /* The whole frame, through the cache, then who is who by motion. */
 static mien_status recognise_whole(stream *s, const void *bytes, size_t length, const json_t *bounds, size_t worker,
-                                   mien_frame_result *found, mien_error *error)
+                                   mien_frame_result *found, const char **model, mien_error *error)
 {
     mien_result *result = &found->result;
-    mien_status status = detector_recognise(s->service, worker, bytes, length, bounds, result, error);
+    mien_status status = detector_recognise(s->service, worker, bytes, length, bounds, result, model, error);
     if (status || !result->face_count)
         return status;
     found->tracks = memory_zeroed(result->face_count, sizeof *found->tracks);
@@ -99,11 +105,14 @@ static json_t *result_message(stream *s, const void *bytes, size_t length, const
     uint64_t begin = clock_monotonic_ns();
     mien_frame_result found = {0};
     mien_error error = {0};
-    mien_status status = s->assisted && !json_is_object(bounds)
-                             ? recognise_assisted(s, bytes, length, worker, &found, &error)
-                             : recognise_whole(s, bytes, length, bounds, worker, &found, &error);
+    const char *model = s->service->vision->model_name;
+    mien_status status = need_tracker(s, &error);
+    if (!status)
+        status = s->assisted && !json_is_object(bounds)
+                     ? recognise_assisted(s, bytes, length, worker, &found, &error)
+                     : recognise_whole(s, bytes, length, bounds, worker, &found, &model, &error);
     json_t *data =
-        detector_result(s->service, &found.result, !status, bounds, true, (double)(clock_monotonic_ns() - begin) / 1e9);
+        detector_result(model, &found.result, !status, bounds, true, (double)(clock_monotonic_ns() - begin) / 1e9);
     json_object_set_new(data, "faces", face_list(&found));
     mien_frame_result_done(&found);
     return json_pack("{sssOsOsOso}", "type", "result", "emotion", json_object_get(data, "emotion"), "confidence",
@@ -221,9 +230,9 @@ static void take_frame(stream *s, bool binary, const uint8_t *bytes, size_t leng
 static void select_model(stream *s, const json_t *message)
 {
     const char *id = json_string_value(json_object_get(json_object_get(message, "data"), "model_id"));
-    const char *selected = s->service->vision->model_name;
-    send_json(s, json_pack("{sss{sbss}}", "type", "model_selected", "data", "success", id && !strcmp(id, selected),
-                           "selected_model", selected));
+    bool known = id && model_list_select(&s->service->models, id);
+    send_json(s, json_pack("{sss{sbss}}", "type", "model_selected", "data", "success", known, "selected_model",
+                           model_list_selected(&s->service->models)));
 }
 
 static void message(void *state, bool binary, const uint8_t *bytes, size_t length)
@@ -261,10 +270,6 @@ static void *opened(void *context, channel *channel, const http_request *request
     stream *s = memory_zeroed(1, sizeof *s);
     if (!s)
         return NULL;
-    if (mien_tracker_create(NULL, &s->tracker, NULL)) {
-        memory_free(s);
-        return NULL;
-    }
     s->assisted = asks_for_assisted_search(request);
     s->server = context;
     s->service = request->service;

@@ -6,41 +6,60 @@
 #include <stdio.h>
 #include <string.h>
 
-static json_t *model_object(const service *service)
+/* What is known of a model, in the words that the original uses. */
+static json_t *model_object(const service *service, size_t index)
 {
-    const vision *vision = service->vision;
-    return json_pack("{sssssssssssssssssssssssb}", "name", vision->model_title, "full_name", vision->model_name,
-                     "company", "mien", "provider", "local", "description",
-                     "Convolutional network of this server; classifies the apparent expression of a face", "accuracy",
-                     "see the model card", "speed", "Fast (a few ms)", "model_type", "Convolutional network",
-                     "training_data", "FER-2013 Dataset", "strengths", "Runs here; no picture leaves this machine",
-                     "id", vision->model_name, "is_primary", 1);
+    const model_list *models = &service->models;
+    const char *id = models->names[index], *slash = strchr(id, '/');
+    bool local = index == models->local;
+    char company[96] = "mien";
+    if (!local)
+        snprintf(company, sizeof company, "%.*s", (int)(slash - id), id);
+    return json_pack("{sssssssssssssssssssssssb}", "name", local ? service->vision->model_title : slash + 1,
+                     "full_name", id, "company", company, "provider", local ? "local" : "Hugging Face", "description",
+                     local ? "Convolutional network of this server; classifies the apparent expression of a face"
+                           : "Model at the inference endpoint; faces are sent there",
+                     "accuracy", "see the model card", "speed", local ? "Fast (a few ms)" : "Depends on the endpoint",
+                     "model_type", local ? "Convolutional network" : "Remote", "training_data",
+                     local ? "FER-2013 Dataset" : "see the model card", "strengths",
+                     local ? "Runs here; no picture leaves this machine" : "Chosen by whoever runs this server", "id",
+                     id, "is_primary", index == 0);
 }
 
 mien_status detector_status(const http_request *request, http_response *response)
 {
     const service *service = request->service;
-    json_t *emotions = json_array();
+    json_t *emotions = json_array(), *names = json_array(), *configs = json_array();
     for (int i = 0; i < MIEN_EMOTION_COUNT; i++)
         json_array_append_new(emotions, json_string(mien_emotion_name((mien_emotion)i)));
-    return http_response_json(response, 200,
-                              json_pack("{sssssss[s]s[o]sosIs{sI}}", "status", "operational", "detector_status",
-                                        "available", "current_model", service->vision->model_name, "available_models",
-                                        service->vision->model_name, "model_configs", model_object(service),
-                                        "available_emotions", emotions, "max_image_size",
-                                        (json_int_t)detector_max_bytes(service), "rate_limits", "requests_per_minute",
-                                        (json_int_t)service->settings->rate_limit));
+    for (size_t i = 0; i < service->models.count; i++) {
+        json_array_append_new(names, json_string(service->models.names[i]));
+        json_array_append_new(configs, model_object(service, i));
+    }
+    return http_response_json(
+        response, 200,
+        json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:I,s:{s:I}}", "status", "operational", "detector_status", "available",
+                  "current_model", model_list_selected(&service->models), "available_models", names, "model_configs",
+                  configs, "available_emotions", emotions, "max_image_size", (json_int_t)detector_max_bytes(service),
+                  "rate_limits", "requests_per_minute", (json_int_t)service->settings->rate_limit));
 }
 
 mien_status detector_models(const http_request *request, http_response *response)
 {
-    json_t *model = model_object(request->service);
-    json_object_set_new(model, "available", json_true());
-    json_object_set_new(model, "selected", json_true());
-    json_object_set_new(model, "status", json_string("ready"));
-    if (request->service->vision->card)
-        json_object_set_new(model, "card", json_deep_copy(request->service->vision->card));
-    return http_response_json(response, 200, json_pack("{s[o]sisi}", "models", model, "total", 1, "available", 1));
+    const service *service = request->service;
+    json_t *list = json_array();
+    json_int_t count = (json_int_t)service->models.count;
+    for (size_t i = 0; i < service->models.count; i++) {
+        json_t *model = model_object(service, i);
+        bool selected = model_list_selected(&service->models) == service->models.names[i];
+        json_object_set_new(model, "available", json_true());
+        json_object_set_new(model, "selected", json_boolean(selected));
+        json_object_set_new(model, "status", json_string("ready"));
+        if (i == service->models.local && service->vision->card)
+            json_object_set_new(model, "card", json_deep_copy(service->vision->card));
+        json_array_append_new(list, model);
+    }
+    return http_response_json(response, 200, json_pack("{sosIsI}", "models", list, "total", count, "available", count));
 }
 
 mien_status detector_select(const http_request *request, http_response *response)
@@ -51,15 +70,15 @@ mien_status detector_select(const http_request *request, http_response *response
         return fastapi_refuse_json(response, request, &error);
     const json_t *id = json_object_get(body, "model_id");
     mien_status status;
-    char message[200];
+    char message[300];
     if (!id) {
         status = fastapi_refuse(response, "value_error.missing", json_pack("[ss]", "body", "model_id"),
                                 "field required", NULL);
     } else if (!json_is_string(id)) {
         status =
             fastapi_refuse(response, "type_error.str", json_pack("[ss]", "body", "model_id"), "str type expected", id);
-    } else if (strcmp(json_string_value(id), request->service->vision->model_name)) {
-        snprintf(message, sizeof message, "Invalid model ID: %.100s", json_string_value(id));
+    } else if (!model_list_select(&request->service->models, json_string_value(id))) {
+        snprintf(message, sizeof message, "Invalid model ID: %.200s", json_string_value(id));
         status = http_response_error(response, 400, "detail", message);
     } else {
         snprintf(message, sizeof message, "Successfully selected model: %s", json_string_value(id));

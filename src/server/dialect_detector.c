@@ -39,7 +39,7 @@ void detector_options(const service *service, mien_analyze_options *options)
 }
 
 mien_status detector_recognise(service *service, size_t worker, const void *bytes, size_t length,
-                               const json_t *face_bounds, mien_result *result, mien_error *error)
+                               const json_t *face_bounds, mien_result *result, const char **model, mien_error *error)
 {
     mien_analyze_options options;
     mien_rect box;
@@ -48,7 +48,11 @@ mien_status detector_recognise(service *service, size_t worker, const void *byte
         options.face_boxes = &box;
         options.face_box_count = 1;
     }
-    return service_analyze(service, worker, bytes, length, &options, result, error);
+    *model = model_list_selected(&service->models);
+    mien_status status = service_analyze(service, worker, bytes, length, &options, result, error);
+    if (!status)
+        *model = detector_ask_remote(service, bytes, length, result);
+    return status;
 }
 
 static json_t *score_object(const mien_face *face)
@@ -75,7 +79,7 @@ static void set_emotion(json_t *object, const mien_face *face, bool scores)
     json_object_set_new(object, "all_scores", all);
 }
 
-json_t *detector_result(const service *service, const mien_result *result, bool detected, const json_t *face_bounds,
+json_t *detector_result(const char *model, const mien_result *result, bool detected, const json_t *face_bounds,
                         bool scores, double seconds)
 {
     const mien_face *face = detected && result->face_count ? &result->faces[dialect_largest_face(result)] : NULL;
@@ -87,7 +91,7 @@ json_t *detector_result(const service *service, const mien_result *result, bool 
         landmarks = json_pack("{sfsfsfsf}", "x", (double)face->box.x, "y", (double)face->box.y, "width",
                               (double)face->box.width, "height", (double)face->box.height);
     json_object_set_new(object, "processing_time", json_real(seconds));
-    json_object_set_new(object, "model_used", json_string(service->vision->model_name));
+    json_object_set_new(object, "model_used", json_string(model));
     json_object_set_new(object, "face_detected", json_boolean(face != NULL));
     json_object_set_new(object, "landmarks", landmarks ? landmarks : json_null());
     json_object_set_new(object, "timestamp", json_real(dialect_now()));
@@ -100,15 +104,17 @@ static mien_status answer(const http_request *request, const void *bytes, size_t
     uint64_t begin = clock_monotonic_ns();
     mien_result result = {0};
     mien_error error = {0};
+    const char *model = NULL;
     if (length > detector_max_bytes(request->service))
         return http_response_error(response, 413, "detail", "Image size exceeds the maximum");
-    mien_status status = detector_recognise(request->service, request->worker, bytes, length, bounds, &result, &error);
+    mien_status status =
+        detector_recognise(request->service, request->worker, bytes, length, bounds, &result, &model, &error);
     int http = status ? dialect_failure_status(status) : 200;
     if (http >= 413)
         return http_response_error(response, http, "detail", error.message);
     json_t *object = json_pack("{sb}", "success", !status && result.face_count > 0);
-    json_t *rest = detector_result(request->service, &result, !status, bounds, scores,
-                                   (double)(clock_monotonic_ns() - begin) / 1e9);
+    json_t *rest =
+        detector_result(model, &result, !status, bounds, scores, (double)(clock_monotonic_ns() - begin) / 1e9);
     json_object_update(object, rest);
     json_decref(rest);
     memory_free(result.faces);
@@ -221,13 +227,14 @@ static json_t *batch_entry(const http_request *request, const buffer *picture)
 {
     mien_result result = {0};
     mien_error error = {0};
-    mien_status status =
-        detector_recognise(request->service, request->worker, picture->data, picture->length, NULL, &result, &error);
+    const char *model = NULL;
+    mien_status status = detector_recognise(request->service, request->worker, picture->data, picture->length, NULL,
+                                            &result, &model, &error);
     const mien_face *face = !status && result.face_count ? &result.faces[dialect_largest_face(&result)] : NULL;
     json_t *object = json_object();
     set_emotion(object, face, true);
     json_object_set_new(object, "face_detected", json_boolean(face != NULL));
-    json_object_set_new(object, "model_used", json_string(request->service->vision->model_name));
+    json_object_set_new(object, "model_used", json_string(model));
     memory_free(result.faces);
     return object;
 }

@@ -84,14 +84,18 @@ mien_status dialect_require_user(const http_request *request, http_response *res
 const char *dialect_text(const json_t *object, const char *key);
 
 /** The detector's answer for one picture, as /api/detect and /ws send it. `scores` false sends null. Takes nothing. */
-json_t *detector_result(const service *service, const mien_result *result, bool detected, const json_t *face_bounds,
+json_t *detector_result(const char *model, const mien_result *result, bool detected, const json_t *face_bounds,
                         bool scores, double seconds);
 /** Recognise as the detector dialect does: the face in `face_bounds` (may be NULL), else all faces. A picture that
  * cannot be decoded is MIEN_EFORMAT. */
+/** `*model` is the name of the model that answered, valid as long as the service. */
 mien_status detector_recognise(service *service, size_t worker, const void *bytes, size_t length,
-                               const json_t *face_bounds, mien_result *result, mien_error *error);
+                               const json_t *face_bounds, mien_result *result, const char **model, mien_error *error);
 /** How the dialect recognises a picture. */
 void detector_options(const service *service, mien_analyze_options *options);
+/** Let the selected remote model judge the largest face (detector_remote.c). @return the name of the model whose word
+ * stands. */
+const char *detector_ask_remote(service *service, const void *bytes, size_t length, mien_result *result);
 /** Longest picture in bytes that the dialect takes. */
 size_t detector_max_bytes(const service *service);
 

@@ -162,9 +162,22 @@ mien_status http_response_json(http_response *response, int status, json_t *valu
     return failed ? MIEN_ENOMEM : MIEN_OK;
 }
 
+/* Messages may repeat what a client sent, cut anywhere: what is not UTF-8 becomes question marks. */
+static json_t *any_text(const char *text)
+{
+    json_t *string = json_string(text);
+    buffer plain = {0};
+    for (const char *c = string ? "" : text; *c; c++)
+        buffer_append_byte(&plain, (unsigned char)*c < 0x80 ? (uint8_t)*c : '?');
+    if (!string)
+        string = json_string(buffer_text(&plain));
+    buffer_done(&plain);
+    return string;
+}
+
 mien_status http_response_error(http_response *response, int status, const char *key, const char *text)
 {
-    return http_response_json(response, status, json_pack("{ss}", key, text));
+    return http_response_json(response, status, json_pack("{so}", key, any_text(text)));
 }
 
 mien_status http_response_text(http_response *response, int status, const char *content_type, const char *text)

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 
+#include <curl/curl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,14 +16,15 @@ enum { LIMITED_CLIENTS = 16384 };
 
 mien_status service_create(const settings *settings, vision *vision, service **out, mien_error *error)
 {
-    if (sodium_init() < 0)
-        return error_set(error, MIEN_EINTERNAL, "libsodium does not start");
+    if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT))
+        return error_set(error, MIEN_EINTERNAL, "libsodium or libcurl does not start");
     service *created = memory_zeroed(1, sizeof *created);
     if (!created)
         return error_no_memory(error, sizeof *created);
     created->settings = settings;
     created->vision = vision;
     created->started_ns = clock_monotonic_ns();
+    model_list_init(&created->models, settings, vision);
     mien_status status = metrics_create(&created->metrics, error);
     if (!status)
         status = rate_limit_create(LIMITED_CLIENTS, &created->limits, error);

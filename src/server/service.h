@@ -6,6 +6,7 @@
 #include "server/http_message.h"
 #include "server/job_queue.h"
 #include "server/metrics.h"
+#include "server/model_list.h"
 #include "server/people.h"
 #include "server/rate_limit.h"
 #include "server/result_cache.h"
@@ -21,6 +22,7 @@ typedef struct service {
     rate_limit *limits;
     result_cache *cache; /* NULL = off */
     people *people;
+    model_list models;
     job_queue *queue; /* set by the server; NULL in tests */
     uint64_t started_ns;
     atomic_bool stopping;
