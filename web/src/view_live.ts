@@ -5,13 +5,13 @@ import {annotated, drawFaces, toBlob} from './draw';
 import {EMOTIONS, surest, type Face} from './emotions';
 import {number, percent, t} from './i18n';
 import {explain, hush, say} from './say';
+import {Session} from './session';
 import {FrameStream, type StreamAnswer} from './stream';
 import {Timeline} from './timeline';
 import type {View} from './view';
 
 const SIZES: [number, number][] = [[1280, 720], [640, 480], [480, 360], [320, 240]];
 const AWAY_SECONDS = 3; // a person who is gone this long loses their card
-const LONGEST_SESSION = 100_000; // rows kept for download
 const SLOW = 180, FAST = 60; // milliseconds of latency between which the size of frames is left alone
 
 interface Person {
@@ -23,21 +23,15 @@ interface Person {
   seen: number;
 }
 
-interface Row {
-  seconds: number;
-  id: number;
-  face: Face;
-}
-
 export function liveView(notice: () => Promise<string>): View {
   let media: MediaStream | null = null;
   let stream: FrameStream | null = null;
   let faces: Face[] = [];
   let drawnBoxes = new Map<number, Face['box']>();
-  let paused = false, left = false, started = 0, dropped = 0, latency = 0, quality = 0.8, sendWidth = 640;
+  let paused = false, left = false, started = 0, dropped = 0, answeredInAll = 0, latency = 0, quality = 0.8, sendWidth = 640;
   let answers: number[] = [];
   const people = new Map<number, Person>();
-  const session: Row[] = [];
+  const session = new Session();
 
   const video = h('video', {playsinline: true, 'aria-label': t('camera')});
   video.muted = true;
@@ -175,12 +169,13 @@ export function liveView(notice: () => Promise<string>): View {
     const now = performance.now(), seconds = (now - started) / 1000;
     latency = latency ? latency * 0.8 + answer.latency * 0.2 : answer.latency;
     dropped += answer.dropped;
+    answeredInAll++;
     answers.push(now);
     answers = answers.filter(time => time > now - 2000);
     faces = answer.faces.map(face => ({...face, box: face.box.map(value => value / sentScale) as Face['box']}));
     for (const face of faces) {
       update(face, seconds);
-      if (session.length < LONGEST_SESSION) session.push({seconds, id: face.id ?? 0, face});
+      session.add(seconds, face);
     }
     for (const [id, person] of people) {
       if (seconds - person.seen < AWAY_SECONDS) continue;
@@ -191,6 +186,7 @@ export function liveView(notice: () => Promise<string>): View {
     }
     replace(figures,
       h('div', {}, h('dt', {}, t('answered')), h('dd', {id: 'fps'}, number(answers.length / 2, 1))),
+      h('div', {}, h('dt', {}, t('answeredInAll')), h('dd', {id: 'answers'}, number(answeredInAll))),
       h('div', {}, h('dt', {}, t('latency')), h('dd', {id: 'latency'}, t('milliseconds', {n: number(latency)}))),
       h('div', {}, h('dt', {}, t('dropped')), h('dd', {id: 'dropped'}, number(dropped))),
       h('div', {}, h('dt', {}, t('sentSize')), h('dd', {}, `${frame.width} × ${frame.height}`)));
@@ -257,14 +253,14 @@ export function liveView(notice: () => Promise<string>): View {
   function sessionCsv(): void {
     const rows: (string | number)[][] = [['seconds', 'person', 'x', 'y', 'width', 'height', 'emotion', 'confidence',
       ...EMOTIONS]];
-    for (const {seconds, id, face} of session)
-      rows.push([Number(seconds.toFixed(3)), id, ...face.box.map(value => Math.round(value)), face.emotion, face.confidence,
-        ...EMOTIONS.map(name => face.probabilities[name])]);
+    for (const row of session.rows())
+      rows.push([row.seconds, row.person, ...row.box, row.emotion, row.confidence,
+        ...EMOTIONS.map(name => row.probabilities[name])]);
     download('mien-session.csv', csv(rows), 'text/csv');
   }
 
   function sessionJson(): void {
-    download('mien-session.json', JSON.stringify(session), 'application/json');
+    download('mien-session.json', JSON.stringify([...session.rows()]), 'application/json');
   }
 
   return {

@@ -64,6 +64,7 @@ export const en = {
   resolution: 'Resolution',
   mirror: 'Mirror',
   answered: 'answered frames / s',
+  answeredInAll: 'answered in all',
   latency: 'latency',
   dropped: 'dropped frames',
   sentSize: 'size sent',

@@ -64,6 +64,7 @@ export const id: Partial<Record<Word, string>> = {
   resolution: 'Resolusi',
   mirror: 'Cermin',
   answered: 'bingkai terjawab / dtk',
+  answeredInAll: 'terjawab seluruhnya',
   latency: 'latensi',
   dropped: 'bingkai dilewati',
   sentSize: 'ukuran terkirim',

@@ -1,0 +1,127 @@
+// Guards live mode with a camera that plays photographs: people come, go and return; pause, snapshot, session files; a server
+// that is restarted; memory that stays where it is.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import test, { after, before } from 'node:test';
+import { launch, makeFilm, noBrowser, noPhotos, openPage, scratch, startReal, unexpected } from './helper.mjs';
+
+const skip = noBrowser || noPhotos;
+const ann = { file: 'compreface_007_B.jpg', crop: [30, 105, 360], at: [20, 90, 280] };
+const ben = { file: 'dlib_Tom_Cruise_avp_2014_4.jpg', crop: [0, 130, 565], at: [340, 90, 280] };
+let server, browser, place, context, page;
+before(async () => {
+  if (skip) return;
+  place = scratch();
+  const film = path.join(place.folder, 'film.mjpeg');
+  await makeFilm(film, [{ frames: 60, faces: [ann, ben] }, { frames: 45, faces: [ann] }, { frames: 30, faces: [] }]);
+  server = await startReal([], {});
+  browser = await launch(film);
+  context = await browser.newContext({ permissions: ['camera'], acceptDownloads: true, locale: 'en-GB' });
+  page = await openPage(context, server, '#/live');
+  await page.click('#start');
+});
+after(async () => {
+  await browser?.close();
+  if (server) assert.equal(await server.stop(), 0);
+  place?.done();
+});
+
+const people = () => page.locator('[data-person]');
+const answered = () => page.evaluate(() => Number(document.getElementById('answers')?.textContent.replace(/\D/g, '') ?? 0));
+const atLeast = (count) => page.waitForFunction((n) => Number(document.getElementById('answers')?.textContent.replace(/\D/g, '') ?? 0) >= n, count);
+/** Wait until something is drawn over the video, or nothing is. */
+const boxes = (wanted) => page.waitForFunction((some) => {
+  const canvas = document.querySelector('.overlay');
+  return some === (canvas.width > 0 && canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value));
+}, wanted);
+async function downloaded(selector) {
+  const waiting = page.waitForEvent('download');
+  await page.click(selector);
+  const download = await waiting;
+  return { name: download.suggestedFilename(), bytes: readFileSync(await download.path()) };
+}
+
+test('two people are followed: boxes, cards, bars, time lines, figures', { skip }, async () => {
+  await page.waitForFunction(() => document.querySelectorAll('[data-person]').length === 2);
+  await boxes(true);
+  const card = people().first();
+  assert.match(await card.textContent(), /Person \d+Apparent expression: \w+ \d+ %/);
+  assert.equal(await card.locator('meter').count(), 7);
+  assert.ok(await card.locator('.timeline canvas').count(), 'a time line');
+  await atLeast(30);
+  assert.ok(Number(await page.textContent('#fps')) > 0);
+});
+
+test('who leaves loses the box, who stays keeps the number, and a card goes after a while', { skip }, async () => {
+  await page.waitForFunction(() => document.querySelectorAll('[data-person]').length === 2);
+  const first = await people().first().getAttribute('data-person');
+  await boxes(false); // the empty scene
+  await boxes(true); // and they return
+  await page.waitForFunction((id) => document.querySelector(`[data-person="${id}"]`), first);
+});
+
+test('pause holds the frames, resume goes on', { skip }, async () => {
+  await page.click('text=Pause');
+  const held = await answered();
+  assert.equal(await page.getAttribute('button:text-is("Resume")', 'aria-pressed'), 'true');
+  await page.waitForFunction(() => document.querySelector('video').paused);
+  await page.evaluate(() => new Promise((resolve) => { let n = 0; const next = () => (++n > 20 ? resolve() : requestAnimationFrame(next)); next(); }));
+  assert.ok(await answered() <= held + 2, 'at most what was under way');
+  await page.click('text=Resume');
+  await atLeast(held + 10);
+});
+
+test('a snapshot and the session as files', { skip }, async () => {
+  const snapshot = await downloaded('text=Snapshot');
+  assert.match(snapshot.name, /^mien-.*\.jpg$/);
+  assert.equal(snapshot.bytes.readUInt16BE(0), 0xffd8);
+  const rows = (await downloaded('text=Session as CSV')).bytes.toString().trim().split('\r\n');
+  assert.match(rows[0], /^seconds,person,x,y,width,height,emotion,confidence,angry/);
+  assert.ok(rows.length > 30);
+  const json = JSON.parse((await downloaded('text=Session as JSON')).bytes);
+  assert.ok(json.length >= rows.length - 1);
+  assert.equal(Object.keys(json[0].probabilities).length, 7);
+});
+
+test('the resolution is changed while it runs', { skip }, async () => {
+  await page.selectOption('#size', '3');
+  const from = await answered();
+  await atLeast(from + 10);
+  await page.selectOption('#size', '1');
+  await atLeast(from + 20);
+});
+
+test('the server goes and comes back: the page says so and goes on by itself', { skip }, async () => {
+  page.expected.push(/WebSocket|ERR_CONNECTION_REFUSED|Failed to load/);
+  const port = String(server.port);
+  assert.equal(await server.stop(), 0);
+  await page.waitForSelector('text=The server is away');
+  server = await startReal(['--port', port], {});
+  const from = await answered();
+  await page.waitForFunction(() => !document.querySelector('.stage.away'));
+  await atLeast(from + 10);
+  assert.equal(await page.locator('text=The server is away').count(), 0);
+});
+
+test('memory stays where it is over hundreds of frames', { skip }, async (context) => {
+  const devtools = await page.context().newCDPSession(page);
+  const used = async () => {
+    await devtools.send('HeapProfiler.collectGarbage');
+    return (await devtools.send('Runtime.getHeapUsage')).usedSize / 1e6;
+  };
+  const from = await answered();
+  await atLeast(from + 50);
+  const before = await used();
+  await atLeast(from + 250);
+  const later = await used();
+  context.diagnostic(`${before.toFixed(1)} MB, 200 answers later ${later.toFixed(1)} MB`);
+  assert.ok(later - before < 4, `grew from ${before} to ${later} MB`);
+});
+
+test('stop turns the camera off, and nothing forbidden happened', { skip }, async () => {
+  await page.click('button:text-is("Stop")');
+  await page.waitForSelector('#start');
+  assert.equal(await page.evaluate(() => document.querySelector('video').srcObject?.active ?? false), false);
+  assert.deepEqual(unexpected(page), []);
+});
