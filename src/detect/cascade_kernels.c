@@ -91,7 +91,7 @@ void cascade_kernels_fill(cascade_kernels *table, unsigned flags)
         .shrink = shrink_c,
         .integral = integral_c,
         .variance = variance_c,
-        .stage = stage_c,
+        .stage = {[CASCADE_PATH_STUMPS] = stage_c},
         .dense = 8,
     };
 #if defined(__x86_64__)

@@ -141,58 +141,129 @@ static int program_stage_point(const cascade *source, const cascade_stage *stage
 {
     double most = fabs((double)stage->threshold) + 1;
     for (int32_t t = 0; t < stage->tree_count; t++) {
-        const float *leaf = source->leaves + source->trees[stage->first_tree + t].first_leaf;
-        most += fabs((double)leaf[0]) + fabs((double)leaf[1]) + 1e-6;
+        const cascade_tree *tree = source->trees + stage->first_tree + t;
+        for (int32_t i = 0; i <= tree->node_count; i++)
+            most += fabs((double)source->leaves[tree->first_leaf + i]) + 1e-6;
     }
     int exponent;
     frexp(most, &exponent);
     return 30 - exponent;
 }
 
-static bool program_stage_steps(cascade_program *program, int32_t index)
+/* The step of a node: its feature in the shape of a form. */
+static bool program_node_step(const cascade *source, const cascade_node *node, cascade_step *step, cascade_form *form)
+{
+    program_corners merged;
+    *step = (cascade_step){.threshold = node->threshold};
+    return program_merge_feature(source->features + node->feature, &merged) && program_form(&merged, step, form);
+}
+
+static int32_t program_fixed(double value, int point)
+{
+    return (int32_t)lrint(ldexp(value, point));
+}
+
+static bool program_stump_stage(cascade_program *program, const cascade_stage *stage, int point,
+                                cascade_fast_stage *fast)
 {
     const cascade *source = program->source;
-    const cascade_stage *stage = source->stages + index;
-    cascade_fast_stage *fast = program->stages + index;
-    int point = program_stage_point(source, stage);
-    if (point < 8)
-        return false;
     double base = -(double)stage->threshold;
-    fast->first_step = stage->first_tree;
-    fast->slack = stage->tree_count / 2 + 3;
-    int32_t filled = 0;
+    int32_t filled = fast->first_step;
     for (int wanted = 0; wanted < CASCADE_FORM_COUNT; wanted++)
         for (int32_t t = 0; t < stage->tree_count; t++) {
             const cascade_tree *tree = source->trees + stage->first_tree + t;
             const cascade_node *node = source->nodes + tree->first_node;
             const float *leaf = source->leaves + tree->first_leaf;
-            program_corners merged;
-            cascade_step step = {.threshold = node->threshold};
+            cascade_step step;
             cascade_form form;
-            if (!program_merge_feature(source->features + node->feature, &merged) ||
-                !program_form(&merged, &step, &form))
+            if (!program_node_step(source, node, &step, &form))
                 return false;
             if ((int)form != wanted)
                 continue;
             double left = leaf[-node->left], right = leaf[-node->right];
-            step.gain = (int32_t)lrint(ldexp(left - right, point));
+            step.gain = program_fixed(left - right, point);
             base += right;
-            program->steps[fast->first_step + filled++] = step;
+            program->steps[filled++] = step;
             fast->count[form]++;
         }
-    fast->base = (int32_t)lrint(ldexp(base, point));
+    fast->base = program_fixed(base, point);
     return true;
 }
 
-static bool program_make_fast(cascade_program *program)
+/* A child of a node as a branch has it. */
+static void program_child(const float *leaf, int32_t child, int point, int side, cascade_branch *branch)
+{
+    branch->child[side] = (uint8_t)(child > 0 ? child : 0);
+    branch->gain[side] = child > 0 ? 0 : program_fixed(leaf[-child], point);
+}
+
+static bool program_tree_stage(cascade_program *program, const cascade_stage *stage, int point,
+                               cascade_fast_stage *fast)
 {
     const cascade *source = program->source;
-    if (source->kind != CASCADE_HAAR || !source->stumps)
-        return false;
-    for (int32_t s = 0; s < source->stage_count; s++)
-        if (!program_stage_steps(program, s))
+    for (int32_t t = 0; t < stage->tree_count; t++) {
+        const cascade_tree *tree = source->trees + stage->first_tree + t;
+        if (tree->node_count > CASCADE_TREE_NODES)
             return false;
+        for (int32_t n = 0; n < tree->node_count; n++) {
+            const cascade_node *node = source->nodes + tree->first_node + n;
+            cascade_branch *branch = program->branches + tree->first_node + n;
+            cascade_form form;
+            if (!program_node_step(source, node, program->steps + tree->first_node + n, &form))
+                return false;
+            branch->form = (uint8_t)form;
+            branch->last = n + 1 == tree->node_count;
+            program_child(source->leaves + tree->first_leaf, node->left, point, 0, branch);
+            program_child(source->leaves + tree->first_leaf, node->right, point, 1, branch);
+        }
+    }
+    fast->base = program_fixed(-(double)stage->threshold, point);
     return true;
+}
+
+static bool program_lbp_stage(cascade_program *program, const cascade_stage *stage, int point, cascade_fast_stage *fast)
+{
+    const cascade *source = program->source;
+    double base = -(double)stage->threshold;
+    for (int32_t t = 0; t < stage->tree_count; t++) {
+        const cascade_tree *tree = source->trees + stage->first_tree + t;
+        const cascade_node *node = source->nodes + tree->first_node;
+        const float *leaf = source->leaves + tree->first_leaf;
+        double left = leaf[-node->left], right = leaf[-node->right];
+        program->branches[tree->first_node].gain[0] = program_fixed(left - right, point);
+        base += right;
+    }
+    fast->base = program_fixed(base, point);
+    return true;
+}
+
+static bool program_make_stage(cascade_program *program, cascade_path path, int32_t index)
+{
+    const cascade_stage *stage = program->source->stages + index;
+    cascade_fast_stage *fast = program->stages + index;
+    int point = program_stage_point(program->source, stage);
+    fast->first_step = program->source->trees[stage->first_tree].first_node;
+    fast->slack = stage->tree_count / 2 + 3;
+    if (point < 8)
+        return false;
+    if (path == CASCADE_PATH_LBP)
+        return program_lbp_stage(program, stage, point, fast);
+    return path == CASCADE_PATH_STUMPS ? program_stump_stage(program, stage, point, fast)
+                                       : program_tree_stage(program, stage, point, fast);
+}
+
+static cascade_path program_choose_path(cascade_program *program)
+{
+    const cascade *source = program->source;
+    cascade_path path = CASCADE_PATH_TREES;
+    if (source->kind == CASCADE_LBP)
+        path = source->stumps ? CASCADE_PATH_LBP : CASCADE_PATH_EXACT;
+    else if (source->stumps)
+        path = CASCADE_PATH_STUMPS;
+    for (int32_t s = 0; s < source->stage_count && path; s++)
+        if (!program_make_stage(program, path, s))
+            path = CASCADE_PATH_EXACT;
+    return path;
 }
 
 /* The 4 × 4 grid of corners of 3 × 3 blocks. */
@@ -222,14 +293,15 @@ mien_status cascade_program_create(const cascade *source, cascade_program *progr
 {
     cascade_program made = {.source = source};
     made.stages = memory_zeroed((size_t)source->stage_count, sizeof *made.stages);
-    made.steps = memory_zeroed((size_t)source->tree_count, sizeof *made.steps);
+    made.steps = memory_zeroed((size_t)source->node_count, sizeof *made.steps);
+    made.branches = memory_zeroed((size_t)source->node_count, sizeof *made.branches);
     made.reads = memory_zeroed((size_t)source->feature_count, sizeof *made.reads);
-    if (!made.stages || !made.steps || !made.reads) {
+    if (!made.stages || !made.steps || !made.branches || !made.reads) {
         cascade_program_done(&made);
         return error_no_memory(error, (size_t)source->feature_count * sizeof *made.reads);
     }
     program_make_reads(&made);
-    made.fast = program_make_fast(&made);
+    made.path = program_choose_path(&made);
     *program = made;
     return MIEN_OK;
 }
@@ -240,6 +312,7 @@ void cascade_program_done(cascade_program *program)
         return;
     memory_free(program->stages);
     memory_free(program->steps);
+    memory_free(program->branches);
     memory_free(program->reads);
     memset(program, 0, sizeof *program);
 }
@@ -281,7 +354,7 @@ mien_status cascade_table_prepare(cascade_table *table, const cascade_program *p
         return error_set(error, MIEN_ELIMIT, "cascade: the picture is too wide");
     if (table->program != program) {
         cascade_table_done(table);
-        table->steps = memory_aligned((size_t)source->tree_count, sizeof *table->steps);
+        table->steps = memory_aligned((size_t)source->node_count, sizeof *table->steps);
         table->reads = memory_aligned((size_t)source->feature_count, sizeof *table->reads);
         if (!table->steps || !table->reads) {
             cascade_table_done(table);
@@ -292,8 +365,8 @@ mien_status cascade_table_prepare(cascade_table *table, const cascade_program *p
     for (int32_t f = 0; f < source->feature_count; f++)
         for (int i = 0; i < CASCADE_FEATURE_READS; i++)
             table->reads[f][i] = program_distance(table, program->reads[f][i]);
-    memcpy(table->steps, program->steps, (size_t)source->tree_count * sizeof *table->steps);
-    for (int32_t s = 0; s < source->tree_count; s++)
+    memcpy(table->steps, program->steps, (size_t)source->node_count * sizeof *table->steps);
+    for (int32_t s = 0; s < source->node_count; s++)
         for (int i = 0; i < CASCADE_CORNERS; i++)
             table->steps[s].at[i] = program_distance(table, program->steps[s].at[i]);
     program_variance(table);

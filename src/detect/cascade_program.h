@@ -1,8 +1,8 @@
 /* A cascade made ready to run: every feature as reads at fixed distances from the window's corner in the integral
  * planes. Two evaluations of one meaning stand side by side:
  *   exact  every tree in its order, float features and double sums, as the format defines them (and OpenCV computes)
- *   fast   stumps only: features merged to 6, 8 or 9 integer reads, leaves as fixed-point numbers; a stage's sum is
- *          then known to within `slack`, and the few windows nearer to the threshold than that are left to exact
+ *   fast   features merged to 6, 8 or 9 integer reads (or LBP), leaves as fixed-point numbers; a stage's sum is then
+ *          known to within `slack`, and the few windows nearer to the threshold than that are left to exact
  */
 #ifndef DETECT_CASCADE_PROGRAM_H
 #define DETECT_CASCADE_PROGRAM_H
@@ -47,12 +47,32 @@ static inline int32_t cascade_step_value(const cascade_step *step, cascade_form 
                                2 * ((p[at[4]] + p[at[5]]) + (p[at[6]] + p[at[7]])) + 4 * p[at[8]]));
 }
 
+/** Which fast evaluation a cascade has. */
+typedef enum cascade_path {
+    CASCADE_PATH_EXACT = 0, /* none */
+    CASCADE_PATH_STUMPS,    /* steps sorted by form */
+    CASCADE_PATH_TREES,     /* steps in the order of the nodes, with branches */
+    CASCADE_PATH_LBP,       /* stumps of LBP features, with branches for their gains */
+    CASCADE_PATH_COUNT
+} cascade_path;
+
+enum { CASCADE_TREE_NODES = 4 }; /* of a tree in the fast path */
+
+/** What follows a node's test. */
+typedef struct cascade_branch {
+    uint8_t form;
+    uint8_t last;     /* of its tree */
+    uint8_t child[2]; /* left and right: another node of the tree, or 0: a leaf */
+    int32_t gain[2];  /* of the leaves. LBP: gain[0] is left - right, as in cascade_step */
+} cascade_branch;
+
 /** Independent of any layout; immutable. */
 typedef struct cascade_program {
     const cascade *source; /* borrowed */
-    bool fast;             /* every stage has a fast form */
+    cascade_path path;
     cascade_fast_stage *stages;
-    cascade_step *steps;                     /* `at` holds corner numbers: plane << 20 | y << 10 | x */
+    cascade_step *steps;                     /* one a node; `at` holds corner numbers: plane << 20 | y << 10 | x */
+    cascade_branch *branches;                /* one a node, but not for stumps */
     int32_t (*reads)[CASCADE_FEATURE_READS]; /* per feature, the same numbers; HAAR 3 × 4, LBP 4 × 4 */
 } cascade_program;
 
@@ -81,7 +101,7 @@ void cascade_table_done(cascade_table *table);
  */
 bool cascade_stage_exact(const cascade_table *table, int32_t stage, const int32_t *corner, float scale);
 
-/** The same by the fast form; asks exact when in doubt. */
+/** The same by the fast form of stumps; asks exact when in doubt. */
 bool cascade_stage_fast(const cascade_table *table, int32_t stage, const int32_t *corner, float scale);
 
 /** 1/nf of one window, 0 when it has no contrast or is flatter than the limit. */

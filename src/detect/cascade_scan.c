@@ -102,8 +102,8 @@ static void scan_shrink(const cascade_scan *scan, const cascade_level *level, si
 
 static bool scan_stage(const cascade_table *table, int32_t stage, const int32_t *corner, float scale)
 {
-    return table->program->fast ? cascade_stage_fast(table, stage, corner, scale)
-                                : cascade_stage_exact(table, stage, corner, scale);
+    return table->program->path == CASCADE_PATH_STUMPS ? cascade_stage_fast(table, stage, corner, scale)
+                                                       : cascade_stage_exact(table, stage, corner, scale);
 }
 
 static bool scan_finish(const scan_row *row, int32_t stage, size_t column)
@@ -119,7 +119,8 @@ static void scan_run_stage(scan_row *row, int32_t stage, size_t listed)
 {
     const uint16_t *list = row->bits[BITS_LIST];
     uint16_t *alive = row->bits[BITS_ALIVE], *pass = row->bits[BITS_PASS], *sure = row->bits[BITS_SURE];
-    row->scan->kernels->stage(row->table, stage, row->sum, row->scales, list, listed, pass, sure);
+    row->scan->kernels->stage[row->scan->program->path](row->table, stage, row->sum, row->scales, list, listed, pass,
+                                                        sure);
     for (size_t i = 0; i < listed; i++) {
         unsigned keep = alive[list[i]] & pass[i];
         for (unsigned doubt = keep & ~(unsigned)sure[i]; doubt; doubt &= doubt - 1) {
@@ -132,11 +133,14 @@ static void scan_run_stage(scan_row *row, int32_t stage, size_t listed)
     }
 }
 
-/* Flat windows are out before the first stage. Returns how many groups have others. */
+/* Flat windows are out before the first stage, but LBP knows no contrast. Returns how many groups have others. */
 static size_t scan_valid(scan_row *row)
 {
     uint16_t *valid = row->bits[BITS_VALID];
-    row->scan->kernels->variance(row->table, row->sum, row->square, row->groups, row->scales, valid);
+    if (row->scan->program->source->kind == CASCADE_LBP)
+        memset(valid, 0xff, row->groups * sizeof *valid);
+    else
+        row->scan->kernels->variance(row->table, row->sum, row->square, row->groups, row->scales, valid);
     unsigned last = row->level->columns % CASCADE_GROUP;
     if (last)
         valid[row->groups - 1] &= (uint16_t)((1u << last) - 1);
@@ -154,11 +158,12 @@ static size_t scan_valid(scan_row *row)
 static size_t scan_thin_out(scan_row *row, int32_t stage, size_t listed)
 {
     uint16_t *list = row->bits[BITS_LIST];
+    unsigned dense = row->scan->program->path == CASCADE_PATH_STUMPS ? row->scan->kernels->dense : 1;
     size_t kept = 0;
     for (size_t i = 0; i < listed; i++) {
         size_t group = list[i];
         unsigned alive = row->bits[BITS_ALIVE][group];
-        if ((unsigned)__builtin_popcount(alive) >= row->scan->kernels->dense) {
+        if ((unsigned)__builtin_popcount(alive) >= dense) {
             list[kept++] = (uint16_t)group;
             continue;
         }
@@ -189,7 +194,7 @@ static void scan_row_fast(scan_row *row)
         row->bits[BITS_FOUND][row->bits[BITS_LIST][i]] |= row->bits[BITS_ALIVE][row->bits[BITS_LIST][i]];
 }
 
-/* The same window by window, for trees, LBP and unusual features. LBP knows no contrast. */
+/* The same window by window, for unusual features and for processors without kernels for trees and LBP. */
 static void scan_row_exact(scan_row *row)
 {
     bool haar = row->scan->program->source->kind == CASCADE_HAAR;
@@ -239,7 +244,7 @@ mien_status cascade_scan_strip(const cascade_scan *scan, const cascade_level *le
     for (size_t y = 0; y < count; y++) {
         row.sum = planes.sum + y * level->step * table->layout.stride;
         row.square = planes.square + y * level->step * table->layout.stride;
-        if (scan->program->fast)
+        if (scan->kernels->stage[scan->program->path])
             scan_row_fast(&row);
         else
             scan_row_exact(&row);

@@ -239,6 +239,6 @@ void cascade_kernels_avx2(cascade_kernels *table)
     table->shrink = shrink_avx2;
     table->integral = integral_avx2;
     table->variance = variance_avx2;
-    table->stage = stage_avx2;
+    table->stage[CASCADE_PATH_STUMPS] = stage_avx2;
     table->dense = 2;
 }

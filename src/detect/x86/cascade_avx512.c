@@ -178,6 +178,12 @@ static inline __attribute__((always_inline)) const cascade_step *run_form(const 
     return step;
 }
 
+static inline void judge(const cascade_fast_stage *fast, __m512i sum, uint16_t *pass, uint16_t *sure)
+{
+    *pass = (uint16_t)_mm512_cmpgt_epi32_mask(sum, _mm512_set1_epi32(-fast->slack));
+    *sure = (uint16_t)_mm512_cmpge_epi32_mask(sum, _mm512_set1_epi32(fast->slack));
+}
+
 static inline __attribute__((always_inline)) void run_stage(const cascade_table *table, const cascade_fast_stage *fast,
                                                             size_t pack, const int32_t *row, const float *scales,
                                                             const uint16_t *list, uint16_t *pass, uint16_t *sure)
@@ -194,10 +200,8 @@ static inline __attribute__((always_inline)) void run_stage(const cascade_table 
     step = run_form(step, fast->count[CASCADE_FORM_6], CASCADE_FORM_6, pack, corner, scale, sum);
     step = run_form(step, fast->count[CASCADE_FORM_8], CASCADE_FORM_8, pack, corner, scale, sum);
     run_form(step, fast->count[CASCADE_FORM_9], CASCADE_FORM_9, pack, corner, scale, sum);
-    for (size_t g = 0; g < pack; g++) {
-        pass[g] = (uint16_t)_mm512_cmpgt_epi32_mask(sum[g], _mm512_set1_epi32(-fast->slack));
-        sure[g] = (uint16_t)_mm512_cmpge_epi32_mask(sum[g], _mm512_set1_epi32(fast->slack));
-    }
+    for (size_t g = 0; g < pack; g++)
+        judge(fast, sum[g], pass + g, sure + g);
 }
 
 static void stage_avx512(const cascade_table *table, int32_t stage, const int32_t *row, const float *scale,
@@ -214,12 +218,110 @@ static void stage_avx512(const cascade_table *table, int32_t stage, const int32_
         run_stage(table, fast, 1, row, scale, list, pass, sure);
 }
 
+/* Which of sixteen windows go left at a step. */
+static inline __attribute__((always_inline)) __mmask16 goes_left(const cascade_step *step, cascade_form form,
+                                                                 const int32_t *corner, __m512 scale)
+{
+    __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(step_value(step, form, corner)), scale);
+    return _mm512_cmp_ps_mask(value, _mm512_set1_ps(step->threshold), _CMP_LT_OQ);
+}
+
+static inline __mmask16 goes_left_by_form(const cascade_step *step, uint8_t form, const int32_t *corner, __m512 scale)
+{
+    if (form == CASCADE_FORM_6)
+        return goes_left(step, CASCADE_FORM_6, corner, scale);
+    if (form == CASCADE_FORM_8)
+        return goes_left(step, CASCADE_FORM_8, corner, scale);
+    return goes_left(step, CASCADE_FORM_9, corner, scale);
+}
+
+/* One tree: all its nodes for all windows, each window's leaf told by which nodes it reached. */
+static inline __m512i add_tree(const cascade_step *step, const cascade_branch *branch, const int32_t *corner,
+                               __m512 scale, __m512i sum)
+{
+    __mmask16 reached[CASCADE_TREE_NODES] = {0xffff};
+    for (size_t n = 0;; n++) {
+        __mmask16 below = goes_left_by_form(step + n, branch[n].form, corner, scale);
+        const __mmask16 side[2] = {(__mmask16)(reached[n] & below), (__mmask16)(reached[n] & ~below)};
+        for (size_t i = 0; i < 2; i++) {
+            if (branch[n].child[i])
+                reached[branch[n].child[i]] |= side[i];
+            else
+                sum = _mm512_mask_add_epi32(sum, side[i], sum, _mm512_set1_epi32(branch[n].gain[i]));
+        }
+        if (branch[n].last)
+            return sum;
+    }
+}
+
+static void tree_stage_avx512(const cascade_table *table, int32_t stage, const int32_t *row, const float *scale,
+                              const uint16_t *list, size_t count, uint16_t *pass, uint16_t *sure)
+{
+    const cascade *source = table->program->source;
+    const cascade_fast_stage *fast = table->program->stages + stage;
+    const cascade_tree *trees = source->trees + source->stages[stage].first_tree;
+    for (size_t g = 0; g < count; g++) {
+        size_t first = (size_t)list[g] * CASCADE_GROUP;
+        const __m512 scales = _mm512_loadu_ps(scale + first);
+        __m512i sum = _mm512_set1_epi32(fast->base);
+        for (int32_t t = 0; t < source->stages[stage].tree_count; t++)
+            sum = add_tree(table->steps + trees[t].first_node, table->program->branches + trees[t].first_node,
+                           row + first, scales, sum);
+        judge(fast, sum, pass + g, sure + g);
+    }
+}
+
+/* Sixteen codes: blocks' sums from differences along the rows of the 4 × 4 grid, the eight around against the middle.
+ */
+static inline __m512i lbp_codes(const int32_t *corner, const int32_t *reads)
+{
+    __m512i along[4][3], block[3][3];
+    for (int r = 0; r < 4; r++)
+        for (int c = 0; c < 3; c++)
+            along[r][c] = difference(corner, reads[4 * r + c + 1], reads[4 * r + c]);
+    for (int r = 0; r < 3; r++)
+        for (int c = 0; c < 3; c++)
+            block[r][c] = _mm512_sub_epi32(along[r + 1][c], along[r][c]);
+    static const int8_t around[8][2] = {{0, 0}, {0, 1}, {0, 2}, {1, 2}, {2, 2}, {2, 1}, {2, 0}, {1, 0}};
+    __m512i codes = _mm512_setzero_si512();
+    for (int i = 0; i < 8; i++) {
+        __mmask16 more = _mm512_cmpge_epi32_mask(block[around[i][0]][around[i][1]], block[1][1]);
+        codes = _mm512_mask_or_epi32(codes, more, codes, _mm512_set1_epi32(128 >> i));
+    }
+    return codes;
+}
+
+static void lbp_stage_avx512(const cascade_table *table, int32_t stage, const int32_t *row, const float *scale,
+                             const uint16_t *list, size_t count, uint16_t *pass, uint16_t *sure)
+{
+    (void)scale;
+    const cascade *source = table->program->source;
+    const cascade_fast_stage *fast = table->program->stages + stage;
+    const __m512i one = _mm512_set1_epi32(1), low = _mm512_set1_epi32(31);
+    for (size_t g = 0; g < count; g++) {
+        const int32_t *corner = row + (size_t)list[g] * CASCADE_GROUP;
+        __m512i sum = _mm512_set1_epi32(fast->base);
+        for (int32_t n = fast->first_step; n < fast->first_step + source->stages[stage].tree_count; n++) {
+            const uint32_t *subset = source->subsets + (size_t)n * CASCADE_SUBSET_WORDS;
+            __m512i words = _mm512_castsi256_si512(_mm256_loadu_si256((const void *)subset));
+            __m512i codes = lbp_codes(corner, table->reads[source->nodes[n].feature]);
+            words = _mm512_permutexvar_epi32(_mm512_srli_epi32(codes, 5), words);
+            words = _mm512_srlv_epi32(words, _mm512_and_si512(codes, low));
+            __mmask16 left = _mm512_test_epi32_mask(words, one);
+            sum = _mm512_mask_add_epi32(sum, left, sum, _mm512_set1_epi32(table->program->branches[n].gain[0]));
+        }
+        judge(fast, sum, pass + g, sure + g);
+    }
+}
+
 void cascade_kernels_avx512(cascade_kernels *table)
 {
     table->blend = blend_avx512;
     table->shrink = shrink_avx512;
     table->integral = integral_avx512;
     table->variance = variance_avx512;
-    table->stage = stage_avx512;
+    table->stage[CASCADE_PATH_STUMPS] = stage_avx512;
+    table->stage[CASCADE_PATH_TREES] = tree_stage_avx512;
+    table->stage[CASCADE_PATH_LBP] = lbp_stage_avx512;
     table->dense = 2;
 }
