@@ -40,9 +40,10 @@ typedef struct onednn_bind {
 
 typedef enum onednn_kind {
     ONEDNN_PRIMITIVE = 0,
-    ONEDNN_PLAIN,     /* the plain-C operator of `step`; bind 0 is the result, binds 1… its inputs */
-    ONEDNN_MEAN,      /* nn_mean_eight; likewise */
-    ONEDNN_INTERLEAVE /* nn_interleave3; likewise */
+    ONEDNN_PLAIN,      /* the plain-C operator of `step`; bind 0 is the result, binds 1… its inputs */
+    ONEDNN_MEAN,       /* nn_mean_eight; likewise */
+    ONEDNN_INTERLEAVE, /* nn_interleave3; likewise */
+    ONEDNN_AFFINE      /* nn_affine_rows; bind 2 is the scale, 3 the shift */
 } onednn_kind;
 
 typedef struct onednn_operation {

@@ -3,6 +3,10 @@
  * operand is laid out row-major and tried again, and what still has no fast kernel runs as the plain-C operator. */
 #include "nn/onednn_build.h"
 
+#include "base/memory.h"
+
+enum { SHORT_ROW = 8, MANY_ROWS = 64 };
+
 static int emit_unary(onednn_plan *plan, const plan_step *step)
 {
     int value = step->node.inputs[0];
@@ -97,12 +101,55 @@ static int affine_in(onednn_plan *plan, const plan_step *step, int tensor, bool 
                        onednn_tensor_constant(plan, constant, shape->dim[1], shape->rank), dies);
 }
 
+/* Many short rows, row-major, in f32. */
+static bool has_short_rows(const dnnl_memory_desc_t *md)
+{
+    dnnl_dim_t length = 1;
+    for (int d = 2; d < md->ndims; d++)
+        length *= md->dims[d];
+    return md->data_type == dnnl_f32 && length <= SHORT_ROW && md->dims[1] >= MANY_ROWS && onednn_is_plain(md);
+}
+
+/* A vector of the program as a tensor, or one filled with `missing` where there is none. */
+static int row_constants(onednn_plan *plan, const float *data, int64_t count, float missing)
+{
+    if (data)
+        return onednn_tensor_constant(plan, data, count, 2);
+    float *filled = memory_array((size_t)count, sizeof(float));
+    if (!filled) {
+        onednn_fail(plan, MIEN_ENOMEM, "out of memory while planning");
+        return -1;
+    }
+    for (int64_t i = 0; i < count; i++)
+        filled[i] = missing;
+    int tensor = onednn_tensor_constant(plan, filled, count, 2);
+    memory_free(filled);
+    return tensor;
+}
+
+static int affine_rows(onednn_plan *plan, const plan_step *step, int tensor, bool dies)
+{
+    dnnl_memory_desc_t md = onednn_tensor_at(plan, tensor)->md;
+    int scale = row_constants(plan, step->scale, md.dims[1], 1),
+        shift = row_constants(plan, step->shift, md.dims[1], 0);
+    int index = onednn_emit_own(plan, ONEDNN_AFFINE, step, step->node.name, "affine rows");
+    int result = dies ? onednn_tensor_reuse(plan, tensor, &md) : onednn_tensor_new(plan, &md);
+    onednn_bind_tensor(plan, index, DNNL_ARG_DST, result);
+    onednn_bind_tensor(plan, index, DNNL_ARG_SRC, tensor);
+    onednn_bind_tensor(plan, index, DNNL_ARG_WEIGHTS, scale);
+    onednn_bind_tensor(plan, index, DNNL_ARG_BIAS, shift);
+    return plan->failed ? -1 : result;
+}
+
 static int emit_affine(onednn_plan *plan, const plan_step *step)
 {
     int value = step->node.inputs[0];
     if (!step->scale && !step->shift)
         return onednn_value_first(plan, value);
-    int result = affine_in(plan, step, onednn_value_float(plan, value), onednn_value_dies(plan, value));
+    int tensor = onednn_value_float(plan, value);
+    if (!plan->failed && has_short_rows(&onednn_tensor_at(plan, tensor)->md))
+        return affine_rows(plan, step, tensor, onednn_value_dies(plan, value));
+    int result = affine_in(plan, step, tensor, onednn_value_dies(plan, value));
     if (result < 0 && !plan->failed)
         result = affine_in(plan, step, onednn_value_plain(plan, value, false), false);
     return result < 0 && !plan->failed ? onednn_emit_plain(plan, step) : result;

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "nn/affine_rows.h"
 #include "nn/interleave.h"
 #include "nn/mean_eight.h"
 
@@ -174,6 +175,18 @@ static void run_interleave(const onednn_session *session, const onednn_operation
     nn_interleave3(from, (size_t)(dims[2] * dims[3]), to);
 }
 
+static void run_affine(const onednn_session *session, const onednn_operation *operation, const dnnl_exec_arg_t *args)
+{
+    const dnnl_memory_desc_t *md = &onednn_tensor_at(session->plan, operation->binds[1].tensor)->md;
+    void *data[4];
+    for (int i = 0; i < 4; i++)
+        dnnl_memory_get_data_handle(args[i].memory, &data[i]);
+    size_t length = 1;
+    for (int d = 2; d < md->ndims; d++)
+        length *= (size_t)md->dims[d];
+    nn_affine_rows(data[1], (size_t)md->dims[1], length, data[2], data[3], data[0]);
+}
+
 static mien_status run_operations(onednn_session *session, mien_error *error)
 {
     const dnnl_exec_arg_t *args = session->args;
@@ -186,6 +199,8 @@ static mien_status run_operations(onednn_session *session, mien_error *error)
             run_mean(session, operation, args);
         else if (operation->kind == ONEDNN_INTERLEAVE)
             run_interleave(session, operation, args);
+        else if (operation->kind == ONEDNN_AFFINE)
+            run_affine(session, operation, args);
         else
             run_plain(session, operation, args);
         if (status)

@@ -225,16 +225,35 @@ static void test_softmax_on_every_axis(void **state)
     check(&graph, "softmax of features");
 }
 
+/* Per-channel maps on their own: pictures, and boxes against anchors (thousands of short rows). */
+static void test_scale_shift(void **state)
+{
+    (void)state;
+    static const int shapes[][3] = {{17, 13, 5}, {32, 5, 5}, {100, 1, 2}, {300, 2, 2}, {64, 1, 1}, {70, 3, 3}};
+    for (size_t i = 0; i < COUNT(shapes); i++)
+        for (int which = 0; which < 8; which++) {
+            nn_graph graph = {0};
+            int x = nn_input(&graph, "x", shapes[i][0], shapes[i][1], shapes[i][2]);
+            if (which & 4)
+                x = nn_unary(&graph, NN_TANH, "tanh", x); /* a value that dies here */
+            nn_node node = {.op = NN_SCALE_SHIFT, .weights = {-1, -1, -1, -1}};
+            nn_shape shape = {1, {shapes[i][0]}};
+            if (which & 1)
+                node.weights[0] = nn_graph_weight(&graph, "scale", shape, 0);
+            if (which & 2)
+                node.weights[1] = nn_graph_weight(&graph, "shift", shape, 0);
+            nn_graph_set_output(&graph, node_of(&graph, node, x));
+            check(&graph, "scale and shift");
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_convolution),
-        cmocka_unit_test(test_grouped_convolution),
-        cmocka_unit_test(test_dense),
-        cmocka_unit_test(test_activations),
-        cmocka_unit_test(test_pools),
-        cmocka_unit_test(test_arithmetic),
-        cmocka_unit_test(test_softmax_on_every_axis),
+        cmocka_unit_test(test_convolution), cmocka_unit_test(test_grouped_convolution),
+        cmocka_unit_test(test_dense),       cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_pools),       cmocka_unit_test(test_arithmetic),
+        cmocka_unit_test(test_scale_shift), cmocka_unit_test(test_softmax_on_every_axis),
     };
     return cmocka_run_group_tests_name("plan operators", tests, NULL, NULL);
 }
