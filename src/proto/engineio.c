@@ -30,6 +30,7 @@ static engineio_options options_complete(const engineio_options *given)
     o.max_payload = o.max_payload ? o.max_payload : 1000000;
     o.max_queue = o.max_queue ? o.max_queue : (size_t)8 << 20;
     o.max_sessions = o.max_sessions ? o.max_sessions : 10000;
+    o.max_peer_sessions = o.max_peer_sessions ? o.max_peer_sessions : o.max_sessions;
     return o;
 }
 
@@ -48,7 +49,7 @@ mien_status engineio_create(const engineio_options *options, const engineio_tran
     made->options = options_complete(options);
     made->transport = *transport;
     made->handlers = handlers ? *handlers : (engineio_handlers){0};
-    made->sessions.seed = seed;
+    made->sessions.seed = made->peers.seed = seed;
     made->pings.delay = made->options.ping_interval;
     made->pongs.delay = made->options.ping_timeout;
     made->upgrades.delay = made->options.upgrade_timeout;
@@ -74,6 +75,7 @@ void engineio_destroy(engineio_server **server)
         return;
     engineio_close_all(*server);
     table_done(&(*server)->sessions);
+    table_done(&(*server)->peers);
     buffer_done(&(*server)->answer);
     buffer_done(&(*server)->scratch);
     memory_free(*server);
@@ -106,6 +108,37 @@ static mien_status session_name(engineio_session *session, mien_error *error)
     return status;
 }
 
+/** Count one more session of that address. */
+static mien_status peer_take(engineio_server *server, const char *name, engineio_peer **peer, mien_error *error)
+{
+    char text[ENGINEIO_PEER_BYTES];
+    snprintf(text, sizeof text, "%s", name ? name : "");
+    engineio_peer *known = (engineio_peer *)(void *)table_find(&server->peers, text); /* its node comes first */
+    if (known && known->sessions >= server->options.max_peer_sessions)
+        return error_set(error, MIEN_ELIMIT, "Engine.IO: one address has %zu sessions", known->sessions);
+    if (!known) {
+        known = memory_zeroed(1, sizeof *known);
+        if (!known)
+            return error_no_memory(error, sizeof *known);
+        memcpy(known->name, text, sizeof text);
+        if (table_put(&server->peers, &known->node, known->name)) {
+            memory_free(known);
+            return error_no_memory(error, sizeof *known);
+        }
+    }
+    known->sessions++;
+    *peer = known;
+    return MIEN_OK;
+}
+
+static void peer_give(engineio_server *server, engineio_peer *peer)
+{
+    if (--peer->sessions)
+        return;
+    table_remove(&server->peers, &peer->node);
+    memory_free(peer);
+}
+
 mien_status session_create(engineio_server *server, const char *peer, uint64_t now, engineio_session **session,
                            mien_error *error)
 {
@@ -115,11 +148,14 @@ mien_status session_create(engineio_server *server, const char *peer, uint64_t n
     if (!made)
         return error_no_memory(error, sizeof *made);
     made->server = server;
-    snprintf(made->peer, sizeof made->peer, "%s", peer ? peer : "");
-    mien_status status = session_name(made, error);
+    mien_status status = peer_take(server, peer, &made->peer, error);
+    if (!status)
+        status = session_name(made, error);
     if (!status && table_put(&server->sessions, &made->node, made->id))
         status = error_no_memory(error, sizeof(table_node *));
     if (status) {
+        if (made->peer)
+            peer_give(server, made->peer);
         memory_free(made);
         return status;
     }
@@ -311,6 +347,7 @@ void engineio_uncork(engineio_server *server)
     server->corked = 0;
     for (engineio_session *session; (session = server->dead);) {
         server->dead = session->next_dead;
+        peer_give(server, session->peer);
         memory_free(session);
     }
 }
@@ -375,7 +412,7 @@ const char *engineio_session_id(const engineio_session *session)
 
 const char *engineio_session_peer(const engineio_session *session)
 {
-    return session->peer;
+    return session->peer->name;
 }
 
 bool engineio_session_polling(const engineio_session *session)

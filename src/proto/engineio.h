@@ -33,6 +33,7 @@ typedef struct engineio_options {
     size_t max_payload;       /* 1,000,000: one POST body or WebSocket message from a client */
     size_t max_queue;         /* 8 MiB waiting for one client; beyond that the session is closed as too slow */
     size_t max_sessions;      /* 10,000 */
+    size_t max_peer_sessions; /* of one client address; as many as max_sessions */
 } engineio_options;
 
 typedef enum engineio_reason {

@@ -19,7 +19,7 @@ struct engineio_server {
     engineio_options options;
     engineio_transport transport;
     engineio_handlers handlers;
-    table sessions;
+    table sessions, peers;
     timer_queue pings, pongs, upgrades;
     timer_queue farewells; /* sessions that linger after their client's close packet */
     timer_queue noops;     /* sessions whose waiting poll is to be let go for an upgrade */
@@ -29,6 +29,13 @@ struct engineio_server {
     buffer answer;           /* body of the last response */
     buffer scratch;          /* decoded base64 */
 };
+
+/* How many sessions a client address holds. */
+typedef struct engineio_peer {
+    table_node node;
+    size_t sessions;
+    char name[ENGINEIO_PEER_BYTES];
+} engineio_peer;
 
 /* A session is either polling (ws NULL) or on a WebSocket. While a probe is under way it is still polling. */
 struct engineio_session {
@@ -48,7 +55,8 @@ struct engineio_session {
     const char *farewell;
     bool dead;
     void *user;
-    char id[ENGINEIO_ID_TEXT], peer[ENGINEIO_PEER_BYTES];
+    engineio_peer *peer;
+    char id[ENGINEIO_ID_TEXT];
 };
 
 struct engineio_ws {

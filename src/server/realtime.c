@@ -325,10 +325,12 @@ mien_status realtime_create(server *server, const realtime_options *options, rea
     mien_status status = socketio_glue_create(server, &made->glue, error);
     if (!status) {
         engineio_transport transport = socketio_glue_transport(made->glue);
-        socketio_options sockets = {.engine = {.ping_interval = options->ping_interval,
-                                               .ping_timeout = options->ping_timeout,
-                                               .max_payload = REALTIME_MAX_PAYLOAD,
-                                               .max_queue = REALTIME_MAX_QUEUE}};
+        socketio_options sockets = {
+            .engine = {.ping_interval = options->ping_interval,
+                       .ping_timeout = options->ping_timeout,
+                       .max_payload = REALTIME_MAX_PAYLOAD,
+                       .max_queue = REALTIME_MAX_QUEUE,
+                       .max_peer_sessions = (size_t)server_service(server)->settings->max_connections_per_address}};
         status = socketio_create(&sockets, &transport, &made->sockets, error);
     }
     if (!status)

@@ -614,6 +614,31 @@ static void test_session_limit_and_stop(void **state)
     assert_int_equal(f->closed, 8);
 }
 
+static void test_sessions_of_one_address(void **state)
+{
+    fixture *f = *state;
+    engineio_destroy(&f->server);
+    engineio_options options = {.max_peer_sessions = 2};
+    engineio_transport transport = {f, on_poll_answer, on_wake};
+    engineio_handlers handlers = {.context = f, .opened = on_opened, .closed = on_closed};
+    assert_int_equal(engineio_create(&options, &transport, &handlers, &f->server, NULL), MIEN_OK);
+    char query[128];
+    int status;
+    open_polling(f, query);
+    open_polling(f, query);
+    http(f, "GET", "EIO=4&transport=polling", NULL, NULL, &status);
+    assert_int_equal(status, 503);
+    engineio_ws *ws = NULL;
+    assert_int_equal(engineio_ws_open(f->server, "EIO=4&transport=websocket", "192.0.2.1", f, f->now, &ws, NULL),
+                     MIEN_ELIMIT);
+    assert_int_equal(engineio_ws_open(f->server, "EIO=4&transport=websocket", "192.0.2.2", f, f->now, &ws, NULL),
+                     MIEN_OK); /* somebody else */
+    engineio_ws_closed(ws);
+    http(f, "POST", query, "1", NULL, NULL);
+    http(f, "GET", query, NULL, NULL, NULL);
+    open_polling(f, query); /* room again */
+}
+
 static void test_utf8(void **state)
 {
     (void)state;
@@ -689,6 +714,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_upgrade_times_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_slow_client_is_dropped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_session_limit_and_stop, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sessions_of_one_address, set_up, tear_down),
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_timers_keep_order),
     };
