@@ -314,6 +314,15 @@ static void on_event(void *context, socketio_socket *socket, const socketio_even
     client_leave(c);
 }
 
+/** The main namespace is open to all, as the original's is, and nothing happens there. */
+static void on_main_connect(void *context, socketio_socket *socket, json_t *auth, uint64_t now)
+{
+    (void)context;
+    (void)auth;
+    (void)now;
+    socketio_accept(socket);
+}
+
 mien_status realtime_create(server *server, const realtime_options *options, realtime **out, mien_error *error)
 {
     realtime *made = memory_zeroed(1, sizeof *made);
@@ -322,6 +331,7 @@ mien_status realtime_create(server *server, const realtime_options *options, rea
     made->server = server;
     made->options = *options;
     socketio_handlers handlers = {made, on_connect, on_event, on_disconnected};
+    socketio_handlers main_handlers = {.connect = on_main_connect};
     mien_status status = socketio_glue_create(server, &made->glue, error);
     if (!status) {
         engineio_transport transport = socketio_glue_transport(made->glue);
@@ -335,6 +345,8 @@ mien_status realtime_create(server *server, const realtime_options *options, rea
     }
     if (!status)
         status = socketio_serve(made->sockets, "/emotion-detection", &handlers, NULL, error);
+    if (!status)
+        status = socketio_serve(made->sockets, "/", &main_handlers, NULL, error);
     if (!status)
         status = socketio_glue_start(made->glue, socketio_engine(made->sockets), "/socket.io/", error);
     if (status)

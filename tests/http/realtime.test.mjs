@@ -82,11 +82,13 @@ describe('coming in', () => {
     });
   }
 
-  it('refuses with CONNECT_ERROR on the wire, also other namespaces', async () => {
+  it('refuses with CONNECT_ERROR on the wire, also unknown namespaces, but not the main one', async () => {
     const raw = new RawSocket(`${server.base.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`);
     await raw.next();
     raw.send('40/emotion-detection,{"token":"x"}');
     assert.equal(await raw.next(), '44/emotion-detection,{"message":"Invalid or expired token"}');
+    raw.send('40');
+    assert.match(await raw.next(), /^40\{"sid":"/);
     raw.send('40/nope,');
     assert.equal(await raw.next(), '44/nope,{"message":"Invalid namespace"}');
     raw.close();
