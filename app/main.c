@@ -1,6 +1,10 @@
 /* `mien`: one program, one table of subcommands. Everything it can do is in the library; the program only reads
  * arguments, prints and sets the exit status. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <mien/mien.h>
@@ -33,7 +37,28 @@ static void print_help(FILE *to)
                 "A label is the expression that a face appears to show, not what a person feels.\n");
 }
 
-int main(int argc, char **argv)
+/* A closed standard stream is replaced by one that refuses, or the next file that is opened would take its number and
+ * be written over by what we print. */
+static void fill_closed_streams(void)
+{
+    for (int stream = 0; stream <= 2; stream++)
+        if (fcntl(stream, F_GETFD) < 0 && errno == EBADF)
+            (void)open("/dev/null", stream ? O_RDONLY : O_WRONLY); /* the lowest free number is this one */
+}
+
+/* What was printed may still fail to arrive: a full disk must not look like success. */
+static int finish(int status)
+{
+    bool lost = ferror(stdout);
+    errno = 0;
+    lost |= fflush(stdout) != 0;
+    if (!lost)
+        return status;
+    fprintf(stderr, "mien: standard output cannot be written%s%s\n", errno ? ": " : "", errno ? strerror(errno) : "");
+    return status ? status : EXIT_FAILURE;
+}
+
+static int run(int argc, char **argv)
 {
     if (argc < 2) {
         print_help(stderr);
@@ -49,8 +74,18 @@ int main(int argc, char **argv)
         return 0;
     }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        if (!strcmp(name, commands[i].name))
+        if (!strcmp(name, commands[i].name)) {
+            char full_name[32];
+            snprintf(full_name, sizeof full_name, "mien %s", name);
+            argv[1] = full_name; /* getopt begins its messages with it */
             return commands[i].run(argc - 1, argv + 1);
+        }
     fprintf(stderr, "mien: there is no command \"%s\"; `mien --help` lists them\n", name);
     return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    fill_closed_streams();
+    return finish(run(argc, argv));
 }

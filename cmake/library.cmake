@@ -11,7 +11,10 @@ foreach(name ${vision})
     add_dependencies(mien mien_${name})
   endif()
 endforeach()
-target_link_options(mien PRIVATE -Wl,--no-undefined -Wl,--exclude-libs,libmien_train.a)
+target_link_options(mien PRIVATE -Wl,--exclude-libs,libmien_train.a)
+if(NOT MIEN_SANITIZE) # clang links a sanitizer's functions into programs only
+  target_link_options(mien PRIVATE -Wl,--no-undefined)
+endif()
 
 add_executable(example_faces ${CMAKE_SOURCE_DIR}/examples/faces.c)
 target_include_directories(example_faces PRIVATE ${CMAKE_SOURCE_DIR}/include)

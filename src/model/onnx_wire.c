@@ -196,6 +196,8 @@ mien_status onnx_document_parse(const uint8_t *bytes, size_t length, const model
 {
     *document = (onnx_document){0};
     mien_status status = onnx_scan(&onnx__model_proto__descriptor, bytes, length, limits->max_items, error);
+    if (status == MIEN_EFORMAT)
+        return error_prefix(error, status, "not an ONNX model, or a damaged one");
     if (status)
         return status;
     size_t budget;

@@ -72,7 +72,9 @@ static mien_status finder_load_network(const char *path, detector **out, mien_er
 {
     if (path) {
         mien_status status = detector_open_network_file(path, out, error);
-        return status ? error_prefix(error, status, "%s", path) : MIEN_OK;
+        if (status && error && !strstr(error->message, path))
+            error_prefix(error, status, "%s", path);
+        return status;
     }
     size_t length = shipped_face_model_length();
     return length ? detector_open_network(shipped_face_model, length, out, error) : MIEN_OK;

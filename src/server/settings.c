@@ -70,7 +70,7 @@ static mien_status set_number(void *target, const setting *entry, const char *va
     double number = strtod(value, &end);
     bool fits = end != value && !*end && !errno && isfinite(number) && number >= entry->low && number <= entry->high;
     if (!fits || (whole && (number != floor(number) || strpbrk(value, ".eExX"))))
-        return error_set(error, MIEN_EINVAL, "%s (%s) is \"%.40s\", but must be a%s number from %.10g to %.10g",
+        return error_set(error, MIEN_EINVAL, "%s (%s) is \"%.40s\", but must be a%s number from %.12g to %.12g",
                          entry->name, source, value, whole ? " whole" : "", entry->low, entry->high);
     if (whole)
         *(long *)target = (long)number;
@@ -273,7 +273,7 @@ mien_status settings_help(buffer *out)
                              entry->flag ? ", " : "", entry->name, entry->help,
                              *entry->standard ? entry->standard : "none");
         if (entry->kind == SETTING_INTEGER || entry->kind == SETTING_NUMBER)
-            buffer_append_format(out, "; from %.10g to %.10g", entry->low, entry->high);
+            buffer_append_format(out, "; from %.12g to %.12g", entry->low, entry->high);
         if (entry->choices)
             buffer_append_format(out, "; one of: %s", entry->choices);
         if (*entry->aliases)

@@ -38,7 +38,20 @@ check "the limit on pixels holds" status_is 1
 echo "not a model" >"$work/model.onnx"
 run "$MIEN" detect --model "$work/model.onnx" "$work/tiny.bmp"
 check "a foreign model is refused" status_is 1
-check "… with its name" err_has "model.onnx"
+check "… with its name and reason" err_has "model.onnx: not an ONNX model"
+run "$MIEN" detect --detector "$work/model.onnx" "$work/tiny.bmp"
+check "a foreign detector is named once" err_has "detect: $work/model.onnx: not an ONNX model"
+cascade=/usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml
+head -c 40000 "$cascade" >"$work/half.xml"
+run "$MIEN" detect --preset neo --cascade "$work/half.xml" "$work/tiny.bmp"
+check "a cascade cut in half is refused" status_is 1
+check "… with its name" err_has "half.xml"
+run bash -c '"$0" detect --json "$1" >/dev/full' "$MIEN" "$work/tiny.bmp"
+check "an answer that cannot be written is a failure" status_is 1
+cp "$work/tiny.bmp" "$work/a name with é.bmp"; cp "$work/tiny.bmp" "$work/"$'bytes\xff\xfe.bmp'
+run "$MIEN" detect --json "$work/a name with é.bmp" "$work/"$'bytes\xff\xfe.bmp'
+check "any file name is taken" status_is 0
+check "… and is valid JSON" json '[x["file"].split("/")[-1] for x in d] == ["a name with é.bmp", "bytes\ufffd\ufffd.bmp"]'
 
 photos=$SHARED/photos
 if [ -r "$photos/astronaut.png" ]; then

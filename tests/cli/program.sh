@@ -20,4 +20,12 @@ for command in detect serve train eval; do
   run "$MIEN" "$command" --no-such-option
   check "$command refuses an unknown option" status_is 2
 done
+
+run bash -c '"$0" --help >/dev/full' "$MIEN"
+check "help that cannot be written is a failure" status_is 1
+check "… and says so" err_has "standard output cannot be written"
+run bash -c '"$0" --help >&-' "$MIEN"
+check "so is a closed standard output" status_is 1
+run "$MIEN" detect --no-such-option
+check "a message names the program and the command" err_has "mien detect:"
 done_testing
