@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "proto/socketio.h"
@@ -261,7 +262,7 @@ static bool read_picture(const socketio_args *args, json_t *value, realtime_fram
 static void on_frame(client *c, const socketio_args *args)
 {
     const json_t *data = json_array_get(args->values, 0);
-    realtime_frame frame = {.received = dialect_now()};
+    realtime_frame frame = {.arrived_ms = clock_monotonic_ms()};
     if (!c->started) {
         send_error(c, 400, "Processing not started");
         return;

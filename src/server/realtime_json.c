@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "server/dialects.h"
 
 enum { REALTIME_MOST_RATE = 10, REALTIME_WIDTH = 640, REALTIME_HEIGHT = 480 };
@@ -82,11 +83,13 @@ json_t *realtime_detection(const realtime_outcome *outcome)
     json_t *faces = json_array();
     for (size_t i = 0; i < result->face_count; i++)
         json_array_append_new(faces, face_json(&result->faces[i], &outcome->found->tracks[i]));
-    double now = dialect_now(), since = frame->sent > 0 && frame->sent <= now ? frame->sent : frame->received;
+    double now = dialect_now(), latency = (clock_monotonic_ms() - frame->arrived_ms) / 1000;
+    if (frame->sent > 0 && frame->sent <= now)
+        latency = now - frame->sent;
     return json_pack("{s:O,s:f,s:f,s:f,s:f,s:o,s:b,s:b,s:I}", "frame_id", frame->id, "timestamp", now,
-                     "processing_time", outcome->seconds, "latency", now - since, "fps",
-                     frames_a_second(outcome->times), "faces", faces, "face_detected", result->face_count > 0,
-                     "detection_used", outcome->found->full_search, "dropped_frames", (json_int_t)outcome->dropped);
+                     "processing_time", outcome->seconds, "latency", latency, "fps", frames_a_second(outcome->times),
+                     "faces", faces, "face_detected", result->face_count > 0, "detection_used",
+                     outcome->found->full_search, "dropped_frames", (json_int_t)outcome->dropped);
 }
 
 json_t *realtime_suggestion(const realtime_outcome *outcome, unsigned long dropped, unsigned long frames)

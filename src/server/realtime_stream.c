@@ -96,7 +96,7 @@ static mien_status recognise(realtime_stream *s, size_t worker)
         /* Not through the cache: no frame comes twice. */
         status =
             vision_analyze_frame(service->vision, worker, s->tracker, picture.data ? picture.data : (const uint8_t *)"",
-                                 picture.length, s->current.received * 1000, &options, &s->found, &s->error);
+                                 picture.length, s->current.arrived_ms, &options, &s->found, &s->error);
         if (!status)
             metrics_inference(service->metrics, (double)(clock_monotonic_ns() - began) / 1e9,
                               s->found.result.face_count);

@@ -24,8 +24,8 @@ typedef struct realtime_frame {
     json_t *id;   /* as the client gave it; owned */
     json_t *text; /* base64 or a data URL; owned; NULL when the bytes came as they are */
     buffer bytes;
-    double sent;     /* the client's time stamp, seconds since 1970; 0 = none */
-    double received; /* ours */
+    double sent;       /* the client's time stamp, seconds since 1970; 0 = none */
+    double arrived_ms; /* on the monotonic clock */
 } realtime_frame;
 
 typedef struct realtime_times {
