@@ -166,7 +166,7 @@ void channel_close(channel *channel, int code, const char *reason)
 
 size_t channel_queued(const channel *channel)
 {
-    return channel->connection->out.length - channel->connection->sent;
+    return connection_pending(channel->connection);
 }
 
 connection *channel_connection(const channel *channel)

@@ -45,17 +45,47 @@ void connection_close(connection *c)
     lws_callback_on_writable(c->wsi);
 }
 
+size_t connection_pending(const connection *c)
+{
+    return c->tls ? c->out.length + c->wire.length - c->sent : c->out.length - c->sent;
+}
+
 static bool has_output(const connection *c)
 {
-    return c->sent < c->out.length;
+    return connection_pending(c) > 0;
+}
+
+static void empty(buffer *b)
+{
+    if (b->capacity > WRITE_BYTES)
+        buffer_done(b);
+    else
+        buffer_clear(b);
+}
+
+/* Encrypt what is to be said, and HTTP/2's frames before that. @return false when the connection must end. */
+static bool prepare(connection *c)
+{
+    bool alive = !c->h2 || h2_session_output(c->h2, &c->out, HIGH_WATER);
+    if (!alive && c->state == CONNECTION_HTTP2)
+        connection_close(c);
+    if (!c->tls || !c->out.length)
+        return true;
+    if (!tls_session_send(c->tls, c->out.data, c->out.length, &c->wire))
+        return false;
+    empty(&c->out);
+    return true;
 }
 
 /* Write what the socket takes. @return false when it is broken. */
 static bool flush(connection *c)
 {
-    while (has_output(c) && !lws_send_pipe_choked(c->wsi)) {
-        size_t length = c->out.length - c->sent < WRITE_BYTES ? c->out.length - c->sent : WRITE_BYTES;
-        if (lws_write(c->wsi, c->out.data + c->sent, length, LWS_WRITE_RAW) < (int)length)
+    if (!prepare(c))
+        return false;
+    buffer *wire = c->tls ? &c->wire : &c->out;
+    while (c->sent < wire->length && !lws_send_pipe_choked(c->wsi)) {
+        size_t length = wire->length - c->sent < WRITE_BYTES ? wire->length - c->sent : WRITE_BYTES;
+        if (lws_write(c->wsi, wire->data + c->sent, length, LWS_WRITE_RAW) < (int)length)
             return false;
         c->sent += length;
     }
@@ -66,10 +96,7 @@ static bool flush(connection *c)
         return true;
     }
     c->sent = 0;
-    if (c->out.capacity > WRITE_BYTES)
-        buffer_done(&c->out);
-    else
-        buffer_clear(&c->out);
+    empty(wire);
     return true;
 }
 
@@ -164,15 +191,16 @@ static void refuse(connection *c, int status)
     exchange_refuse(c->exchange, status);
 }
 
-static bool begin_exchange(connection *c)
+/* NULL when memory is short. */
+static exchange *begin_exchange(connection *c)
 {
     exchange *e = exchange_create(c->server, c->peer, c->secure);
-    if (!e)
-        return false;
-    e->carrier = c;
-    e->carrier_functions = &carrier;
-    c->exchange = e;
-    return true;
+    if (e) {
+        e->carrier = c;
+        e->carrier_functions = &carrier;
+        c->exchange = e;
+    }
+    return e;
 }
 
 /* All is known but the body. @return false to close. */
@@ -231,11 +259,11 @@ static bool take_head(connection *c)
     http_progress progress = http_head_find(c->in.data, c->in.length, &limits, &c->scanned, &length, &status);
     if (progress == HTTP_MORE)
         return false;
-    if (!begin_exchange(c)) {
+    exchange *e = begin_exchange(c);
+    if (!e) {
         c->state = CONNECTION_CLOSING;
         return false;
     }
-    exchange *e = c->exchange;
     c->scanned = 0;
     if (progress == HTTP_READY) {
         e->head_text = memory_text_span((const char *)c->in.data, length);
@@ -293,7 +321,7 @@ static bool process(connection *c)
     bool more = true;
     while (more) {
         if (c->state == CONNECTION_HEAD) {
-            more = c->out.length - c->sent < HIGH_WATER && take_head(c);
+            more = connection_pending(c) < HIGH_WATER && take_head(c);
         } else if (c->state == CONNECTION_BODY && c->in.length) {
             buffer in = c->in; /* taken out, for an answer may come from within */
             size_t used = take_body(c, in.data, in.length);
@@ -315,10 +343,18 @@ static bool process(connection *c)
     return flush(c);
 }
 
-bool connection_receive(connection *c, const uint8_t *bytes, size_t length)
+static bool take_plain(connection *c, const uint8_t *bytes, size_t length)
 {
     if (c->state == CONNECTION_CLOSING)
         return true; /* dropped */
+    if (c->state == CONNECTION_HTTP2) {
+        if (!h2_session_receive(c->h2, bytes, length))
+            connection_close(c); /* after saying why */
+        else
+            c->idle = false;
+        connection_set_deadline(c, c->state == CONNECTION_CLOSING ? linger : 0.5);
+        return flush(c);
+    }
     if (c->state == CONNECTION_WEBSOCKET && !c->in.length)
         return channel_receive(c, bytes, length) && flush(c);
     if (c->state == CONNECTION_BODY && !c->in.length) {
@@ -331,6 +367,31 @@ bool connection_receive(connection *c, const uint8_t *bytes, size_t length)
     return process(c);
 }
 
+/* Which protocol has been agreed on, once that is known. */
+static bool choose_protocol(connection *c)
+{
+    if (c->state != CONNECTION_HEAD || c->in.length || c->h2 || !tls_session_is_h2(c->tls))
+        return true;
+    c->h2 = h2_session_create(c);
+    c->state = CONNECTION_HTTP2;
+    return c->h2 != NULL;
+}
+
+bool connection_receive(connection *c, const uint8_t *bytes, size_t length)
+{
+    if (!c->tls)
+        return take_plain(c, bytes, length);
+    buffer plain = {0};
+    bool fine = tls_session_receive(c->tls, bytes, length, &plain, &c->wire);
+    bool open = !tls_session_established(c->tls) || choose_protocol(c);
+    if (open && plain.length)
+        open = take_plain(c, plain.data, plain.length);
+    buffer_done(&plain);
+    if (open && !fine)
+        connection_close(c);
+    return open && flush(c);
+}
+
 bool connection_writable(connection *c)
 {
     if (!flush(c))
@@ -338,11 +399,16 @@ bool connection_writable(connection *c)
     if (has_output(c))
         return true;
     if (c->state == CONNECTION_CLOSING) {
-        if (!c->shut)
-            shutdown(lws_get_socket_fd(c->wsi), SHUT_WR);
+        if (!c->shut && c->tls)
+            tls_session_finish(c->tls, &c->wire);
         c->shut = true;
+        if (has_output(c))
+            return flush(c);
+        shutdown(lws_get_socket_fd(c->wsi), SHUT_WR);
         return true;
     }
+    if (c->state == CONNECTION_HTTP2)
+        return true;
     if (c->state == CONNECTION_WEBSOCKET)
         channel_drained(c);
     return process(c);
@@ -360,10 +426,9 @@ static bool body_too_slow(const connection *c, uint64_t now_ns)
 /* The worker keeps the late exchange; another one carries the refusal. */
 static bool answer_late(connection *c)
 {
-    exchange *late = c->exchange;
-    if (!begin_exchange(c))
+    exchange *late = c->exchange, *e = late ? begin_exchange(c) : NULL;
+    if (!e)
         return false;
-    exchange *e = c->exchange;
     const char *origin = http_request_field(&late->request, "origin");
     e->route = late->route;
     e->allowed = late->allowed;
@@ -375,6 +440,18 @@ static bool answer_late(connection *c)
         e->request.fields[e->request.field_count++] = (http_field){"origin", buffer_text(&e->path)};
     exchange_release(late);
     exchange_refuse(e, 504);
+    return flush(c);
+}
+
+/* Looks at the streams once a second while there are any, else waits for the idle connection's end. */
+static bool h2_expired(connection *c, uint64_t now_ns)
+{
+    bool idle = !h2_session_streams(c->h2);
+    if (idle && c->idle)
+        return false;
+    h2_session_expire(c->h2, now_ns);
+    c->idle = idle;
+    connection_set_deadline(c, idle ? settings_of(c)->keep_alive : 0.5);
     return flush(c);
 }
 
@@ -403,6 +480,8 @@ bool connection_expired(connection *c, uint64_t now_ns)
         return answer_late(c);
     case CONNECTION_WEBSOCKET:
         return channel_expired(c);
+    case CONNECTION_HTTP2:
+        return h2_expired(c, now_ns);
     default:
         return false;
     }
@@ -410,6 +489,12 @@ bool connection_expired(connection *c, uint64_t now_ns)
 
 bool connection_stopping(connection *c)
 {
+    if (c->state == CONNECTION_HTTP2) {
+        h2_session_stop(c->h2);
+        connection_send(c, NULL, 0);
+        c->idle = true;
+        connection_set_deadline(c, 0.1);
+    }
     if (c->state == CONNECTION_WEBSOCKET)
         channel_close(c->channel, WEBSOCKET_GOING_AWAY, "the server is stopping");
     return c->state != CONNECTION_HEAD || c->in.length || has_output(c);
@@ -423,6 +508,9 @@ void connection_done(connection *c)
         exchange_release(e);
     }
     channel_done(c);
+    h2_session_destroy(&c->h2);
+    tls_session_destroy(&c->tls);
     buffer_done(&c->in);
     buffer_done(&c->out);
+    buffer_done(&c->wire);
 }

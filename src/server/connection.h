@@ -3,6 +3,8 @@
 #define SERVER_CONNECTION_H
 
 #include "server/exchange.h"
+#include "server/h2_session.h"
+#include "server/tls_session.h"
 #include "server/websocket.h"
 
 struct lws;
@@ -13,7 +15,8 @@ typedef enum connection_state {
     CONNECTION_WAITING,   /* a worker has the request */
     CONNECTION_STREAMING, /* the answer comes in parts */
     CONNECTION_CLOSING,   /* nothing more is read; the rest of the output, then the end */
-    CONNECTION_WEBSOCKET
+    CONNECTION_WEBSOCKET,
+    CONNECTION_HTTP2
 } connection_state;
 
 typedef struct channel channel;
@@ -27,12 +30,16 @@ struct connection {
     bool secure;
     connection_state state;
     buffer in;
-    size_t scanned; /* of `in`, in search of the head's end */
-    buffer out;
-    size_t sent; /* of `out` */
+    size_t scanned;   /* of `in`, in search of the head's end */
+    buffer out;       /* what is to be said */
+    buffer wire;      /* the same encrypted, with TLS */
+    size_t sent;      /* of what goes to the socket: `wire` with TLS, else `out` */
+    tls_session *tls; /* NULL = none */
+    h2_session *h2;   /* NULL = HTTP/1 or WebSocket */
     struct exchange *exchange;
     bool shut;   /* our side is shut down; waiting for the peer to hang up */
     bool paused; /* reading is off until output drains */
+    bool idle;   /* HTTP/2: there was no stream when last looked */
     uint64_t deadline_ns, body_begin_ns;
     uint64_t body_received;
     channel *channel; /* of a WebSocket */
@@ -48,6 +55,8 @@ bool connection_expired(connection *c, uint64_t now_ns);
 bool connection_stopping(connection *c);
 /** Free what it holds; the connection itself is the server's. */
 void connection_done(connection *c);
+/** Bytes that wait to be sent. */
+size_t connection_pending(const connection *c);
 /** Append to the output and ask for a turn to write. */
 void connection_send(connection *c, const void *bytes, size_t length);
 /** End after the output has been sent. */

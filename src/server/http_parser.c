@@ -59,8 +59,8 @@ static char *take_line(char **at, char *end)
     return memchr(line, '\r', length) || memchr(line, 0, length) ? NULL : line;
 }
 
-static http_progress parse_target(char *target, const http_limits *limits, buffer *path, http_request *request,
-                                  int *status)
+http_progress http_target_parse(char *target, const http_limits *limits, buffer *path, http_request *request,
+                                int *status)
 {
     if (strlen(target) > limits->uri)
         return refuse(status, 414);
@@ -103,7 +103,7 @@ static http_progress parse_request_line(char *line, const http_limits *limits, b
         return refuse(status, 505);
     request->minor_version = version[7] - '0';
     request->method = http_method_from_name(line, method);
-    return parse_target(target, limits, path, request, status);
+    return http_target_parse(target, limits, path, request, status);
 }
 
 static http_progress parse_field(char *line, http_request *request, int *status)

@@ -33,6 +33,11 @@ typedef struct http_head {
     bool upgrades; /* Connection: upgrade */
 } http_head;
 
+/** Cut a request target in two, in place: request->path (decoded into `path`) and request->query. HTTP/2 has these too.
+ *  @return HTTP_READY or HTTP_REFUSED with *status 400, 414. */
+http_progress http_target_parse(char *target, const http_limits *limits, buffer *path, http_request *request,
+                                int *status);
+
 /** Parse a whole head in place: `text` (length bytes) is cut up with NULs and must outlive the request. `path` receives
  *  the decoded path, which request->path points into.
  *  @return HTTP_READY or HTTP_REFUSED with *status 400, 414, 431, 501, 505. */

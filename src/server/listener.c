@@ -17,7 +17,7 @@ enum { BACKLOG = 1024 };
 
 static int bound_port(int socket)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
     if (getsockname(socket, (struct sockaddr *)&address, &length))
         return 0;
@@ -71,7 +71,7 @@ static void describe(const struct sockaddr_storage *from, listener_peer *peer)
 
 int listener_accept(int socket, listener_peer *peer)
 {
-    struct sockaddr_storage from;
+    struct sockaddr_storage from = {0};
     socklen_t length = sizeof from;
     int on = 1, accepted = accept4(socket, (struct sockaddr *)&from, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (accepted < 0)

@@ -36,7 +36,7 @@ struct server {
     struct lws_vhost *vhost;
     struct lws *listener;
     int port;
-    bool secure;
+    tls_context *tls; /* NULL = none */
     connection *connections;
     connection *adopting; /* NULL once its end has been heard of */
     size_t connection_count;
@@ -259,12 +259,16 @@ static void adopt(server *server, int socket, const listener_peer *peer)
     bool full = server->connection_count >= (size_t)settings->max_connections ||
                 connections_from(server, peer->address) >= (size_t)settings->max_connections_per_address;
     connection *c = full || server->stopping ? NULL : memory_zeroed(1, sizeof *c);
+    if (c && server->tls && !(c->tls = tls_session_create(server->tls))) {
+        memory_free(c);
+        c = NULL;
+    }
     if (!c) {
         close(socket);
         return;
     }
     c->server = server;
-    c->secure = server->secure;
+    c->secure = server->tls != NULL;
     memcpy(c->address, peer->address, sizeof c->address);
     memcpy(c->peer, peer->text, sizeof peer->text);
     c->next = server->connections;
@@ -275,7 +279,7 @@ static void adopt(server *server, int socket, const listener_peer *peer)
     atomic_fetch_add(&server->service->connections, 1);
     lws_adopt_desc_t description = {
         .vh = server->vhost,
-        .type = LWS_ADOPT_SOCKET | (server->secure ? LWS_ADOPT_ALLOW_SSL : 0),
+        .type = LWS_ADOPT_SOCKET,
         .fd.sockfd = socket,
         .vh_prot_name = "connection",
         .opaque = c,
@@ -389,7 +393,6 @@ static mien_status create_context(server *server, mien_error *error)
     const settings *settings = server->service->settings;
     struct lws_context_creation_info info = {0};
     lws_set_log_level(LLL_ERR | LLL_WARN, log_lws);
-    server->secure = *settings->tls_certificate != 0;
     info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
     info.user = server;
     info.protocols = protocols;
@@ -400,20 +403,13 @@ static mien_status create_context(server *server, mien_error *error)
     info.vhost_name = "mien";
     info.timeout_secs = (unsigned)settings->header_timeout + 1;
     info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS | LWS_SERVER_OPTION_SKIP_SERVER_CANONICAL_NAME;
-    if (server->secure) {
-        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
-        info.ssl_cert_filepath = settings->tls_certificate;
-        info.ssl_private_key_filepath = settings->tls_key;
-        info.alpn = "http/1.1";
-    }
     raise_descriptor_limit(info.fd_limit_per_thread);
     server->context = lws_create_context(&info);
     if (!server->context)
         return error_set(error, MIEN_ENOMEM, "the event loop does not start");
     server->vhost = lws_create_vhost(server->context, &info);
     if (!server->vhost)
-        return error_set(error, MIEN_EINVAL, "TLS does not start with TLS_CERTIFICATE %.80s and TLS_KEY %.80s",
-                         settings->tls_certificate, settings->tls_key);
+        return error_set(error, MIEN_ENOMEM, "the event loop does not start");
     return MIEN_OK;
 }
 
@@ -441,6 +437,9 @@ mien_status server_create(service *service, const router *router, server **out, 
     uint64_t seed;
     mien_status status = random_secret(&seed, sizeof seed, error);
     random_seed(&created->random, seed, 0);
+    if (!status && *service->settings->tls_certificate)
+        status =
+            tls_context_create(service->settings->tls_certificate, service->settings->tls_key, &created->tls, error);
     if (!status)
         status = create_context(created, error);
     if (!status)
@@ -472,6 +471,7 @@ void server_destroy(server **pointer)
         server->timers = timer->next;
         memory_free(timer);
     }
+    tls_context_destroy(&server->tls);
     pthread_mutex_destroy(&server->news_lock);
     memory_free(server);
     *pointer = NULL;

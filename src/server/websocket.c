@@ -226,11 +226,11 @@ mien_status websocket_write(buffer *out, websocket_opcode opcode, const void *da
 
 mien_status websocket_write_close(buffer *out, int code, const char *reason)
 {
-    char text[125];
+    uint8_t text[125];
     size_t length = strlen(reason);
     length = length > 123 ? 123 : length;
-    text[0] = (char)(code >> 8);
-    text[1] = (char)code;
+    text[0] = (uint8_t)(code >> 8);
+    text[1] = (uint8_t)code;
     memcpy(text + 2, reason, length);
     return websocket_write(out, WEBSOCKET_CLOSE, text, length + 2);
 }
