@@ -1,6 +1,7 @@
 # The front door. `make run` and `make test` are all that a newcomer needs; each installs what is missing first.
 BUILD ?= build
 PORT ?= 8000
+DATA ?= data
 CLANG ?= clang
 generator := $(if $(shell command -v ninja),-G Ninja)
 
@@ -12,7 +13,7 @@ all: setup
 	@cmake --build $(BUILD)
 
 run: all
-	@$(BUILD)/mien serve --port $(PORT)
+	@$(BUILD)/mien serve --port $(PORT) --data-dir $(DATA)
 
 # ends in the line "N passed, N failed, N skipped"
 test: setup-test

@@ -155,6 +155,10 @@ static void say_where(const serving *s)
     bool here = !strcmp(host, "127.0.0.1") || !strcmp(host, "0.0.0.0") || !strcmp(host, "::");
     printf("mien is listening on %s://%s:%d\n", *s->settings.tls_certificate ? "https" : "http",
            here ? "localhost" : host, server_port(s->server));
+    if (*s->settings.data_folder)
+        printf("Accounts, history and pictures that people choose to keep: %s\n", s->settings.data_folder);
+    else
+        printf("Accounts and history are kept in memory only; --data-dir FOLDER keeps them.\n");
     fflush(stdout);
 }
 

@@ -96,7 +96,7 @@ const setting settings_table[] = {
     SECRET("SECRET_KEY", "JWT_SECRET JWT_SECRET_KEY", secret_key,
            "Key that signs tokens and guest cookies, 32 characters or more; made at first start when unset."),
     TEXT("DATA_DIR", "DATA_FOLDER", "--data-dir", data_folder, "",
-         "Folder for accounts, history and pictures; without one they are off."),
+         "Folder for accounts, history and pictures; without one they live in memory and end with the program."),
     TEXT("STORE_URL", "", "--store-url", store_url, "", "Another store than the embedded one."),
     SWITCH("STORE_PICTURES", "", "--store-pictures", store_pictures, "true", "Keep the pictures of the history."),
     NUMBER("HISTORY_TTL", "", "--history-ttl", history_ttl, "0", 0, 3650000000.0,
