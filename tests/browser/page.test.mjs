@@ -136,7 +136,7 @@ test('models: the card that the server tells, with figures and limits', { skip: 
     await settle(page, 'models');
     const text = await page.textContent('.model');
     assert.match(text, /in use/);
-    assert.match(text, /\d\d\.\d %/);
+    assert.match(text, /\d\d\.\d\s%/);
     assert.match(text, /angry, disgust, fear, happy, sad, surprise, neutral/);
   });
 });

@@ -57,7 +57,7 @@ test('photographs become cards, open large, and are exported', { skip }, async (
     await page.waitForSelector('dialog[open] canvas');
     assert.equal(await page.locator('dialog .face').count(), faces);
     assert.equal(await page.locator('dialog .face >> nth=0 >> meter').count(), 7);
-    assert.match(await page.textContent('dialog .face >> nth=0'), /Apparent expression: happy \d+ %[^]*Quality of the crop: \d+ %/);
+    assert.match(await page.textContent('dialog .face >> nth=0'), /Apparent expression: happy \d+\s%[^]*Quality of the crop: \d+\s%/);
     const drawn = await page.evaluate(() => {
       const canvas = document.querySelector('dialog canvas'), pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
       let orange = 0; // the colour of "happy"
@@ -65,7 +65,7 @@ test('photographs become cards, open large, and are exported', { skip }, async (
       return orange;
     });
     assert.ok(drawn > 500, `${drawn} pixels of boxes`);
-    const saved = await downloaded(page, 'text=Save annotated picture');
+    const saved = await downloaded(page, 'text=Save picture');
     assert.equal(saved.name, 'compreface_000_5-mien.jpg');
     assert.equal(saved.bytes.readUInt16BE(0), 0xffd8);
     await page.keyboard.press('Escape');

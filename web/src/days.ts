@@ -2,10 +2,10 @@
 import type {Kept} from './api';
 import {h} from './dom';
 import {COLOURS, EMOTIONS, type Emotion} from './emotions';
-import {language, t} from './i18n';
+import {locale, t} from './i18n';
 
 const DAYS = 14;
-const HEIGHT = 120, COLUMN = 60;
+const HEIGHT = 120, LABEL = 52; // pixels
 
 type Count = Record<Emotion, number>;
 
@@ -35,22 +35,24 @@ function lastDays(items: Kept[]): [Date, Count][] {
 
 export function days(items: Kept[]): HTMLElement {
   const last = lastDays(items);
+  const width = Math.max(14 * 18, Math.min(window.innerWidth, 1500) * 0.9 - 60), column = width / DAYS;
+  const every = Math.ceil(LABEL / column);
   const most = Math.max(1, ...last.map(([, count]) => sum(count)));
-  const said = last.filter(([, count]) => sum(count)).map(([day, count]) => `${day.toLocaleDateString(language())}: ` +
+  const said = last.filter(([, count]) => sum(count)).map(([day, count]) => `${day.toLocaleDateString(locale())}: ` +
     EMOTIONS.filter(name => count[name]).map(name => `${t(name)} ${count[name]}`).join(', ')).join('; ');
-  const svg = draw('svg', {viewBox: `0 0 ${DAYS * COLUMN} ${HEIGHT + 24}`, class: 'days', role: 'img', 'aria-label': said});
-  svg.append(draw('line', {x1: 0, x2: DAYS * COLUMN, y1: HEIGHT, y2: HEIGHT, class: 'axis'}));
+  const svg = draw('svg', {viewBox: `0 0 ${width} ${HEIGHT + 24}`, class: 'days', role: 'img', 'aria-label': said});
+  svg.append(draw('line', {x1: 0, x2: width, y1: HEIGHT, y2: HEIGHT, class: 'axis'}));
   last.forEach(([day, count], i) => {
     let y = HEIGHT;
     for (const name of EMOTIONS) {
       const height = count[name] / most * (HEIGHT - 18);
       y -= height;
-      if (height) svg.append(draw('rect', {x: i * COLUMN + 16, y, width: COLUMN - 32, height, fill: COLOURS[name]}));
+      if (height) svg.append(draw('rect', {x: i * column + column * 0.2, y, width: column * 0.6, height, fill: COLOURS[name]}));
     }
-    const middle = i * COLUMN + COLUMN / 2;
+    const middle = (i + 0.5) * column;
     if (sum(count)) svg.append(draw('text', {x: middle, y: y - 5}, String(sum(count))));
-    svg.append(draw('text', {x: middle, y: HEIGHT + 18},
-      day.toLocaleDateString(language(), {day: 'numeric', month: 'short'})));
+    if ((DAYS - 1 - i) % every === 0) svg.append(draw('text', {x: middle, y: HEIGHT + 18},
+      day.toLocaleDateString(locale(), {day: 'numeric', month: 'short'})));
   });
   const present = EMOTIONS.filter(name => last.some(([, count]) => count[name]));
   return h('figure', {class: 'card trends'}, h('figcaption', {}, t('trends')), svg, h('p', {class: 'chips'}, present.map(name =>

@@ -9,6 +9,7 @@ export interface DrawOptions {
   width: number; // of the canvas
   height: number;
   labels?: boolean; // default true
+  pixelRatio?: number; // canvas pixels per pixel of the page, default 1
 }
 
 interface Place {
@@ -61,7 +62,8 @@ function free(box: Place, width: number, height: number, taken: Place[], options
 }
 
 function label(context: CanvasRenderingContext2D, face: Face, box: Place, taken: Place[], options: DrawOptions): void {
-  const size = Math.max(11, Math.min(26, Math.round(options.width / 58)));
+  const ratio = options.pixelRatio ?? 1;
+  const size = Math.max(12 * ratio, Math.min(26 * ratio, Math.round(options.width / 58)));
   const mark = face.uncertain ? '?' : '';
   const number = face.id ? String(face.id) : '';
   const texts = [`${number} ${t(face.emotion)} ${percent(face.confidence)} ${mark}`, `${number} ${t(face.emotion)} ${mark}`,
@@ -85,7 +87,7 @@ function label(context: CanvasRenderingContext2D, face: Face, box: Place, taken:
 }
 
 export function drawFaces(context: CanvasRenderingContext2D, faces: Face[], options: DrawOptions): void {
-  const line = Math.max(2, Math.round(options.width / 400));
+  const line = Math.max(2 * (options.pixelRatio ?? 1), Math.round(options.width / 400));
   const boxes = faces.map(face => boxOf(face, options));
   faces.forEach((face, i) => outline(context, face, boxes[i]!, line));
   if (options.labels === false) return;
@@ -95,7 +97,7 @@ export function drawFaces(context: CanvasRenderingContext2D, faces: Face[], opti
 
 /** The picture with everything that was found on it, at the size given. */
 export function annotated(picture: CanvasImageSource, width: number, height: number, faces: Face[],
-  options: {mirrored?: boolean; scale?: number; labels?: boolean} = {}): HTMLCanvasElement {
+  options: Omit<Partial<DrawOptions>, 'width' | 'height'> = {}): HTMLCanvasElement {
   const canvas = document.createElement('canvas');
   canvas.width = width;
   canvas.height = height;

@@ -28,15 +28,18 @@ export function t(word: Word, values: Record<string, string | number> = {}): str
 }
 
 export function percent(value: number): string {
-  return `${Math.round(value * 100)} %`;
+  return `${Math.round(value * 100)}\u00a0%`;
 }
 
+/** The person's own way of writing dates and numbers, where it is of the page's language. */
+export const locale = (): string => navigator.languages.find(name => name.startsWith(current)) ?? current;
+
 export function number(value: number, digits = 0): string {
-  return value.toLocaleString(current, {maximumFractionDigits: digits, minimumFractionDigits: digits});
+  return value.toLocaleString(locale(), {maximumFractionDigits: digits, minimumFractionDigits: digits});
 }
 
 export function dateTime(value: Date): string {
-  return value.toLocaleString(current, {dateStyle: 'medium', timeStyle: 'short'});
+  return value.toLocaleString(locale(), {dateStyle: 'medium', timeStyle: 'short'});
 }
 
 document.documentElement.lang = current;

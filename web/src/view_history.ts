@@ -35,8 +35,10 @@ export function historyView(): View {
   const trends = h('div', {});
   const gallery = h('div', {class: 'gallery'});
   const more = h('button', {type: 'button', class: 'hidden', onclick: () => void load(round)}, t('more'));
-  const element = h('div', {}, h('h1', {}, t('historyTitle')), h('p', {class: 'lead'}, t('historyLead')), account, kept, filters,
-    trends, gallery, h('p', {class: 'buttons'}, more), viewer.element);
+  const door = h('div', {});
+  const split = h('div', {class: 'split'}, h('div', {class: 'wide'}, kept, filters, trends, gallery, h('p', {class: 'buttons'}, more)), door);
+  const element = h('div', {}, h('h1', {}, t('historyTitle')), h('p', {class: 'lead'}, t('historyLead')), account, split,
+    viewer.element);
 
   const second = (date: string, offset: number): number | undefined =>
     date ? Math.floor(new Date(`${date}T00:00:00`).getTime() / 1000) + offset : undefined;
@@ -45,7 +47,8 @@ export function historyView(): View {
 
   async function start(): Promise<void> {
     replace(account, await accountLine(() => void start()));
-    if (!signedIn()) account.append(accountForm(() => void start()));
+    replace(door, !signedIn() && accountForm(() => void start()));
+    split.classList.toggle('alone', signedIn());
     await sayWhatIsKept();
     await reload();
   }

@@ -52,20 +52,20 @@ export function liveView(notice: () => Promise<string>): View {
     pause.textContent = t(paused ? 'resume' : 'pause');
     pause.setAttribute('aria-pressed', String(paused));
   }}, t('pause'));
-  const controls = h('div', {class: 'toolbar hidden'}, pause,
+  const controls = h('div', {class: 'toolbar'}, pause,
+    h('button', {type: 'button', onclick: () => halt(true)}, t('stop')),
     h('button', {type: 'button', onclick: () => void snapshot()}, t('snapshot')),
     h('button', {type: 'button', onclick: sessionCsv}, t('sessionCsv')),
     h('button', {type: 'button', onclick: sessionJson}, t('sessionJson')),
     h('label', {for: 'camera'}, t('camera'), cameras),
     h('label', {for: 'size'}, t('resolution'), size),
-    h('label', {class: 'check'}, mirror, t('mirror')),
-    h('button', {type: 'button', onclick: () => halt(true)}, t('stop')));
+    h('label', {class: 'check'}, mirror, t('mirror')));
   const words = h('p', {}, t('notice'));
   void notice().then(text => { if (text) words.textContent = text; });
   const start = h('section', {class: 'card notice'}, h('h2', {}, t('noticeTitle')), words,
     h('button', {type: 'button', class: 'primary', id: 'start', onclick: () => void open()}, t('agree')));
-  const split = h('div', {class: 'split live hidden'}, h('div', {}, stage, figures), cards);
-  const element = h('div', {}, h('h1', {}, t('liveTitle')), h('p', {class: 'lead'}, t('liveLead')), start, controls, split);
+  const split = h('div', {class: 'split live hidden'}, h('div', {}, stage, figures, controls), cards);
+  const element = h('div', {}, h('h1', {}, t('liveTitle')), h('p', {class: 'lead'}, t('liveLead')), start, split);
 
   async function open(): Promise<void> {
     if (!navigator.mediaDevices) {
@@ -95,7 +95,6 @@ export function liveView(notice: () => Promise<string>): View {
     sendWidth = Math.min(width, 640);
     start.classList.add('hidden');
     split.classList.remove('hidden');
-    controls.classList.remove('hidden');
     video.classList.toggle('mirrored', mirror.checked);
     if (!stream) {
       stream = new FrameStream({answer: take, state: state => {
@@ -142,7 +141,6 @@ export function liveView(notice: () => Promise<string>): View {
     pause.textContent = t('pause');
     pause.setAttribute('aria-pressed', 'false');
     split.classList.add('hidden');
-    controls.classList.add('hidden');
     start.classList.remove('hidden');
   }
 
@@ -240,7 +238,8 @@ export function liveView(notice: () => Promise<string>): View {
       const shown = face.smoothed ?? face.probabilities, best = surest(shown);
       shownFaces.push({...face, box, emotion: best, confidence: shown[best]});
     }
-    drawFaces(context, shownFaces, {scale: width / video.videoWidth, mirrored: mirror.checked, width, height});
+    drawFaces(context, shownFaces, {scale: width / video.videoWidth, mirrored: mirror.checked, width, height,
+      pixelRatio: ratio});
     drawnBoxes = next;
   }
 

@@ -16,7 +16,7 @@ function nameOf(figure: string): string {
 }
 
 const value = (figure: string, measured: number): string =>
-  SHARES.test(figure) && measured <= 1 ? `${number(measured * 100, 1)} %` : number(measured, 3);
+  SHARES.test(figure) && measured <= 1 ? `${number(measured * 100, 1)}\u00a0%` : number(measured, 3);
 
 export function modelsView(): View {
   const list = h('div', {class: 'cards wide'});
@@ -34,7 +34,7 @@ export function modelsView(): View {
       ['modelLabels', labels.join(', ')],
       ['modelTraining', model.training_data],
       ['modelTemperature', number(card.temperature, 3)],
-      ['modelUncertain', card.uncertain_below ? `< ${number(card.uncertain_below * 100)} %` : t('never')],
+      ['modelUncertain', card.uncertain_below ? `< ${number(card.uncertain_below * 100)}\u00a0%` : t('never')],
     ];
     return h('table', {}, h('tbody', {}, rows.filter(([, text]) => text).map(([name, text]) =>
       h('tr', {}, h('th', {scope: 'row'}, t(name)), h('td', {}, text)))));

@@ -126,7 +126,7 @@ export function picturesView(): View {
         onclick: () => void viewer.open(item.file.name, item.file, numbered(result))}, small),
       h('p', {class: 'file'}, item.file.name),
       h('p', {class: 'quiet small'}, `${countFaces(result.faces.length)} · `,
-        t('milliseconds', {n: number(result.timing_ms.total)})),
+        t('milliseconds', {n: result.timing_ms.total < 1 ? '< 1' : number(result.timing_ms.total)})),
       chips(result.faces));
   }
 

@@ -47,7 +47,7 @@ export const en = {
   waiting: 'Waiting…',
   working: 'Analysing…',
   retry: 'Try again',
-  savePicture: 'Save annotated picture',
+  savePicture: 'Save picture',
   milliseconds: '{n} ms',
   // live
   liveTitle: 'Live',

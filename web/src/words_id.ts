@@ -49,7 +49,7 @@ export const id: Partial<Record<Word, string>> = {
   waiting: 'Menunggu…',
   working: 'Menganalisis…',
   retry: 'Coba lagi',
-  savePicture: 'Simpan gambar beranotasi',
+  savePicture: 'Simpan gambar',
   liveTitle: 'Langsung',
   liveLead: 'Nyalakan kamera untuk mengikuti ekspresi yang tampak pada semua orang di depan kamera.',
   noticeTitle: 'Sebelum kamera menyala',
