@@ -10,137 +10,27 @@
  */
 #include "detect/cascade.h"
 
-#include <locale.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/buffer.h"
 #include "base/error.h"
-#include "detect/xml_tree.h"
+#include "base/memory.h"
+#include "detect/cascade_reader.h"
 
-enum {
-    CASCADE_TREE_MEMORY = 256 << 20,
-    CASCADE_PART_MEMORY = 64 << 20,
-    CASCADE_MAX_TREE_NODES = 4096,
-    CASCADE_WEIGHT_LIMIT = 1 << 16,
-    CASCADE_LBP_CATEGORIES = 256
-};
-
-/* What OpenCV takes off each stage's threshold when it loads one. */
-static const float CASCADE_THRESHOLD_MARGIN = 1e-5f;
-
-typedef struct cascade_reader {
-    buffer stages, trees, nodes, leaves, subsets, features;
-    cascade_kind kind;
-    int width, height;
-    locale_t numbers; /* the C locale: decimal points whatever the program has set */
-    mien_error *error;
-} cascade_reader;
-
-static mien_status cascade_bad(const cascade_reader *reader, const xml_element *element, const char *what)
-{
-    return error_set(reader->error, MIEN_EFORMAT, "cascade line %zu: %s", element ? element->line : 0, what);
-}
-
-/* The next number of a text; false at its end or where something else stands. */
-static bool cascade_number(const cascade_reader *reader, const char **at, double *value)
-{
-    const char *text = *at + strspn(*at, " \t\r\n");
-    char *end;
-    double found = strtod_l(text, &end, reader->numbers);
-    if (end == text || !isfinite(found) || (*end && !strchr(" \t\r\n", *end)))
-        return false;
-    *at = end;
-    *value = found;
-    return true;
-}
-
-static bool cascade_integer(const cascade_reader *reader, const char **at, double low, double high, int32_t *value)
-{
-    double found;
-    if (!cascade_number(reader, at, &found) || found < low || found > high || found != rint(found))
-        return false;
-    *value = (int32_t)found;
-    return true;
-}
-
-static bool cascade_at_end(const char *at)
-{
-    return !at[strspn(at, " \t\r\n")];
-}
-
-static mien_status cascade_one_number(const cascade_reader *reader, const xml_element *parent, const char *name,
-                                      double *value)
-{
-    const xml_element *element = xml_tree_child(parent, name);
-    const char *at = element ? element->text : "";
-    if (!cascade_number(reader, &at, value) || !cascade_at_end(at))
-        return error_set(reader->error, MIEN_EFORMAT, "cascade line %zu: <%s> is not there or not a number",
-                         element ? element->line : parent->line, name);
-    return MIEN_OK;
-}
-
-/* A tilted rectangle reaches `height` to the left of its top corner and width + height below it. */
-static bool cascade_rect_fits(const cascade_reader *reader, const cascade_rect *rect, bool tilted)
-{
-    if (rect->width < 1 || rect->height < 1 || rect->x < 0 || rect->y < 0)
-        return false;
-    if (tilted)
-        return rect->x >= rect->height && rect->x + rect->width <= reader->width &&
-               rect->y + rect->width + rect->height <= reader->height;
-    return rect->x + rect->width <= reader->width && rect->y + rect->height <= reader->height;
-}
-
-static bool cascade_read_rect(const cascade_reader *reader, const char **at, cascade_rect *rect)
-{
-    int32_t side[4];
-    for (int i = 0; i < 4; i++)
-        if (!cascade_integer(reader, at, 0, CASCADE_MAX_SIDE, &side[i]))
-            return false;
-    *rect = (cascade_rect){(int16_t)side[0], (int16_t)side[1], (int16_t)side[2], (int16_t)side[3]};
-    return true;
-}
-
-static mien_status cascade_read_haar_feature(cascade_reader *reader, const xml_element *element)
-{
-    cascade_feature feature = {0};
-    const xml_element *tilted = xml_tree_child(element, "tilted"), *rects = xml_tree_child(element, "rects");
-    if (tilted) {
-        const char *at = tilted->text;
-        int32_t flag;
-        if (!cascade_integer(reader, &at, 0, 1, &flag))
-            return cascade_bad(reader, tilted, "<tilted> is neither 0 nor 1");
-        feature.tilted = flag;
-    }
-    if (!rects || !rects->child_count || rects->child_count > CASCADE_RECTS)
-        return cascade_bad(reader, element, "a feature has one to three rectangles");
-    int count = 0;
-    for (const xml_element *rect = rects->first; rect; rect = rect->next, count++) {
-        const char *at = rect->text;
-        double weight;
-        if (!cascade_read_rect(reader, &at, &feature.rect[count]) || !cascade_number(reader, &at, &weight) ||
-            fabs(weight) > CASCADE_WEIGHT_LIMIT || !cascade_at_end(at))
-            return cascade_bad(reader, rect, "a rectangle is four whole numbers and a weight");
-        if (!cascade_rect_fits(reader, &feature.rect[count], feature.tilted))
-            return cascade_bad(reader, rect, "a rectangle reaches beyond the window");
-        feature.weight[count] = (float)weight;
-    }
-    return buffer_append(&reader->features, &feature, sizeof feature);
-}
+enum { CASCADE_TREE_MEMORY = 256 << 20, CASCADE_PART_MEMORY = 64 << 20, CASCADE_LBP_CATEGORIES = 256 };
 
 static mien_status cascade_read_lbp_feature(cascade_reader *reader, const xml_element *element)
 {
     const xml_element *rect = xml_tree_child(element, "rect");
     const char *at = rect ? rect->text : "";
     cascade_feature feature = {0};
-    if (!cascade_read_rect(reader, &at, &feature.rect[0]) || !cascade_at_end(at))
-        return cascade_bad(reader, element, "a feature's <rect> is four whole numbers");
+    if (!cascade_reader_rect(reader, &at, &feature.rect[0]) || !cascade_reader_at_end(at))
+        return cascade_reader_bad(reader, element, "a feature's <rect> is four whole numbers");
     cascade_rect all = feature.rect[0];
     all.width = (int16_t)(3 * all.width);
     all.height = (int16_t)(3 * all.height);
-    if (!cascade_rect_fits(reader, &all, false))
-        return cascade_bad(reader, rect, "a feature reaches beyond the window");
+    if (!cascade_reader_rect_fits(reader, &all, false))
+        return cascade_reader_bad(reader, rect, "a feature reaches beyond the window");
     return buffer_append(&reader->features, &feature, sizeof feature);
 }
 
@@ -148,11 +38,11 @@ static mien_status cascade_read_features(cascade_reader *reader, const xml_eleme
 {
     const xml_element *features = xml_tree_child(root, "features");
     if (!features || !features->first)
-        return cascade_bad(reader, root, "<features> is missing");
+        return cascade_reader_bad(reader, root, "<features> is missing");
     mien_status status = MIEN_OK;
     for (const xml_element *element = features->first; element && !status; element = element->next)
         status = reader->kind == CASCADE_LBP ? cascade_read_lbp_feature(reader, element)
-                                             : cascade_read_haar_feature(reader, element);
+                                             : cascade_reader_haar_feature(reader, element);
     return status;
 }
 
@@ -160,22 +50,22 @@ static mien_status cascade_read_features(cascade_reader *reader, const xml_eleme
 static bool cascade_read_node(cascade_reader *reader, const char **at, int32_t index)
 {
     cascade_node node = {0};
-    if (!cascade_integer(reader, at, -CASCADE_MAX_TREE_NODES, CASCADE_MAX_TREE_NODES, &node.left) ||
-        !cascade_integer(reader, at, -CASCADE_MAX_TREE_NODES, CASCADE_MAX_TREE_NODES, &node.right) ||
-        !cascade_integer(reader, at, 0, INT32_MAX, &node.feature))
+    if (!cascade_reader_integer(reader, at, -CASCADE_MAX_TREE_NODES, CASCADE_MAX_TREE_NODES, &node.left) ||
+        !cascade_reader_integer(reader, at, -CASCADE_MAX_TREE_NODES, CASCADE_MAX_TREE_NODES, &node.right) ||
+        !cascade_reader_integer(reader, at, 0, INT32_MAX, &node.feature))
         return false;
     if ((node.left > 0 && node.left <= index) || (node.right > 0 && node.right <= index))
         return false; /* would run in a circle */
     if (reader->kind == CASCADE_LBP) {
         for (int i = 0; i < CASCADE_SUBSET_WORDS; i++) {
             int32_t word;
-            if (!cascade_integer(reader, at, INT32_MIN, INT32_MAX, &word) ||
+            if (!cascade_reader_integer(reader, at, INT32_MIN, INT32_MAX, &word) ||
                 buffer_append(&reader->subsets, &word, sizeof word))
                 return false;
         }
     } else {
         double threshold;
-        if (!cascade_number(reader, at, &threshold))
+        if (!cascade_reader_number(reader, at, &threshold))
             return false;
         node.threshold = (float)threshold;
     }
@@ -187,62 +77,42 @@ static mien_status cascade_read_tree(cascade_reader *reader, const xml_element *
     const xml_element *nodes = xml_tree_child(element, "internalNodes");
     const xml_element *leaves = xml_tree_child(element, "leafValues");
     if (!nodes || !leaves)
-        return cascade_bad(reader, element, "a tree has <internalNodes> and <leafValues>");
+        return cascade_reader_bad(reader, element, "a tree has <internalNodes> and <leafValues>");
     cascade_tree tree = {.first_node = (int32_t)(reader->nodes.length / sizeof(cascade_node)),
                          .first_leaf = (int32_t)(reader->leaves.length / sizeof(float))};
     const char *at = nodes->text;
-    while (!cascade_at_end(at) && tree.node_count < CASCADE_MAX_TREE_NODES)
+    while (!cascade_reader_at_end(at) && tree.node_count < CASCADE_MAX_TREE_NODES)
         if (!cascade_read_node(reader, &at, tree.node_count++))
-            return cascade_bad(reader, nodes, "a node is not two children, a feature and a test");
+            return cascade_reader_bad(reader, nodes, "a node is not two children, a feature and a test");
     int32_t leaf_count = 0;
     at = leaves->text;
-    while (!cascade_at_end(at) && leaf_count <= tree.node_count) {
+    while (!cascade_reader_at_end(at) && leaf_count <= tree.node_count) {
         double value;
-        if (!cascade_number(reader, &at, &value))
-            return cascade_bad(reader, leaves, "a leaf is not a number");
+        if (!cascade_reader_number(reader, &at, &value))
+            return cascade_reader_bad(reader, leaves, "a leaf is not a number");
         float leaf = (float)value;
         if (buffer_append(&reader->leaves, &leaf, sizeof leaf))
             return buffer_status(&reader->leaves, reader->error);
         leaf_count++;
     }
-    if (!tree.node_count || leaf_count != tree.node_count + 1 || !cascade_at_end(at))
-        return cascade_bad(reader, element, "a tree has one leaf more than it has nodes");
+    if (!tree.node_count || leaf_count != tree.node_count + 1 || !cascade_reader_at_end(at))
+        return cascade_reader_bad(reader, element, "a tree has one leaf more than it has nodes");
     return buffer_append(&reader->trees, &tree, sizeof tree);
-}
-
-static mien_status cascade_add_stage(cascade_reader *reader, int32_t first_tree, double threshold)
-{
-    cascade_stage stage = {
-        .first_tree = first_tree,
-        .tree_count = (int32_t)(reader->trees.length / sizeof(cascade_tree)) - first_tree,
-        .threshold = (float)threshold - CASCADE_THRESHOLD_MARGIN,
-    };
-    return buffer_append(&reader->stages, &stage, sizeof stage);
 }
 
 static mien_status cascade_read_stage(cascade_reader *reader, const xml_element *element)
 {
     double threshold;
-    mien_status status = cascade_one_number(reader, element, "stageThreshold", &threshold);
+    mien_status status = cascade_reader_one_number(reader, element, "stageThreshold", &threshold);
     if (status)
         return status;
     const xml_element *weak = xml_tree_child(element, "weakClassifiers");
     if (!weak || !weak->first)
-        return cascade_bad(reader, element, "a stage has no <weakClassifiers>");
+        return cascade_reader_bad(reader, element, "a stage has no <weakClassifiers>");
     int32_t first = (int32_t)(reader->trees.length / sizeof(cascade_tree));
     for (const xml_element *tree = weak->first; tree && !status; tree = tree->next)
         status = cascade_read_tree(reader, tree);
-    return status ? status : cascade_add_stage(reader, first, threshold);
-}
-
-static mien_status cascade_set_window(cascade_reader *reader, const xml_element *element, double width, double height)
-{
-    if (width != rint(width) || height != rint(height) || width < 3 || height < 3 || width > CASCADE_MAX_SIDE ||
-        height > CASCADE_MAX_SIDE)
-        return cascade_bad(reader, element, "the window's sides are not within 3..256");
-    reader->width = (int)width;
-    reader->height = (int)height;
-    return MIEN_OK;
+    return status ? status : cascade_reader_add_stage(reader, first, threshold);
 }
 
 static mien_status cascade_read_header(cascade_reader *reader, const xml_element *root)
@@ -256,111 +126,32 @@ static mien_status cascade_read_header(cascade_reader *reader, const xml_element
                          feature ? feature->text : "");
     reader->kind = strcmp(feature->text, "LBP") ? CASCADE_HAAR : CASCADE_LBP;
     double width, height, categories;
-    mien_status status = cascade_one_number(reader, root, "width", &width);
+    mien_status status = cascade_reader_one_number(reader, root, "width", &width);
     if (!status)
-        status = cascade_one_number(reader, root, "height", &height);
+        status = cascade_reader_one_number(reader, root, "height", &height);
     if (!status)
-        status = cascade_set_window(reader, root, width, height);
+        status = cascade_reader_window(reader, root, width, height);
     const xml_element *parameters = xml_tree_child(root, "featureParams");
     if (!status && !parameters)
-        status = cascade_bad(reader, root, "<featureParams> is missing");
+        status = cascade_reader_bad(reader, root, "<featureParams> is missing");
     if (!status)
-        status = cascade_one_number(reader, parameters, "maxCatCount", &categories);
+        status = cascade_reader_one_number(reader, parameters, "maxCatCount", &categories);
     if (!status && categories != (reader->kind == CASCADE_LBP ? CASCADE_LBP_CATEGORIES : 0))
-        status = cascade_bad(reader, parameters, "<maxCatCount> does not go with the features");
+        status = cascade_reader_bad(reader, parameters, "<maxCatCount> does not go with the features");
     return status;
 }
 
 static mien_status cascade_read_present(cascade_reader *reader, const xml_element *root)
 {
     mien_status status = cascade_read_header(reader, root);
+    if (status)
+        return status;
     const xml_element *stages = xml_tree_child(root, "stages");
-    if (!status && (!stages || !stages->first))
-        status = cascade_bad(reader, root, "<stages> is missing");
-    for (const xml_element *stage = status ? NULL : stages->first; stage && !status; stage = stage->next)
+    if (!stages || !stages->first)
+        return cascade_reader_bad(reader, root, "<stages> is missing");
+    for (const xml_element *stage = stages->first; stage && !status; stage = stage->next)
         status = cascade_read_stage(reader, stage);
     return status ? status : cascade_read_features(reader, root);
-}
-
-/* A child of an older node: another node, or a leaf that is added. */
-static mien_status cascade_read_older_child(cascade_reader *reader, const xml_element *element, const char *node_name,
-                                            const char *leaf_name, int32_t first_leaf, int32_t *child)
-{
-    double value;
-    if (xml_tree_child(element, node_name)) {
-        mien_status status = cascade_one_number(reader, element, node_name, &value);
-        if (!status && (value < 1 || value > CASCADE_MAX_TREE_NODES || value != rint(value)))
-            status = cascade_bad(reader, element, "a child's number is out of range");
-        if (!status)
-            *child = (int32_t)value;
-        return status;
-    }
-    mien_status status = cascade_one_number(reader, element, leaf_name, &value);
-    if (status)
-        return status;
-    *child = -((int32_t)(reader->leaves.length / sizeof(float)) - first_leaf);
-    float leaf = (float)value;
-    return buffer_append(&reader->leaves, &leaf, sizeof leaf);
-}
-
-static mien_status cascade_read_older_node(cascade_reader *reader, const xml_element *element, int32_t index,
-                                           int32_t first_leaf)
-{
-    const xml_element *feature = xml_tree_child(element, "feature");
-    if (!feature)
-        return cascade_bad(reader, element, "a node has no <feature>");
-    double threshold;
-    cascade_node node = {.feature = (int32_t)(reader->features.length / sizeof(cascade_feature))};
-    mien_status status = cascade_read_haar_feature(reader, feature);
-    if (!status)
-        status = cascade_one_number(reader, element, "threshold", &threshold);
-    if (!status)
-        status = cascade_read_older_child(reader, element, "left_node", "left_val", first_leaf, &node.left);
-    if (!status)
-        status = cascade_read_older_child(reader, element, "right_node", "right_val", first_leaf, &node.right);
-    if (status)
-        return status;
-    if ((node.left > 0 && node.left <= index) || (node.right > 0 && node.right <= index))
-        return cascade_bad(reader, element, "a node's child does not come after it");
-    node.threshold = (float)threshold;
-    return buffer_append(&reader->nodes, &node, sizeof node);
-}
-
-static mien_status cascade_read_older_stage(cascade_reader *reader, const xml_element *element)
-{
-    double threshold;
-    mien_status status = cascade_one_number(reader, element, "stage_threshold", &threshold);
-    const xml_element *trees = xml_tree_child(element, "trees");
-    if (!status && (!trees || !trees->first))
-        status = cascade_bad(reader, element, "a stage has no <trees>");
-    int32_t first = (int32_t)(reader->trees.length / sizeof(cascade_tree));
-    for (const xml_element *each = status ? NULL : trees->first; each && !status; each = each->next) {
-        cascade_tree tree = {.first_node = (int32_t)(reader->nodes.length / sizeof(cascade_node)),
-                             .first_leaf = (int32_t)(reader->leaves.length / sizeof(float))};
-        for (const xml_element *node = each->first; node && !status; node = node->next)
-            status = cascade_read_older_node(reader, node, tree.node_count++, tree.first_leaf);
-        if (!status && (!tree.node_count || tree.node_count > CASCADE_MAX_TREE_NODES ||
-                        reader->leaves.length / sizeof(float) != (size_t)(tree.first_leaf + tree.node_count + 1)))
-            status = cascade_bad(reader, each, "a tree has one leaf more than it has nodes");
-        if (!status)
-            status = buffer_append(&reader->trees, &tree, sizeof tree);
-    }
-    return status ? status : cascade_add_stage(reader, first, threshold);
-}
-
-static mien_status cascade_read_older(cascade_reader *reader, const xml_element *root)
-{
-    const xml_element *size = xml_tree_child(root, "size"), *stages = xml_tree_child(root, "stages");
-    if (!size || !stages || !stages->first)
-        return cascade_bad(reader, root, "neither form of a cascade");
-    const char *at = size->text;
-    double width, height;
-    if (!cascade_number(reader, &at, &width) || !cascade_number(reader, &at, &height) || !cascade_at_end(at))
-        return cascade_bad(reader, size, "<size> is not two numbers");
-    mien_status status = cascade_set_window(reader, size, width, height);
-    for (const xml_element *stage = stages->first; stage && !status; stage = stage->next)
-        status = cascade_read_older_stage(reader, stage);
-    return status;
 }
 
 /* Children and features can be checked only when all are there. */
@@ -421,7 +212,7 @@ static mien_status cascade_read_root(cascade_reader *reader, const xml_element *
     const xml_element *top = root->first;
     mien_status status = xml_tree_child(top, "stageType") || xml_tree_child(top, "featureType")
                              ? cascade_read_present(reader, top)
-                             : cascade_read_older(reader, top);
+                             : cascade_load_older(reader, top);
     return status ? status : cascade_check_links(reader);
 }
 

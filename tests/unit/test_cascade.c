@@ -126,6 +126,7 @@ static void test_hostile_files(void **state)
         {"1 0 0 0. -1 -2 0 0.", "1 2 3", GOOD_RECTS, MIEN_OK},           /* a tree */
         {"0 -1 0", GOOD_LEAVES, GOOD_RECTS, MIEN_EFORMAT},               /* cut short */
         {"0 -1 0 nan", GOOD_LEAVES, GOOD_RECTS, MIEN_EFORMAT},           /* not a number */
+        {"0 -1 0 0.", "1e300 0.", GOOD_RECTS, MIEN_EFORMAT},             /* beyond a float */
         {"0 -1 0 0.", "1.", GOOD_RECTS, MIEN_EFORMAT},                   /* a leaf too few */
         {"0 -1 0 0.", "1. 2. 3.", GOOD_RECTS, MIEN_EFORMAT},             /* a leaf too many */
         {"", "1.", GOOD_RECTS, MIEN_EFORMAT},                            /* no node */
