@@ -162,6 +162,8 @@ typedef struct onednn_linear {
     bool convolution;
     const plan_step *step;
 } onednn_linear;
+/** Type of what a layer with weights makes, where it is not in eight bits. */
+dnnl_data_type_t onednn_result_type(const onednn_plan *plan, int value);
 /** A network for which blocks of 16 channels are faster. */
 bool onednn_prefers_blocks(const plan_program *program);
 /** Descriptions of what a convolution or dense layer reads and writes, layouts open. */

@@ -242,7 +242,8 @@ static int emit_best(onednn_plan *plan, eight *e)
         for (int narrow = value->eight && count == step->post_count; narrow >= 0; narrow--) {
             onednn_posts posts;
             float result = narrow ? value->scale : 1;
-            e->linear.dst.data_type = narrow ? onednn_eight_type(plan, step->output) : plan->type;
+            e->linear.dst.data_type =
+                narrow ? onednn_eight_type(plan, step->output) : onednn_result_type(plan, step->output);
             dnnl_primitive_desc_t pd = try_count(plan, e, count, result, &posts);
             if (!pd)
                 continue;

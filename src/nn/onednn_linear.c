@@ -22,6 +22,11 @@ bool onednn_prefers_blocks(const plan_program *program)
     return depthwise * 4 > convolutions && (cpu_flags() & CPU_AVX512);
 }
 
+dnnl_data_type_t onednn_result_type(const onednn_plan *plan, int value)
+{
+    return plan->program->values[value].precise ? dnnl_f32 : plan->type;
+}
+
 static dnnl_memory_desc_t in_blocks(const nn_shape *shape, dnnl_data_type_t type, dnnl_format_tag_t tag)
 {
     dnnl_memory_desc_t md = {0};
@@ -42,7 +47,7 @@ static bool describe_blocks(onednn_plan *plan, onednn_linear *l)
         (l->groups > 1 && !depthwise))
         return false;
     l->src = in_blocks(in, plan->type, first ? dnnl_nchw : dnnl_nChw16c);
-    l->dst = in_blocks(out, plan->type, dnnl_nChw16c);
+    l->dst = in_blocks(out, onednn_result_type(plan, l->step->output), dnnl_nChw16c);
     return true;
 }
 
@@ -59,7 +64,7 @@ onednn_linear onednn_linear_describe(onednn_plan *plan, const plan_step *step)
     }
     l.src = onednn_any(in, plan->type);
     l.weights = onednn_kernel_any(&l.kernel, l.groups, plan->type);
-    l.dst = onednn_any(out, plan->type);
+    l.dst = onednn_any(out, onednn_result_type(plan, step->output));
     if (step->bias)
         l.bias = onednn_vector(out->dim[1], dnnl_f32);
     return l;

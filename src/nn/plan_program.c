@@ -200,6 +200,24 @@ static void skip_flattens(plan_program *program)
     }
 }
 
+/* What comes after the last layer with weights is little work and is what the caller sees: logits, scores, boxes. */
+static void mark_precise(plan_program *program)
+{
+    for (int v = 0; v < program->value_count; v++)
+        program->values[v].precise = true;
+    for (int s = program->step_count - 1; s >= 0; s--) {
+        const plan_step *step = &program->steps[s];
+        bool layer = step->node.op == NN_CONV || step->node.op == NN_DENSE;
+        if (step->dead || (!layer && program->values[step->output].precise))
+            continue;
+        for (int i = 0; i < step->node.input_count; i++)
+            program->values[step->node.inputs[i]].precise = false;
+        for (int p = 0; p < step->post_count; p++)
+            if (step->posts[p].value >= 0)
+                program->values[step->posts[p].value].precise = false;
+    }
+}
+
 mien_status plan_program_rewrite(plan_program *program, mien_error *error)
 {
     remove_copies(program);
@@ -211,5 +229,6 @@ mien_status plan_program_rewrite(plan_program *program, mien_error *error)
     plan_program_count(program);
     plan_fuse(program);
     plan_program_count(program);
+    mark_precise(program);
     return MIEN_OK;
 }

@@ -36,6 +36,7 @@ typedef struct plan_value {
     float scale;   /* of its eight-bit form: value = scale · number; 0 = not calibrated */
     bool negative; /* the eight-bit form is signed */
     bool eight;    /* its maker stores it in eight bits */
+    bool precise;  /* no convolution or dense layer reads it any more: kept in f32 in every plan */
 } plan_value;
 
 typedef struct plan_program {

