@@ -55,10 +55,14 @@ test('two people are followed: boxes, cards, bars, time lines, figures', { skip 
 
 test('who leaves loses the box, who stays keeps the number, and a card goes after a while', { skip }, async () => {
   await page.waitForFunction(() => document.querySelectorAll('[data-person]').length === 2);
-  const first = await people().first().getAttribute('data-person');
+  const ids = () => people().evaluateAll((cards) => cards.map((card) => card.dataset.person));
+  const before = await ids();
   await boxes(false); // the empty scene
-  await boxes(true); // and they return
-  await page.waitForFunction((id) => document.querySelector(`[data-person="${id}"]`), first);
+  await boxes(true); // and they return: one after a second, known again; one after longer than the server remembers
+  await atLeast(await answered() + 60);
+  const later = await ids();
+  assert.ok(later.some((id) => before.includes(id)), `${before} became ${later}`);
+  assert.ok(later.some((id) => !before.includes(id)), `${before} became ${later}`);
 });
 
 test('pause holds the frames, resume goes on', { skip }, async () => {
