@@ -189,6 +189,21 @@ static mien_status train_settle(const train_arguments *arguments, train_config *
     return status;
 }
 
+/* A batch that the usual microbatch does not divide gets the largest one that does, unless one was asked for. */
+static void train_fit_microbatch(const train_arguments *arguments, train_config *config)
+{
+    for (int i = 0; i < arguments->setting_count; i++)
+        if (!strcmp(arguments->settings[i].key, "microbatch"))
+            return;
+    int fitting = config->microbatch;
+    while (fitting > 1 && config->batch % fitting)
+        fitting--;
+    if (fitting > 1)
+        config->microbatch = fitting;
+    else if (config->batch <= 64)
+        config->microbatch = config->batch;
+}
+
 static void train_print_progress(void *context, const trainer_progress *p)
 {
     const train_screen *screen = context;
@@ -306,6 +321,8 @@ static int train_check(const train_arguments *arguments, train_config *config)
         fprintf(stderr, "mien train: --data is missing; `mien train --help` tells more\n");
         return EXIT_USAGE;
     }
+    if (!arguments->resume)
+        train_fit_microbatch(arguments, config);
     if (!arguments->resume && !arguments->overwrite && !arguments->group.rank && train_holds_run(config)) {
         fprintf(stderr, "mien train: %s holds a run already: --resume goes on with it, --overwrite replaces it\n",
                 config->out);

@@ -25,6 +25,7 @@ typedef struct train_config {
     bool freeze_backbone;
     int freeze; /* leading convolutions and dense layers kept as they are */
     char out[CONFIG_TEXT];
+    float holdout; /* share of the training rows that validates where there are no rows for it */
     int64_t limit; /* training rows used, 0 = all */
     /* how long and how much */
     int epochs, batch, microbatch, threads;

@@ -20,13 +20,35 @@ static mien_status trainer_check(const train_config *config, mien_error *error)
     return MIEN_OK;
 }
 
+/* Every n-th training row validates instead: rows of a folder stand by class, so each class gives its share. */
+static mien_status trainer_hold_out(trainer *t, mien_error *error)
+{
+    size_t every = (size_t)(1 / t->config.holdout + 0.5f), kept = 0;
+    t->checked = memory_array(t->row_count, sizeof(*t->checked));
+    if (!t->checked)
+        return error_no_memory(error, t->row_count * sizeof(*t->checked));
+    for (size_t i = 0; i < t->row_count; i++)
+        if (i % every == every / 2)
+            t->checked[t->check_count++] = t->rows[i];
+        else
+            t->rows[kept++] = t->rows[i];
+    t->row_count = kept;
+    return t->check_count ? MIEN_OK : error_set(error, MIEN_EINVAL, "too few rows to hold any out for validation");
+}
+
 static mien_status trainer_choose_rows(trainer *t, mien_error *error)
 {
     train_config *config = &t->config;
+    mien_error none = {0};
     mien_status status =
         dataset_rows(t->training, config->split, config->drop_not_face, &t->rows, &t->row_count, error);
-    if (!status)
-        status = dataset_rows(t->validation, config->validation_split, false, &t->checked, &t->check_count, error);
+    if (status)
+        return status;
+    status = dataset_rows(t->validation, config->validation_split, false, &t->checked, &t->check_count, &none);
+    if (status == MIEN_ENOTFOUND && t->validation == t->training && config->holdout > 0)
+        status = trainer_hold_out(t, error);
+    else if (status)
+        error_set(error, status, "%s", none.message);
     if (status)
         return status;
     if (config->limit > 0 && (size_t)config->limit < t->row_count)

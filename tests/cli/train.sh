@@ -37,6 +37,10 @@ run "$MIEN" train --config "$work/run/config.txt" --out "$work/again" --quiet
 figures() { sed 's/,"seconds".*//' "$1/log.jsonl"; }
 check "a run's own configuration repeats it" test "$(figures "$work/run")" = "$(figures "$work/again")"
 
+run "$MIEN" train --arch mien-tiny --data "$work/data.csv" --batch 50 --epochs 1 --precision f32 --threads 2 --out "$work/fifty"
+check "any batch will do" status_is 0
+check "its microbatch divides it" grep -qx "microbatch = 25" "$work/fifty/config.txt"
+
 mkfifo "$work/lines"
 exec 3<>"$work/lines" # held open, so that the run never writes to a closed pipe
 "${train[@]}" --epochs 500 --out "$work/stopped" >&3 2>"$work/err" &

@@ -459,6 +459,26 @@ static void test_threads_do_not_show(void **state)
     dataset_done(&data);
 }
 
+static void test_holds_rows_out_where_none_validate(void **state)
+{
+    (void)state;
+    dataset data = make_stripes(140);
+    memset(data.splits, DATASET_TRAINING, data.count);
+    train_config config = small_run("heldout", 1, 2);
+    config.holdout = 0.2f;
+    trainer_epoch last = {0};
+    trainer_events events = {.context = &last, .epoch = keep_epoch};
+    trainer *t = NULL;
+    mien_error error = {0};
+    assert_ok(trainer_create(&config, &data, &data, "test", NULL, &t, &error), &error);
+    assert_ok(trainer_run(t, &events, &error), &error);
+    assert_int_equal(last.validation.count, 28);
+    trainer_destroy(&t);
+    config.holdout = 0;
+    assert_int_equal(trainer_create(&config, &data, &data, "test", NULL, &t, &error), MIEN_ENOTFOUND);
+    dataset_done(&data);
+}
+
 static void test_damaged_checkpoints(void **state)
 {
     (void)state;
@@ -516,6 +536,7 @@ int main(void)
         cmocka_unit_test(test_learns_from_a_teacher),
         cmocka_unit_test(test_resumes_to_the_same_bits),
         cmocka_unit_test(test_threads_do_not_show),
+        cmocka_unit_test(test_holds_rows_out_where_none_validate),
         cmocka_unit_test(test_damaged_checkpoints),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
