@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
-import { launch, noBrowser, noPhotos, openPage, photo, scratch, startReal, unexpected } from './helper.mjs';
+import { launch, makeFilm, noBrowser, noPhotos, openPage, photo, scratch, startReal, unexpected } from './helper.mjs';
 
 const skip = noBrowser || noPhotos;
 const friends = photo('compreface_000_5.jpg'), portrait = photo('compreface_007_B.jpg'), band = photo('dlib_2008_002470.jpg');
@@ -83,6 +83,20 @@ test('photographs become cards, open large, and are exported', { skip }, async (
     assert.equal(archive.bytes.readUInt32LE(0), 0x04034b50);
     assert.equal(archive.bytes.readUInt16LE(archive.bytes.length - 12), 3, 'entries');
   });
+});
+
+test('a photograph is taken with the camera', { skip }, async () => {
+  const film = path.join(data.folder, 'film.mjpeg');
+  await makeFilm(film, [{ frames: 4, faces: [{ file: path.basename(portrait), crop: [30, 105, 360], at: [140, 60, 360] }] }]);
+  const other = await launch(film);
+  const page = await openPage(await other.newContext({ permissions: ['camera'], locale: 'en-GB' }), server, '');
+  await page.click('#take');
+  await page.waitForFunction(() => document.querySelector('dialog video')?.videoWidth > 0);
+  await page.click('#shutter');
+  await page.waitForSelector('text=1 of 1 analysed');
+  assert.match(await page.textContent('.picture'), /^photo-.*\.jpg1 face/);
+  assert.deepEqual(unexpected(page), []);
+  await other.close();
 });
 
 test('an account: register, keep, find, see, delete, sign out and in, erase', { skip }, async () => {

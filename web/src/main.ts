@@ -47,7 +47,7 @@ function frame(): void {
   }}, h('option', {value: 'en', selected: language() === 'en'}, 'English'),
     h('option', {value: 'id', selected: language() === 'id'}, 'Bahasa Indonesia'));
   replace(element('tools'), select);
-  replace(element('footer'), h('p', {}, t('footer')));
+  replace(element('footer'), h('p', {}, t('footer'), ' ', h('a', {href: '/docs'}, t('apiDocuments'))));
 }
 
 async function watch(): Promise<void> {

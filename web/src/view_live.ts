@@ -109,13 +109,16 @@ export function liveView(notice: () => Promise<string>): View {
 
   /* Each new frame of the camera is sent when the one before has been answered; else it is passed over and counted. */
   function watchFrames(): void {
-    video.requestVideoFrameCallback(() => {
+    const counted = 'requestVideoFrameCallback' in video; // else the display's rate stands in for the camera's
+    const next = (): void => {
       if (!stream || left) return;
       watchFrames();
       if (paused) return;
       if (stream.ready && !busy) sendFrame();
-      else dropped++;
-    });
+      else if (counted) dropped++;
+    };
+    if (counted) video.requestVideoFrameCallback(next);
+    else requestAnimationFrame(next);
   }
 
   async function listCameras(): Promise<void> {

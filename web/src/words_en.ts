@@ -6,6 +6,7 @@ export const en = {
   about: 'About',
   language: 'Language',
   footer: 'A label is the expression that a face appears to show, not what a person feels.',
+  apiDocuments: 'API documents',
   angry: 'angry',
   disgust: 'disgust',
   fear: 'fear',

@@ -8,6 +8,7 @@ export const id: Partial<Record<Word, string>> = {
   about: 'Tentang',
   language: 'Bahasa',
   footer: 'Label adalah ekspresi yang tampak pada wajah, bukan perasaan seseorang.',
+  apiDocuments: 'Dokumen API',
   angry: 'marah',
   disgust: 'jijik',
   fear: 'takut',
