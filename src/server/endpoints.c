@@ -5,11 +5,13 @@
 #include "base/memory.h"
 #include "server/detector_channel.h"
 #include "server/echo_channel.h"
+#include "server/housekeeping.h"
 #include "server/realtime.h"
 
 struct endpoints {
     server *server;
     realtime *realtime;
+    housekeeping *housekeeping;
 };
 
 /** Whoever has an access token or API key of ours, or an ID token of the provider. On a worker. */
@@ -46,6 +48,8 @@ mien_status endpoints_create(server *server, endpoints **out, mien_error *error)
             server, &(server_mount){.path = "/ws", .context = server, .channel = &detector_channel_handlers});
     if (!status)
         status = create_realtime(created, error);
+    if (!status)
+        status = housekeeping_create(server, &created->housekeeping, error);
     if (status)
         endpoints_destroy(&created);
     else
@@ -58,6 +62,7 @@ void endpoints_destroy(endpoints **endpoints)
     if (!*endpoints)
         return;
     realtime_destroy(&(*endpoints)->realtime);
+    housekeeping_destroy(&(*endpoints)->housekeeping);
     memory_free(*endpoints);
     *endpoints = NULL;
 }

@@ -466,7 +466,7 @@ void server_destroy(server **pointer)
         take_news(server);
         lws_context_destroy(server->context);
     }
-    while (server->timers) {
+    while (server->timers) { /* their entries in the loop's list went with the context */
         server_timer *timer = server->timers;
         server->timers = timer->next;
         memory_free(timer);
