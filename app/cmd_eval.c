@@ -40,7 +40,7 @@ static void eval_print_help(void)
         "  --ensemble         also the mean of all the models\n"
         "  --groups FILE      CSV with a column `group`, one line for each picture: figures per group, the gap\n"
         "  --duplicates       nearly equal pictures, above all those in two splits\n"
-        "  --precision P      f32 (default), bf16 or int8 (needs `mien calibrate`)\n"
+        "  --precision P      f32 (default), bf16 or int8 (ranges from the model or from Training rows)\n"
         "  --threads N        pictures answered at once (default 1)\n"
         "  --bootstrap N      resamples behind the 95 %% interval (default 1000; 0 = none)\n"
         "  --calibrate FILE   fit temperature and threshold of doubt, and write the model with them as FILE\n"

@@ -23,7 +23,6 @@ static const struct command commands[] = {
     {"serve", cmd_serve, "answer over HTTP, WebSocket and Socket.IO, with a web page"},
     {"train", cmd_train, "train a model from FER-2013 or from your own pictures"},
     {"eval", cmd_eval, "measure models and compare them"},
-    {"calibrate", cmd_calibrate, "add to a model what it needs to run in eight bits"},
 };
 
 static void print_help(FILE *to)
@@ -31,7 +30,7 @@ static void print_help(FILE *to)
     fprintf(to, "mien %s: apparent facial expression in pictures, videos and live frames\n\n", mien_version());
     fprintf(to, "usage: mien <command> [options]\n\n");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].summary);
+        fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].summary);
     fprintf(to, "\n`mien <command> --help` explains one command.\n"
                 "First steps:  mien detect photo.jpg     mien serve\n\n"
                 "A label is the expression that a face appears to show, not what a person feels.\n");

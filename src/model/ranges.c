@@ -13,7 +13,7 @@ mien_status model_plan_create(const model *m, const nn_plan_options *options, nn
         return nn_plan_create(&m->graph, options, plan, error);
     const char *text = model_info_property(&m->info, ranges_key);
     if (!text)
-        return error_set(error, MIEN_ENOTFOUND, "the model has no ranges for eight bits; `mien calibrate` adds them");
+        return error_set(error, MIEN_ENOTFOUND, "the model has no ranges for eight bits; `mien eval --calibrate` adds them");
     nn_plan_options known = *options;
     nn_range *ranges = memory_zeroed((size_t)m->graph.node_count, sizeof *ranges);
     if (!ranges)
@@ -24,11 +24,6 @@ mien_status model_plan_create(const model *m, const nn_plan_options *options, nn
         status = nn_plan_create(&m->graph, &known, plan, error);
     memory_free(ranges);
     return status;
-}
-
-nn_precision model_precision(const model *m)
-{
-    return model_info_property(&m->info, ranges_key) ? NN_INT8 : NN_F32;
 }
 
 mien_status model_calibrate(model *m, const nn_plan_options *options, mien_error *error)

@@ -10,8 +10,6 @@
  * neither ranges nor calibration inputs. MIEN_ENOTFOUND: it has none stored; MIEN_EFORMAT: they are damaged.
  */
 mien_status model_plan_create(const model *m, const nn_plan_options *options, nn_plan **plan, mien_error *error);
-/** The fastest precision that the model is known to bear: NN_INT8 once it was calibrated, else NN_F32. */
-nn_precision model_precision(const model *m);
 /** Find the ranges with options->calibration (and height, width) and store them in the model. */
 mien_status model_calibrate(model *m, const nn_plan_options *options, mien_error *error);
 

@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "emotion/classifier.h"
-#include "model/ranges.h"
 #include "pipeline/finder.h"
 #include "pipeline/session.h"
 #include "pipeline/shipped.h"
@@ -54,7 +53,7 @@ static mien_status load_classifier(const char *path, mien_analyzer *a, mien_erro
     if (!status)
         a->parameters = nn_graph_parameters(&m.graph);
     if (!status)
-        status = classifier_create(&m, model_precision(&m), &a->classifier, error);
+        status = classifier_create(&m, NN_F32, &a->classifier, error);
     if (status && path && !strstr(error ? error->message : path, path))
         error_prefix(error, status, "%s", path);
     model_done(&m);

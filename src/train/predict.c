@@ -279,29 +279,3 @@ mien_status predictor_run(predictor *p, thread_pool *pool, const dataset *data, 
     memory_free(errors);
     return status;
 }
-
-mien_status predict_calibrate(model *m, const dataset *data, const size_t *rows, size_t count, mien_error *error)
-{
-    predictor shape = {0};
-    mien_status status = predictor_read_input(&shape, m, error);
-    if (status)
-        return status;
-    const augment_target *target = &shape.target;
-    size_t picture = (size_t)(target->channels * target->height * target->width);
-    int height = (int)data->height, width = (int)data->width;
-    float *inputs = memory_array(count * picture, sizeof(float)); /* count is a few hundred */
-    if (!inputs)
-        return error_no_memory(error, count * picture * sizeof(float));
-    for (size_t i = 0; i < count; i++) /* half of them mirrored, as no face has a preferred side */
-        augment_plain(target, 0, i % 2, data->pixels + rows[i] * data->height * data->width, height, width,
-                      inputs + i * picture);
-    nn_plan_options options;
-    nn_plan_default_options(&options);
-    options.height = target->height;
-    options.width = target->width;
-    options.calibration = inputs;
-    options.calibration_count = (int)count;
-    status = model_calibrate(m, &options, error);
-    memory_free(inputs);
-    return status;
-}

@@ -40,9 +40,6 @@ void predictor_set_temperature(predictor *p, float temperature);
 mien_status predictor_run(predictor *p, thread_pool *pool, const dataset *data, const size_t *rows, size_t count,
                           predict_views views, float *out, mien_error *error);
 
-/** Store in the model the ranges that eight-bit inference needs, from these rows (a few hundred are plenty). */
-mien_status predict_calibrate(model *m, const dataset *data, const size_t *rows, size_t count, mien_error *error);
-
 mien_status predict_views_from_name(const char *name, predict_views *views, mien_error *error);
 
 #endif
