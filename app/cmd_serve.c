@@ -7,6 +7,7 @@
 #include "server/endpoints.h"
 #include "server/server.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -162,6 +163,14 @@ static void say_where(const serving *s)
     fflush(stdout);
 }
 
+/* Large blocks go back to the system when they are freed. By default the C library raises this threshold with every
+ * large picture and each thread's heap keeps what it once needed. */
+static void keep_memory_small(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
 static mien_status open_all(serving *s, bool check, mien_error *error)
 {
     mien_status status = open_vision(&s->settings, &s->vision, error);
@@ -196,6 +205,7 @@ int cmd_serve(int argc, char **argv)
         fail(&error);
         return EXIT_USAGE;
     }
+    keep_memory_small();
     begin_log(&s.settings);
     block_signals();
     if (open_all(&s, check, &error)) {

@@ -100,8 +100,10 @@ void *memory_arena_take(memory_arena *arena, size_t count, size_t size)
     if (!memory_multiply(count, size, &bytes) || !memory_sum(bytes, ARENA_ALIGNMENT - 1, &bytes))
         return NULL;
     bytes &= ~(size_t)(ARENA_ALIGNMENT - 1);
-    if (arena->limit && (arena->used > arena->limit || bytes > arena->limit - arena->used))
+    if (arena->limit && (arena->used > arena->limit || bytes > arena->limit - arena->used)) {
+        arena->limited = true;
         return NULL;
+    }
 
     struct memory_arena_block *block = arena->blocks;
     if (!block || bytes > block->capacity - block->used) {

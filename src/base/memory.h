@@ -29,6 +29,7 @@ typedef struct memory_arena {
     struct memory_arena_block *blocks;
     size_t used;  /* bytes handed out */
     size_t limit; /* most that may be handed out; 0 = no limit */
+    bool limited; /* something was refused because of the limit, not for want of memory */
 } memory_arena;
 
 /** Zeroed, 16-byte aligned; NULL on overflow, exhaustion or beyond the limit. Not thread-safe. */

@@ -33,6 +33,13 @@ static void xml_builder_fail(xml_builder *builder, mien_status status)
     xmlStopParser(builder->parser);
 }
 
+static void xml_builder_exhausted(xml_builder *builder)
+{
+    xml_builder_fail(builder, builder->arena->limited
+                                  ? error_set(builder->error, MIEN_ELIMIT, "XML: the document needs too much memory")
+                                  : error_no_memory(builder->error, 0));
+}
+
 static size_t xml_builder_line(const xml_builder *builder)
 {
     return builder->parser->input && builder->parser->input->line > 0 ? (size_t)builder->parser->input->line : 0;
@@ -42,7 +49,7 @@ static const char *xml_builder_copy(xml_builder *builder, const char *text, size
 {
     char *copy = memory_arena_take(builder->arena, length + 1, 1);
     if (!copy) {
-        xml_builder_fail(builder, error_set(builder->error, MIEN_ELIMIT, "XML: the document needs too much memory"));
+        xml_builder_exhausted(builder);
         return NULL;
     }
     memcpy(copy, text, length);
@@ -78,7 +85,7 @@ static void xml_on_start(void *context, const xmlChar *name, const xmlChar *pref
     xml_element *element = own_name ? memory_arena_take(builder->arena, 1, sizeof *element) : NULL;
     if (!element) {
         if (!builder->status)
-            xml_builder_fail(builder, error_set(builder->error, MIEN_ELIMIT, "XML: too many elements"));
+            xml_builder_exhausted(builder);
         return;
     }
     element->name = own_name;

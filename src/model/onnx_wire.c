@@ -17,18 +17,25 @@
 
 /* ---- reading ---- */
 
-static void *budget_take(void *budget, size_t size)
+typedef struct budget {
+    size_t left;
+    mien_status refused; /* why the last request was, MIEN_OK: none was */
+} budget;
+
+static void *budget_take(void *context, size_t size)
 {
-    size_t *left = budget;
-    if (size > *left)
-        return NULL;
-    *left -= size;
-    return malloc(size ? size : 1);
+    budget *b = context;
+    void *block = size > b->left ? NULL : malloc(size ? size : 1);
+    if (block)
+        b->left -= size;
+    else
+        b->refused = size > b->left ? MIEN_ELIMIT : MIEN_ENOMEM;
+    return block;
 }
 
-static void budget_give_back(void *budget, void *block)
+static void budget_give_back(void *context, void *block)
 {
-    (void)budget;
+    (void)context;
     free(block);
 }
 
@@ -44,11 +51,18 @@ typedef struct unfolding {
     mien_status status;
 } unfolding;
 
+static void unfolding_exhausted(unfolding *u)
+{
+    u->status = u->arena->limited
+                    ? error_set(u->error, MIEN_ELIMIT, "its tensors need more memory than the limit allows")
+                    : error_no_memory(u->error, 0);
+}
+
 static void *take(unfolding *u, size_t count, size_t size)
 {
     void *block = memory_arena_take(u->arena, count, size);
     if (!block && !u->status)
-        u->status = error_set(u->error, MIEN_ELIMIT, "its tensors need more memory than the limit allows");
+        unfolding_exhausted(u);
     return block;
 }
 
@@ -79,7 +93,7 @@ static void unfold_tensor(unfolding *u, const Onnx__TensorProto *from, onnx_tens
         .wide_count = from->n_int64_data,
     };
     if (!onnx_tensor_load(to, from->data_type, &storage, u->arena) && !u->status)
-        u->status = error_set(u->error, MIEN_ELIMIT, "its tensors need more memory than the limit allows");
+        unfolding_exhausted(u);
 }
 
 static void unfold_attribute(unfolding *u, const Onnx__AttributeProto *from, onnx_attribute *to)
@@ -200,11 +214,13 @@ mien_status onnx_document_parse(const uint8_t *bytes, size_t length, const model
         return error_prefix(error, status, "not an ONNX model, or a damaged one");
     if (status)
         return status;
-    size_t budget;
-    if (!memory_multiply(length, 3, &budget) || !memory_sum(budget, limits->max_items * 256, &budget))
+    budget b = {0};
+    if (!memory_multiply(length, 3, &b.left) || !memory_sum(b.left, limits->max_items * 256, &b.left))
         return error_no_memory(error, length);
-    ProtobufCAllocator allocator = {budget_take, budget_give_back, &budget};
+    ProtobufCAllocator allocator = {budget_take, budget_give_back, &b};
     Onnx__ModelProto *model = onnx__model_proto__unpack(&allocator, length, bytes);
+    if (!model && b.refused == MIEN_ENOMEM)
+        return error_no_memory(error, length);
     if (!model)
         return error_set(error, MIEN_EFORMAT, "not an ONNX model");
     document->message = model;

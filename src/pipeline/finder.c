@@ -29,6 +29,8 @@ struct finder {
 };
 
 /* An image whose memory is kept from picture to picture. */
+enum { KEPT_MOST_BYTES = 4 << 20 }; /* of a session's picture, once smaller ones follow */
+
 typedef struct kept_image {
     mien_image image;
     size_t capacity; /* bytes */
@@ -141,13 +143,14 @@ void finder_session_destroy(finder_session **session)
     *session = NULL;
 }
 
-/* Give the kept image that size; its memory only grows. */
+/* Give the kept image that size. Its memory is kept too, unless one huge picture would hold it for good. */
 static mien_status kept_reshape(kept_image *kept, size_t width, size_t height, mien_error *error)
 {
     size_t bytes;
     if (!memory_multiply(width, height, &bytes))
         return error_set(error, MIEN_ELIMIT, "%zu × %zu pixels are too many", width, height);
-    if (kept->image.data && bytes <= kept->capacity) {
+    bool wasteful = kept->capacity > KEPT_MOST_BYTES && bytes <= KEPT_MOST_BYTES;
+    if (kept->image.data && bytes <= kept->capacity && !wasteful) {
         kept->image = (mien_image){kept->image.data, width, height, width, MIEN_PIXEL_GREY8};
         return MIEN_OK;
     }

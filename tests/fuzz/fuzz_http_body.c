@@ -27,8 +27,8 @@ static mien_status find_something(vision *vision, size_t worker, const void *byt
     return MIEN_OK;
 }
 
-static const vision_functions functions = {find_something, NULL};
-static vision stub = {&functions, 1, "mien/stub", "stub"};
+static const vision_functions functions = {.analyze = find_something};
+static vision stub = {.functions = &functions, .workers = 1, .model_name = "mien/stub", .model_title = "stub"};
 static settings options;
 
 static service *the_service(void)
