@@ -25,6 +25,8 @@ int channel_open(connection *c, exchange *e)
         return e->route || e->mount ? 400 : 404;
     buffer accept = {0};
     int refusal = websocket_handshake(&e->request, &accept);
+    if (!refusal && !cors_allows_socket(e->request.service->settings, &e->request))
+        refusal = 403;
     if (!refusal && handlers->check)
         refusal = handlers->check(e->mount->context, &e->request);
     channel *opened = refusal ? NULL : memory_zeroed(1, sizeof *opened);

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 typedef enum cors_verdict { CORS_NONE, CORS_ANY, CORS_NAMED } cors_verdict;
 
@@ -58,4 +59,13 @@ bool cors_preflight(const settings *settings, const http_request *request, unsig
     if (wanted)
         http_response_field(response, "access-control-allow-headers", wanted);
     return true;
+}
+
+bool cors_allows_socket(const settings *settings, const http_request *request)
+{
+    const char *origin = http_request_field(request, "origin"), *host = http_request_field(request, "host");
+    if (!origin)
+        return true;
+    const char *authority = strstr(origin, "://");
+    return (authority && host && !strcasecmp(authority + 3, host)) || judge(settings, origin) != CORS_NONE;
 }

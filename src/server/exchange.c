@@ -168,7 +168,11 @@ static bool within_rate(exchange *e)
     long most = e->route ? route_limit(service->settings, e) : 0;
     if (most <= 0)
         return true;
-    rate_verdict verdict = rate_limit_take(service->limits, e->peer, e->route->path, most, 60, clock_monotonic_ns());
+    uint64_t now = clock_monotonic_ns();
+    rate_verdict verdict = rate_limit_take(service->limits, e->peer, e->route->path, most, 60, now);
+    const char *credential = people_credential(&e->request);
+    if (verdict.allowed && credential) /* whoever has it shares one count, wherever they ask from */
+        verdict = rate_limit_take(service->limits, credential, e->route->path, most, 60, now);
     if (verdict.allowed)
         return true;
     char text[80];

@@ -70,6 +70,9 @@ void response_fields(const exchange *e, buffer *out);
 void response_compress(const http_request *request, http_response *response);
 /** Answer a CORS preflight; false when the request is none. */
 bool cors_preflight(const settings *settings, const http_request *request, unsigned allowed, http_response *response);
+/** May this request open a WebSocket, which browsers let any page do? Yes without an Origin (no browser), from the same
+ *  host, and from configured origins. */
+bool cors_allows_socket(const settings *settings, const http_request *request);
 /** Add the CORS headers that this request's origin calls for. */
 void cors_fields(const settings *settings, const http_request *request, buffer *out);
 

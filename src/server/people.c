@@ -164,7 +164,7 @@ mien_status people_authenticate(people *people, const char *credential, person *
     return status == MIEN_ENOTFOUND ? error_set(error, MIEN_EDENIED, "the token is not valid") : status;
 }
 
-static const char *bearer(const http_request *request)
+const char *people_credential(const http_request *request)
 {
     const char *value = http_request_field(request, "authorization");
     if (value && !strncasecmp(value, "bearer ", 7))
@@ -198,7 +198,7 @@ static mien_status become_guest(people *people, const http_request *request, htt
 mien_status people_identify(people *people, const http_request *request, http_response *response, person *who,
                             mien_error *error)
 {
-    const char *credential = bearer(request);
+    const char *credential = people_credential(request);
     memset(who, 0, sizeof *who);
     if (credential) {
         mien_status status = people_authenticate(people, credential, who, error);

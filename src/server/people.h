@@ -30,6 +30,8 @@ void people_prune(people *people);
 mien_status people_identify(people *people, const http_request *request, http_response *response, person *who,
                             mien_error *error);
 void person_done(person *who);
+/** The token or key that a request carries, not checked; NULL when there is none. */
+const char *people_credential(const http_request *request);
 
 /** The user of an access token or API key. @return MIEN_OK, MIEN_EDENIED, or what the store says. */
 mien_status people_authenticate(people *people, const char *credential, person *who, mien_error *error);

@@ -29,7 +29,7 @@ typedef struct settings {
     long cache_size;
     double cache_ttl;
     /* people */
-    char *secret_key, *data_folder, *store_url;
+    char *secret_key, *data_folder;
     bool store_pictures;
     double history_ttl;
     long guest_max_usage;

@@ -97,7 +97,6 @@ const setting settings_table[] = {
            "Key that signs tokens and guest cookies, 32 characters or more; made at first start when unset."),
     TEXT("DATA_DIR", "DATA_FOLDER", "--data-dir", data_folder, "",
          "Folder for accounts, history and pictures; without one they live in memory and end with the program."),
-    TEXT("STORE_URL", "", "--store-url", store_url, "", "Another store than the embedded one."),
     SWITCH("STORE_PICTURES", "", "--store-pictures", store_pictures, "true", "Keep the pictures of the history."),
     NUMBER("HISTORY_TTL", "", "--history-ttl", history_ttl, "0", 0, 3650000000.0,
            "Seconds after which history is deleted; 0 keeps it."),

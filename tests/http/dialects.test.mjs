@@ -297,7 +297,7 @@ test('/ws answers frames, pings and selections, and survives mistakes', async ()
 
 test('/ws keeps only the newest frame and says how many it dropped', async () => {
   const socket = await WebSocketClient.open(server, '/ws');
-  socket.sendBinary('wait 300');
+  socket.sendBinary('wait 1500');
   for (let i = 0; i < 20; i++) socket.sendBinary(`faces ${i % 2}`);
   const first = await socket.next();
   assert.equal(first.data.face_detected, true);

@@ -163,12 +163,24 @@ test('a slow head, a slow body and an idle connection time out', async () => {
   assert.equal(await impatient.stop(), 0);
 });
 
+/** Ask for the metrics until `name` has that value. */
+async function untilMetric(server, name, value) {
+  for (;;) {
+    const text = await (await fetch(`${server.base}/metrics`)).text();
+    if (new RegExp(`^${name} ${value}$`, 'm').test(text)) return;
+  }
+}
+
 test('a full queue answers 503 at once, with Retry-After', async () => {
   const small = await startStub(['--workers', '1', '--queue-size', '1']);
-  const replies = await Promise.all(Array.from({ length: 6 }, () => upload(small, '/predict_file', `wait 500 ${Math.random()}`)));
-  const statuses = replies.map((r) => r.status).sort();
-  assert.deepEqual(statuses, [200, 200, 503, 503, 503, 503]);
-  assert.ok(replies.every((r) => r.status === 200 || Number(r.headers.get('retry-after')) > 0));
+  const first = upload(small, '/predict_file', 'wait 1500');
+  await untilMetric(small, 'mien_workers_busy', 1);
+  const second = upload(small, '/predict_file', 'faces 1');
+  await untilMetric(small, 'mien_queue_waiting', 1);
+  const third = await upload(small, '/predict_file', 'faces 2');
+  assert.equal(third.status, 503);
+  assert.ok(Number(third.headers.get('retry-after')) > 0);
+  assert.deepEqual([(await first).status, (await second).status], [200, 200]);
   assert.equal(await small.stop(), 0);
 });
 
@@ -229,6 +241,17 @@ test('rate limits are exact, and say when to come back', async () => {
   const files = await Promise.all(Array.from({ length: 5 }, () => upload(strict, '/predict_file', 'faces 1')));
   assert.equal(files.filter((r) => r.status === 200).length, 2);
   assert.equal((await post(strict, '/predict', { image })).status, 200);
+  assert.equal(await strict.stop(), 0);
+});
+
+test('a user or key has one count, from wherever it asks', async () => {
+  const strict = await startStub(['--rate-limit-requests', '4', '--trust-proxy']);
+  const ask = (address, key) => post(strict, '/api/detect', { image: base64('none') }, { 'x-forwarded-for': address, ...(key ? { 'x-api-key': key } : {}) });
+  const shared = [];
+  for (let i = 0; i < 6; i++) shared.push((await ask(`10.0.0.${i}`, 'mien_one')).status);
+  assert.deepEqual(shared, [200, 200, 200, 200, 429, 429]);
+  assert.equal((await ask('10.0.0.9', 'mien_two')).status, 200);
+  assert.equal((await ask('10.0.0.9')).status, 200);
   assert.equal(await strict.stop(), 0);
 });
 
@@ -306,6 +329,10 @@ test('a WebSocket echoes text, binary and fragments, answers pings, and refuses 
     await bad.end();
     assert.equal(bad.after().readUInt16BE(2), code, name);
   }
+  const [foreign] = await exchange(server, webSocketHello('/echo', 'Origin: http://evil.test\r\n'));
+  assert.equal(foreign.status, 403, 'any page may open a WebSocket; the server decides whose');
+  const [same] = await exchange(server, webSocketHello('/echo', 'Origin: http://x\r\n'));
+  assert.equal(same.status, 101);
   const [plain] = await exchange(server, get('/echo'));
   assert.equal(plain.status, 426);
   const [nowhere] = await exchange(server, webSocketHello('/nope'));
@@ -315,6 +342,7 @@ test('a WebSocket echoes text, binary and fragments, answers pings, and refuses 
 test('a stop finishes what runs, refuses what is new, and exits 0', async () => {
   const stopping = await startStub([]);
   const running = upload(stopping, '/predict_file', 'wait 300');
+  await untilMetric(stopping, 'mien_workers_busy', 1);
   const raw = await Raw.open(stopping);
   raw.send(get('/healthz'));
   await raw.answered(1);
