@@ -17,6 +17,7 @@ static const char report_head[] =
     "#ddd}"
     "th:first-child,td:first-child{text-align:left}.m td{border:1px solid #fff;min-width:3.2em}"
     ".w{display:flex;flex-wrap:wrap;gap:1em}figure{margin:0;width:8.5em;font-size:12px}"
+    ".c{overflow-x:auto}.c td:nth-child(-n+2){overflow-wrap:anywhere;min-width:8em}"
     "img{width:96px;height:96px;image-rendering:pixelated}</style></head><body><h1>Evaluation</h1>\n"
     "<p>A label is the expression that a face appears to show, not what a person feels.</p>\n";
 
@@ -39,7 +40,7 @@ static void report_comparison(buffer *out, const report_entry *entries, size_t c
                              e->count, m->top1, e->low, e->high, m->macro_f1, m->balanced, m->loss, m->brier, m->ece,
                              (double)e->parameters / 1e6, (double)e->multiply_adds / 1e6, e->milliseconds);
     }
-    buffer_append_text(out, "</table>\n");
+    buffer_append_text(out, "</table></div>\n");
 }
 
 static void report_classes(buffer *out, const metrics *m)
