@@ -13,7 +13,8 @@ mien_status model_plan_create(const model *m, const nn_plan_options *options, nn
         return nn_plan_create(&m->graph, options, plan, error);
     const char *text = model_info_property(&m->info, ranges_key);
     if (!text)
-        return error_set(error, MIEN_ENOTFOUND, "the model has no ranges for eight bits; `mien eval --calibrate` adds them");
+        return error_set(error, MIEN_ENOTFOUND,
+                         "the model has no ranges for eight bits; `mien eval --calibrate` adds them");
     nn_plan_options known = *options;
     nn_range *ranges = memory_zeroed((size_t)m->graph.node_count, sizeof *ranges);
     if (!ranges)
