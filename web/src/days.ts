@@ -51,7 +51,8 @@ export function days(items: Kept[]): HTMLElement {
     }
     const middle = (i + 0.5) * column;
     if (sum(count)) svg.append(draw('text', {x: middle, y: y - 5}, String(sum(count))));
-    if ((DAYS - 1 - i) % every === 0) svg.append(draw('text', {x: middle, y: HEIGHT + 18},
+    if ((DAYS - 1 - i) % every === 0) svg.append(draw('text', i === DAYS - 1 && every > 1
+      ? {x: width, y: HEIGHT + 18, class: 'last'} : {x: middle, y: HEIGHT + 18},
       day.toLocaleDateString(locale(), {day: 'numeric', month: 'short'})));
   });
   const present = EMOTIONS.filter(name => last.some(([, count]) => count[name]));

@@ -6,13 +6,14 @@ import {number, t, type Word} from './i18n';
 import {explain, say} from './say';
 import type {View} from './view';
 
-const FIGURES: Record<string, Word> = {top1: 'figureTop1', macro_f1: 'figureMacroF1', votes_top1: 'figureVotesTop1'};
-const SHARES = /(top1|f1|accuracy|ece|recall|precision)$/;
+const FIGURES: Record<string, Word> = {top1: 'figureTop1', macro_f1: 'figureMacroF1', votes_top1: 'figureVotesTop1',
+  ece: 'figureEce', coverage: 'figureCoverage', risk: 'figureRisk'};
+const SHARES = /(top1|f1|accuracy|ece|coverage|risk|recall|precision)$/;
 
 /** "PublicTest.top1" in words; a figure that the page does not know keeps its name. */
 function nameOf(figure: string): string {
   const dot = figure.lastIndexOf('.'), known = FIGURES[figure.slice(dot + 1)];
-  return known ? `${t(known)} (${figure.slice(0, Math.max(0, dot))})` : figure.replaceAll('_', ' ');
+  return known ? `${t(known)}${dot > 0 ? ` (${figure.slice(0, dot)})` : ''}` : figure.replaceAll('_', ' ');
 }
 
 const value = (figure: string, measured: number): string =>
@@ -27,7 +28,7 @@ export function modelsView(): View {
     if (!card) return null;
     const labels = card.labels.map(label => EMOTIONS.includes(label as Emotion) ? t(label as Emotion) : label);
     const rows: [Word, string][] = [
-      ['modelFile', card.name ?? model.id],
+      ['modelFile', model.id],
       ['modelNetwork', card.description ?? ''],
       ['modelParameters', number(card.parameters)],
       ['modelInput', `${card.input.width} × ${card.input.height} × ${card.input.channels}`],
@@ -43,7 +44,7 @@ export function modelsView(): View {
   function card(model: Model): HTMLElement {
     const figures = Object.entries(model.card?.figures ?? {});
     return h('article', {class: 'card model'},
-      h('h2', {}, model.name, model.selected && h('span', {class: 'tag good'}, t('active'))),
+      h('h2', {}, model.card?.name ?? model.name, model.selected && h('span', {class: 'tag good'}, t('active'))),
       h('p', {class: 'quiet'}, t('modelWhat')),
       figures.length > 0 && h('dl', {class: 'big-figures'}, figures.map(([name, measured]) =>
         h('div', {}, h('dt', {}, nameOf(name)), h('dd', {}, value(name, measured))))),

@@ -106,7 +106,7 @@ export function picturesView(): View {
   }
 
   function show(item: Item, problem = ''): void {
-    const name = h('p', {class: 'file'}, item.file.name);
+    const name = h('p', {class: 'file', title: item.file.name}, item.file.name);
     if (item.state === 'failed') {
       replace(item.card, h('div', {class: 'frame broken', 'aria-hidden': 'true'}, '!'), name,
         h('p', {class: 'message bad'}, problem),
@@ -124,7 +124,7 @@ export function picturesView(): View {
     replace(item.card,
       h('button', {type: 'button', class: 'plain frame', 'aria-label': t('open', {name: item.file.name}),
         onclick: () => void viewer.open(item.file.name, item.file, numbered(result))}, small),
-      h('p', {class: 'file'}, item.file.name),
+      h('p', {class: 'file', title: item.file.name}, item.file.name),
       h('p', {class: 'quiet small'}, `${countFaces(result.faces.length)} · `,
         t('milliseconds', {n: result.timing_ms.total < 1 ? '< 1' : number(result.timing_ms.total)})),
       chips(result.faces));
@@ -169,7 +169,7 @@ export function picturesView(): View {
     item.state = 'waiting';
     show(item);
     pausedUntil = Math.max(pausedUntil, performance.now() + seconds * 1000);
-    say(words, 'bad', seconds);
+    say(words, 'good', seconds);
     window.setTimeout(pump, seconds * 1000 + 50);
   }
 
