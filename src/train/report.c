@@ -23,8 +23,10 @@ static const char report_head[] =
 
 static void report_comparison(buffer *out, const report_entry *entries, size_t count)
 {
-    buffer_append_text(out, "<table><tr><th>model<th>data<th>pictures<th>top-1<th>95 % interval<th>macro F1<th>balanced"
-                            "<th>loss<th>Brier<th>ECE<th>M parameters<th>M multiply-adds<th>ms a picture</tr>\n");
+    buffer_append_text(
+        out,
+        "<div class=\"c\"><table><tr><th>model<th>data<th>pictures<th>top-1<th>95 % interval<th>macro F1<th>balanced"
+        "<th>loss<th>Brier<th>ECE<th>M parameters<th>M multiply-adds<th>ms a picture</tr>\n");
     for (size_t i = 0; i < count; i++) {
         const evaluation *e = entries[i].result;
         const metrics *m = &e->figures;
