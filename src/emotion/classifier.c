@@ -9,9 +9,9 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "model/ranges.h"
 #include "emotion/crop.h"
 #include "emotion/emotion.h"
+#include "model/ranges.h"
 
 struct classifier {
     model_info info;
