@@ -11,12 +11,13 @@
 #include "base/random.h"
 #include "nn/plan.h"
 
+/* A sanitizer brings an allocator of its own, which may not be replaced. */
 #if defined(__has_feature)
-#define HAS_ASAN __has_feature(address_sanitizer)
-#elif defined(__SANITIZE_ADDRESS__)
-#define HAS_ASAN 1
+#define HAS_SANITIZER (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HAS_SANITIZER 1
 #else
-#define HAS_ASAN 0
+#define HAS_SANITIZER 0
 #endif
 
 static const int channel_counts[] = {1, 3, 7, 16, 17, 32};

@@ -12,7 +12,7 @@
 static bool counting;
 static int counted, failing = -1;
 
-#if !HAS_ASAN
+#if !HAS_SANITIZER
 extern void *__libc_malloc(size_t bytes);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *block, size_t bytes);
@@ -72,7 +72,7 @@ static bool survives(const nn_graph *graph, const nn_plan_options *options, int 
 static void test_every_allocation_may_fail(void **state)
 {
     (void)state;
-    if (HAS_ASAN) {
+    if (HAS_SANITIZER) {
         print_message("skipped: the sanitizer has malloc\n");
         skip();
     }
@@ -161,7 +161,7 @@ static void test_two_threads_share_a_plan(void **state)
 static void test_running_allocates_nothing(void **state)
 {
     (void)state;
-    if (HAS_ASAN) {
+    if (HAS_SANITIZER) {
         print_message("skipped: the sanitizer has malloc\n");
         skip();
     }
@@ -216,7 +216,7 @@ static void test_bad_plans_say_why(void **state)
 static void test_too_large_sessions_are_errors(void **state)
 {
     (void)state;
-    if (HAS_ASAN) {
+    if (HAS_SANITIZER) {
         print_message("skipped: the sanitizer aborts at such sizes\n");
         skip();
     }
