@@ -66,7 +66,8 @@ static void empty(buffer *b)
 /* Encrypt what is to be said, and HTTP/2's frames before that. @return false when the connection must end. */
 static bool prepare(connection *c)
 {
-    bool alive = !c->h2 || h2_session_output(c->h2, &c->out, HIGH_WATER);
+    bool room = connection_pending(c) < HIGH_WATER; /* a peer that does not read makes nothing pile up here */
+    bool alive = !c->h2 || !room || h2_session_output(c->h2, &c->out, HIGH_WATER);
     if (!alive && c->state == CONNECTION_HTTP2)
         connection_close(c);
     if (!c->tls || !c->out.length)
@@ -283,6 +284,8 @@ static bool take_head(connection *c)
 static size_t take_body(connection *c, const uint8_t *bytes, size_t length)
 {
     exchange *e = c->exchange;
+    if (!e)
+        return length;
     size_t used = 0, before = e->body.length;
     int status = 400;
     http_progress progress = http_body_feed(&e->decoder, bytes, length, &e->body, &used, &status);

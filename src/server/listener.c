@@ -15,14 +15,20 @@
 
 enum { BACKLOG = 1024 };
 
+typedef union socket_address {
+    struct sockaddr any;
+    struct sockaddr_in four;
+    struct sockaddr_in6 six;
+    struct sockaddr_storage room;
+} socket_address;
+
 static int bound_port(int socket)
 {
-    struct sockaddr_storage address = {0};
+    socket_address address = {.room = {0}};
     socklen_t length = sizeof address;
-    if (getsockname(socket, (struct sockaddr *)&address, &length))
+    if (getsockname(socket, &address.any, &length))
         return 0;
-    return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                               : ((struct sockaddr_in *)&address)->sin_port);
+    return ntohs(address.any.sa_family == AF_INET6 ? address.six.sin6_port : address.four.sin_port);
 }
 
 mien_status listener_open(const char *host, int port, int *out, int *bound, mien_error *error)
@@ -55,14 +61,14 @@ mien_status listener_open(const char *host, int port, int *out, int *bound, mien
     return MIEN_OK;
 }
 
-static void describe(const struct sockaddr_storage *from, listener_peer *peer)
+static void describe(const socket_address *from, listener_peer *peer)
 {
     memset(peer, 0, sizeof *peer);
-    if (from->ss_family == AF_INET6) {
-        memcpy(peer->address, &((const struct sockaddr_in6 *)from)->sin6_addr, 16);
+    if (from->any.sa_family == AF_INET6) {
+        memcpy(peer->address, &from->six.sin6_addr, 16);
     } else {
         memset(peer->address + 10, 0xff, 2);
-        memcpy(peer->address + 12, &((const struct sockaddr_in *)from)->sin_addr, 4);
+        memcpy(peer->address + 12, &from->four.sin_addr, 4);
     }
     static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     bool four = !memcmp(peer->address, mapped, sizeof mapped);
@@ -71,9 +77,9 @@ static void describe(const struct sockaddr_storage *from, listener_peer *peer)
 
 int listener_accept(int socket, listener_peer *peer)
 {
-    struct sockaddr_storage from = {0};
+    socket_address from = {.room = {0}};
     socklen_t length = sizeof from;
-    int on = 1, accepted = accept4(socket, (struct sockaddr *)&from, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int on = 1, accepted = accept4(socket, &from.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (accepted < 0)
         return -1;
     setsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

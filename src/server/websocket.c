@@ -226,13 +226,13 @@ mien_status websocket_write(buffer *out, websocket_opcode opcode, const void *da
 
 mien_status websocket_write_close(buffer *out, int code, const char *reason)
 {
-    uint8_t text[125];
-    size_t length = strlen(reason);
-    length = length > 123 ? 123 : length;
-    text[0] = (uint8_t)(code >> 8);
-    text[1] = (uint8_t)code;
-    memcpy(text + 2, reason, length);
-    return websocket_write(out, WEBSOCKET_CLOSE, text, length + 2);
+    uint8_t payload[125] = {(uint8_t)(code >> 8), (uint8_t)code};
+    size_t length = 2;
+    while (length < sizeof payload && reason[length - 2]) {
+        payload[length] = (uint8_t)reason[length - 2];
+        length++;
+    }
+    return websocket_write(out, WEBSOCKET_CLOSE, payload, length);
 }
 
 int websocket_handshake(const http_request *request, buffer *accept)
