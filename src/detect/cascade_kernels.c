@@ -73,7 +73,7 @@ static void stage_c(const cascade_table *table, int32_t stage, const int32_t *ro
     for (size_t g = 0; g < count; g++) {
         int32_t sum[CASCADE_GROUP];
         unsigned may = 0, does = 0;
-        size_t first = (size_t)list[g] * CASCADE_GROUP;
+        size_t first = list[g];
         stage_group_c(table, fast, row + first, scale + first, sum);
         for (unsigned i = 0; i < CASCADE_GROUP; i++) {
             may |= (unsigned)(sum[i] > -fast->slack) << i;

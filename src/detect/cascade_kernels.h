@@ -18,9 +18,9 @@ typedef struct cascade_kernels {
     /** cascade_window_scale of `groups` groups; bit i of valid[g] is set where it is not 0 (scale is 1 elsewhere). */
     void (*variance)(const cascade_table *table, const int32_t *sum, const int32_t *square, size_t groups, float *scale,
                      uint16_t *valid);
-    /** By cascade_path, NULL where there is none: a fast stage for the groups numbered in list[0..count-1] of the row
-     *  that begins at `row`. Bit i of pass[g]: not surely rejected; of sure[g]: surely accepted. `g` counts from 0
-     *  along `list`. LBP does not look at `scale`. */
+    /** By cascade_path, NULL where there is none: a fast stage for sixteen windows from each of the columns
+     *  list[0..count-1] on of the row that begins at `row`. Bit i of pass[g]: window i of the g-th sixteen is not
+     * surely rejected; of sure[g]: surely accepted. LBP does not look at `scale`. */
     void (*stage[CASCADE_PATH_COUNT])(const cascade_table *table, int32_t stage, const int32_t *row, const float *scale,
                                       const uint16_t *list, size_t count, uint16_t *pass, uint16_t *sure);
     unsigned dense; /* windows that a group must hold for a stage of stumps to be quicker than one by one */

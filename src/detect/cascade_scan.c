@@ -37,7 +37,7 @@ mien_status cascade_worker_prepare(cascade_worker *worker, const cascade *cascad
                                    size_t level_width, size_t stride, mien_error *error)
 {
     size_t rows = CASCADE_STRIP_ROWS + (size_t)cascade->height + 1;
-    size_t planes = cascade->tilted ? 3 : 2, row = scan_groups(level_width) * CASCADE_GROUP;
+    size_t planes = cascade->tilted ? 3 : 2, row = (scan_groups(level_width) + 1) * CASCADE_GROUP;
     size_t plane = rows * stride + CASCADE_PADDING, source = picture_width + CASCADE_PADDING;
     if (plane <= worker->plane && row <= worker->row && source <= worker->source && worker->planes)
         return MIEN_OK;
@@ -54,6 +54,8 @@ mien_status cascade_worker_prepare(cascade_worker *worker, const cascade *cascad
     /* What lies between rows is read (and ignored) by the vector kernels; let it be something. */
     memset(worker->planes, 0, plane * planes * sizeof *worker->planes);
     memset(worker->line, 0, source * sizeof *worker->line);
+    memset(worker->scales, 0, row * sizeof *worker->scales);
+    memset(worker->bits, 0, row / CASCADE_GROUP * BITS_COUNT * sizeof *worker->bits);
     worker->plane = plane;
     worker->row = row;
     worker->source = source;
@@ -114,7 +116,21 @@ static bool scan_finish(const scan_row *row, int32_t stage, size_t column)
     return stage == count;
 }
 
-/* A stage for the groups of the list, narrowing `alive`; windows too near to the threshold are asked exactly. */
+/* Sixteen bits of a row's bit string from any column on, and back. The word beyond the row is there and empty. */
+static unsigned scan_get_bits(const uint16_t *bits, size_t column)
+{
+    const uint16_t *word = bits + column / CASCADE_GROUP;
+    return ((word[0] | (uint32_t)word[1] << CASCADE_GROUP) >> column % CASCADE_GROUP) & 0xffff;
+}
+
+static void scan_clear_bits(uint16_t *bits, size_t column, unsigned cleared)
+{
+    uint32_t both = (uint32_t)cleared << column % CASCADE_GROUP;
+    bits[column / CASCADE_GROUP] &= (uint16_t)~both;
+    bits[column / CASCADE_GROUP + 1] &= (uint16_t) ~(both >> CASCADE_GROUP);
+}
+
+/* A stage for the columns of the list, narrowing `alive`; windows too near to the threshold are asked exactly. */
 static void scan_run_stage(scan_row *row, int32_t stage, size_t listed)
 {
     const uint16_t *list = row->bits[BITS_LIST];
@@ -122,14 +138,14 @@ static void scan_run_stage(scan_row *row, int32_t stage, size_t listed)
     row->scan->kernels->stage[row->scan->program->path](row->table, stage, row->sum, row->scales, list, listed, pass,
                                                         sure);
     for (size_t i = 0; i < listed; i++) {
-        unsigned keep = alive[list[i]] & pass[i];
+        unsigned was = scan_get_bits(alive, list[i]), keep = was & pass[i];
         for (unsigned doubt = keep & ~(unsigned)sure[i]; doubt; doubt &= doubt - 1) {
             unsigned bit = (unsigned)__builtin_ctz(doubt);
-            size_t column = (size_t)list[i] * CASCADE_GROUP + bit;
+            size_t column = list[i] + bit;
             if (!cascade_stage_exact(row->table, stage, row->sum + column, row->scales[column]))
                 keep &= ~(1u << bit);
         }
-        alive[list[i]] = (uint16_t)keep;
+        scan_clear_bits(alive, list[i], was & ~keep);
     }
 }
 
@@ -145,33 +161,46 @@ static size_t scan_valid(scan_row *row)
     if (last)
         valid[row->groups - 1] &= (uint16_t)((1u << last) - 1);
     size_t listed = 0;
+    row->bits[BITS_ALIVE][row->groups] = 0;
     for (size_t g = 0; g < row->groups; g++) {
         row->bits[BITS_ALIVE][g] = valid[g];
         row->bits[BITS_FOUND][g] = 0;
         if (valid[g])
-            row->bits[BITS_LIST][listed++] = (uint16_t)g;
+            row->bits[BITS_LIST][listed++] = (uint16_t)(g * CASCADE_GROUP);
     }
     return listed;
 }
 
-/* Groups with enough windows alive stay in the list; the windows of the others are finished one by one. */
-static size_t scan_thin_out(scan_row *row, int32_t stage, size_t listed)
+/* Finish one by one the windows that are alive among the sixteen from that column on. */
+static void scan_finish_group(scan_row *row, int32_t stage, size_t first, unsigned windows)
 {
-    uint16_t *list = row->bits[BITS_LIST];
+    scan_clear_bits(row->bits[BITS_ALIVE], first, windows);
+    for (; windows; windows &= windows - 1) {
+        size_t column = first + (size_t)__builtin_ctz(windows);
+        if (scan_finish(row, stage, column))
+            row->bits[BITS_FOUND][column / CASCADE_GROUP] |= (uint16_t)(1u << column % CASCADE_GROUP);
+    }
+}
+
+/* List the columns from which on sixteen windows hold enough survivors, each beginning at one; the survivors of others
+ * are finished one by one. */
+static size_t scan_gather(scan_row *row, int32_t stage)
+{
+    const uint16_t *alive = row->bits[BITS_ALIVE];
     unsigned dense = row->scan->program->path == CASCADE_PATH_STUMPS ? row->scan->kernels->dense : 1;
-    size_t kept = 0;
-    for (size_t i = 0; i < listed; i++) {
-        size_t group = list[i];
-        unsigned alive = row->bits[BITS_ALIVE][group];
-        if ((unsigned)__builtin_popcount(alive) >= dense) {
-            list[kept++] = (uint16_t)group;
+    size_t kept = 0, next = 0; /* columns before `next` are dealt with */
+    for (size_t g = 0; g < row->groups; g++) {
+        size_t done = next > g * CASCADE_GROUP ? next - g * CASCADE_GROUP : 0;
+        uint32_t bits = alive[g] & ~((1u << done) - 1);
+        if (!bits)
             continue;
-        }
-        for (; alive; alive &= alive - 1) {
-            unsigned bit = (unsigned)__builtin_ctz(alive);
-            if (scan_finish(row, stage, group * CASCADE_GROUP + bit))
-                row->bits[BITS_FOUND][group] |= (uint16_t)(1u << bit);
-        }
+        size_t first = g * CASCADE_GROUP + (size_t)__builtin_ctz(bits);
+        unsigned windows = scan_get_bits(alive, first);
+        if ((unsigned)__builtin_popcount(windows) >= dense)
+            row->bits[BITS_LIST][kept++] = (uint16_t)first;
+        else
+            scan_finish_group(row, stage, first, windows);
+        next = first + CASCADE_GROUP;
     }
     return kept;
 }
@@ -188,10 +217,10 @@ static void scan_row_fast(scan_row *row)
         *alive &= (uint16_t)cascade_visited(row->bits[BITS_VALID][g] & ~(uint32_t)*alive, &skip);
     }
     int32_t count = row->scan->program->source->stage_count;
-    for (int32_t stage = 1; stage < count && (listed = scan_thin_out(row, stage, listed)); stage++)
+    for (int32_t stage = 1; stage < count && (listed = scan_gather(row, stage)); stage++)
         scan_run_stage(row, stage, listed);
-    for (size_t i = 0; i < listed; i++)
-        row->bits[BITS_FOUND][row->bits[BITS_LIST][i]] |= row->bits[BITS_ALIVE][row->bits[BITS_LIST][i]];
+    for (size_t g = 0; g < row->groups; g++)
+        row->bits[BITS_FOUND][g] |= row->bits[BITS_ALIVE][g];
 }
 
 /* The same window by window, for unusual features and for processors without kernels for trees and LBP. */

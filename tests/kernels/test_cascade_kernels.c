@@ -144,7 +144,7 @@ static void compare_row(const cascade_kernels *c, const cascade_kernels *other, 
     assert_memory_equal(scale_c, scale_other, groups * CASCADE_GROUP * sizeof *scale_c);
     assert_memory_equal(valid_c, valid_other, groups * sizeof *valid_c);
     for (size_t i = 0; i < groups; i++)
-        list[i] = (uint16_t)(groups - 1 - i);
+        list[i] = (uint16_t)((groups - 1 - i) * CASCADE_GROUP - (i + 1 < groups && i % 2));
     for (int32_t stage = 0; stage < table->program->source->stage_count; stage++)
         for (size_t listed = 1 + (size_t)stage % groups; listed <= groups; listed += groups) {
             c->stage[CASCADE_PATH_STUMPS](table, stage, sum, scale_c, list, listed, pass[0], sure[0]);
@@ -163,7 +163,7 @@ static void check_row(const cascade_kernels *kernels, const cascade_table *table
     const cascade *source = table->program->source;
     kernels->variance(table, sum, square, groups, scale, valid);
     for (size_t i = 0; i < groups; i++)
-        list[i] = (uint16_t)i;
+        list[i] = (uint16_t)(i * CASCADE_GROUP);
     for (int32_t stage = 0; stage < source->stage_count; stage++) {
         kernels->stage[table->program->path](table, stage, sum, scale, list, groups, pass, sure);
         for (size_t i = 0; i < groups * CASCADE_GROUP; i++) {

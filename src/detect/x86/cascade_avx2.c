@@ -208,7 +208,7 @@ static inline __attribute__((always_inline)) void run_stage(const cascade_table 
     __m256 scale[2 * AVX2_PACK];
     __m256i sum[2 * AVX2_PACK];
     for (size_t g = 0; g < 2 * pack; g++) {
-        size_t first = (size_t)list[g / 2] * CASCADE_GROUP + (g & 1) * AVX2_LANES;
+        size_t first = list[g / 2] + (g & 1) * AVX2_LANES;
         corner[g] = row + first;
         scale[g] = _mm256_loadu_ps(scales + first);
         sum[g] = _mm256_set1_epi32(fast->base);

@@ -192,8 +192,8 @@ static inline __attribute__((always_inline)) void run_stage(const cascade_table 
     __m512 scale[AVX512_PACK];
     __m512i sum[AVX512_PACK];
     for (size_t g = 0; g < pack; g++) {
-        corner[g] = row + (size_t)list[g] * CASCADE_GROUP;
-        scale[g] = _mm512_loadu_ps(scales + (size_t)list[g] * CASCADE_GROUP);
+        corner[g] = row + list[g];
+        scale[g] = _mm512_loadu_ps(scales + list[g]);
         sum[g] = _mm512_set1_epi32(fast->base);
     }
     const cascade_step *step = table->steps + fast->first_step;
@@ -261,7 +261,7 @@ static void tree_stage_avx512(const cascade_table *table, int32_t stage, const i
     const cascade_fast_stage *fast = table->program->stages + stage;
     const cascade_tree *trees = source->trees + source->stages[stage].first_tree;
     for (size_t g = 0; g < count; g++) {
-        size_t first = (size_t)list[g] * CASCADE_GROUP;
+        size_t first = list[g];
         const __m512 scales = _mm512_loadu_ps(scale + first);
         __m512i sum = _mm512_set1_epi32(fast->base);
         for (int32_t t = 0; t < source->stages[stage].tree_count; t++)
@@ -299,7 +299,7 @@ static void lbp_stage_avx512(const cascade_table *table, int32_t stage, const in
     const cascade_fast_stage *fast = table->program->stages + stage;
     const __m512i one = _mm512_set1_epi32(1), low = _mm512_set1_epi32(31);
     for (size_t g = 0; g < count; g++) {
-        const int32_t *corner = row + (size_t)list[g] * CASCADE_GROUP;
+        const int32_t *corner = row + list[g];
         __m512i sum = _mm512_set1_epi32(fast->base);
         for (int32_t n = fast->first_step; n < fast->first_step + source->stages[stage].tree_count; n++) {
             const uint32_t *subset = source->subsets + (size_t)n * CASCADE_SUBSET_WORDS;
