@@ -1,5 +1,6 @@
 // Driving the real page in Debian's Chromium against the real server, with a camera that plays photographs.
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
@@ -69,3 +70,11 @@ export async function openPage(context, server, where = '') {
 }
 
 export const unexpected = (page) => page.problems.filter((text) => !page.expected.some((pattern) => pattern.test(text)));
+
+/** What axe-core finds wrong with the page as it stands. */
+export async function violations(page) {
+  const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+  await page.evaluate(`{const module = undefined, exports = undefined, define = undefined;${axe}}`);
+  const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
+  return found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(' | ').slice(0, 300)}`);
+}

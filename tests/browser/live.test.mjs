@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
-import { launch, makeFilm, noBrowser, noPhotos, openPage, scratch, startReal, unexpected } from './helper.mjs';
+import { launch, makeFilm, noBrowser, noPhotos, openPage, scratch, startReal, unexpected, violations } from './helper.mjs';
 
 const skip = noBrowser || noPhotos;
 const ann = { file: 'compreface_007_B.jpg', crop: [30, 105, 360], at: [20, 90, 280] };
@@ -63,6 +63,14 @@ test('who leaves loses the box, who stays keeps the number, and a card goes afte
   const later = await ids();
   assert.ok(later.some((id) => before.includes(id)), `${before} became ${later}`);
   assert.ok(later.some((id) => !before.includes(id)), `${before} became ${later}`);
+});
+
+test('while it runs: no accessibility violation in either theme', { skip }, async () => {
+  for (const colorScheme of ['dark', 'light']) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    await page.waitForSelector('[data-person]');
+    assert.deepEqual(await violations(page), [], colorScheme);
+  }
 });
 
 test('pause holds the frames, resume goes on', { skip }, async () => {

@@ -1,13 +1,10 @@
 // Guards the page itself without photographs: views, languages, keyboard, width, accessibility in both themes, what happens to
 // bad files, and that nothing is asked of any other host.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import test, { after, before } from 'node:test';
 import { deflateSync } from 'node:zlib';
-import { launch, noBrowser, openPage, startReal, unexpected } from './helper.mjs';
+import { launch, noBrowser, openPage, startReal, unexpected, violations } from './helper.mjs';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const views = ['pictures', 'live', 'history', 'models', 'about'];
 const sizes = { phone: { width: 375, height: 740 }, tablet: { width: 820, height: 1100 }, desktop: { width: 1440, height: 900 } };
 let server, browser;
@@ -38,12 +35,6 @@ async function settle(page, view) {
   await page.waitForSelector(`#nav a[aria-current][href="#/${view}"]`);
   if (view === 'models') await page.waitForSelector('.model table');
   if (view === 'history') await page.waitForSelector('#quota');
-}
-
-async function violations(page) {
-  await page.evaluate(`{const module = undefined, exports = undefined, define = undefined;${axe}}`);
-  const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
-  return found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(' | ').slice(0, 300)}`);
 }
 
 /** A grey PNG made here, so that no photograph is needed. */

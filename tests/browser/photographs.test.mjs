@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
-import { launch, makeFilm, noBrowser, noPhotos, openPage, photo, scratch, startReal, unexpected } from './helper.mjs';
+import { launch, makeFilm, noBrowser, noPhotos, openPage, photo, scratch, startReal, unexpected, violations } from './helper.mjs';
 
 const skip = noBrowser || noPhotos;
 const friends = photo('compreface_000_5.jpg'), portrait = photo('compreface_007_B.jpg'), band = photo('dlib_2008_002470.jpg');
@@ -20,8 +20,8 @@ after(async () => {
   data?.done();
 });
 
-async function withPage(where, work) {
-  const context = await browser.newContext({ locale: 'en-GB', acceptDownloads: true });
+async function withPage(where, work, options = {}) {
+  const context = await browser.newContext({ locale: 'en-GB', acceptDownloads: true, ...options });
   const page = await openPage(context, server, where);
   page.on('dialog', (dialog) => void dialog.accept());
   try {
@@ -174,4 +174,27 @@ test('a guest keeps a few in the browser; the quota is shown and explained when 
     await page.click('.picture:nth-child(1) >> text=Delete');
     await page.waitForFunction(() => document.querySelectorAll('.picture').length === 1);
   });
+});
+
+test('full of pictures, no accessibility violation in either theme, and nothing sticks out of a phone', { skip }, async () => {
+  for (const colorScheme of ['light', 'dark'])
+    await withPage('', async (page) => {
+      const check = async (what) => {
+        assert.deepEqual(await violations(page), [], `${what}, ${colorScheme}`);
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${what} is too wide`);
+      };
+      await page.check('#keep');
+      page.expected.push(/400/);
+      await page.setInputFiles('#choose-input', [{ name: 'friends.jpg', mimeType: 'image/jpeg', buffer: readFileSync(friends) }, { name: 'a-letter-with-a-very-long-name-that-does-not-fit.jpg', mimeType: 'image/jpeg', buffer: Buffer.from('x') }]);
+      await page.waitForSelector('text=2 of 2 analysed');
+      await page.waitForFunction(() => JSON.parse(localStorage.getItem('kept') ?? '[]').length === 1);
+      await check('gallery');
+      await page.click('.picture:nth-child(1) .frame');
+      await page.waitForSelector('dialog[open] .face');
+      await check('viewer');
+      await page.keyboard.press('Escape');
+      await go(page, 'history');
+      await page.waitForSelector('.picture canvas');
+      await check('history');
+    }, { colorScheme, reducedMotion: 'reduce', viewport: { width: 375, height: 740 } });
 });

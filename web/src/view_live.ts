@@ -199,7 +199,7 @@ export function liveView(notice: () => Promise<string>): View {
     let person = people.get(id);
     if (!person) {
       if (!people.size) cards.replaceChildren();
-      const title = h('h3', {}), label = h('p', {class: 'label'}), rows = bars(shown);
+      const title = h('h2', {}), label = h('p', {class: 'label'}), rows = bars(shown);
       const card = h('article', {class: 'card face', 'data-person': id}, title, label, rows.element);
       cards.append(card);
       const timeline = new Timeline(Math.max(200, card.clientWidth - 32));
