@@ -15,7 +15,7 @@
 
 enum { FOLDER_DEPTH = 32 };
 
-static bool list_add(file_list *list, const char *path)
+static bool list_grow(file_list *list, const char *path)
 {
     if (list->count == list->capacity) {
         size_t capacity = list->capacity ? list->capacity * 2 : 64;
@@ -30,6 +30,15 @@ static bool list_add(file_list *list, const char *path)
         return false;
     list->paths[list->count++] = copy;
     return true;
+}
+
+/* A picture that is left out may not look like one that was answered. */
+static void list_add(file_list *list, const char *path)
+{
+    if (list_grow(list, path))
+        return;
+    fprintf(stderr, "mien detect: %s: out of memory\n", path);
+    list->failed++;
 }
 
 void file_list_done(file_list *list)
