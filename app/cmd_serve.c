@@ -154,8 +154,9 @@ static void say_where(const serving *s)
 {
     const char *host = s->settings.host;
     bool here = !strcmp(host, "127.0.0.1") || !strcmp(host, "0.0.0.0") || !strcmp(host, "::");
-    printf("mien is listening on %s://%s:%d\n", *s->settings.tls_certificate ? "https" : "http",
-           here ? "localhost" : host, server_port(s->server));
+    bool six = !here && strchr(host, ':'); /* RFC 3986: an IPv6 address stands in brackets */
+    printf("mien is listening on %s://%s%s%s:%d\n", *s->settings.tls_certificate ? "https" : "http", six ? "[" : "",
+           here ? "localhost" : host, six ? "]" : "", server_port(s->server));
     if (*s->settings.data_folder)
         printf("Accounts, history and pictures that people choose to keep: %s\n", s->settings.data_folder);
     else
