@@ -11,7 +11,7 @@
 
 #define RECIPE_SOURCE4                                                                                                 \
     "optimizer = adam\nlr = 0.001\nepsilon = 1e-7\nbatch = 128\nepochs = 30\nseed = 2025\nrotation = 10\n"             \
-    "shift = 0.1\nzoom = 0.1\nflip = 0.5\nclass_weights = balanced\nschedule = plateau\nmin_lr = 0.01\n"
+    "shift = 0.1\nzoom = 0.1\nflip = 0.5\nschedule = plateau\nmin_lr = 0.01\n"
 
 #define RECIPE_MIEN                                                                                                    \
     "optimizer = sgd\nlr = 0.05\nmomentum = 0.9\nweight_decay = 0.0005\nbatch = 128\nepochs = 60\n"                    \
