@@ -132,7 +132,7 @@ const char *model_info_property(const model_info *info, const char *key);
 
 /** Called with each entry in turn, key without "mien."; a status other than MIEN_OK ends the walk and is returned. */
 typedef mien_status (*model_info_visitor)(void *context, const char *key, const char *value, mien_error *error);
-/** All entries that differ from "none", in a fixed order: what the ONNX writer stores, what `mien models` prints. */
+/** All entries that differ from "none", in a fixed order: what the ONNX writer stores and the model card shows. */
 mien_status model_info_visit(const model_info *info, model_info_visitor visitor, void *context, mien_error *error);
 
 #endif
