@@ -65,7 +65,7 @@ static bool import_weights(plan_program *program, const nn_graph *graph, plan_st
         step->scale = copy_weight(program, graph, weights[0], &failed);
         step->shift = copy_weight(program, graph, weights[1], &failed);
         break;
-    case NN_BATCH_NORM: /* scale and shift for now; plan_fold turns it into an affine map */
+    case NN_BATCH_NORM: /* taken as it is; plan_fold turns it into an affine map */
         step->scale = copy_weight(program, graph, weights[0], &failed);
         step->shift = copy_weight(program, graph, weights[1], &failed);
         step->kernel = copy_weight(program, graph, weights[2], &failed);

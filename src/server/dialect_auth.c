@@ -75,79 +75,93 @@ static mien_status answer_signed_in(people *people, const person *who, const cha
     return status;
 }
 
-mien_status auth_verify_token(const http_request *request, http_response *response)
+/* One way of signing in: what the body must hold, how it is tried, what is said when it works and when it is refused.
+ */
+typedef struct entrance {
+    const char *const *needed; /* texts of the body, NULL at the end */
+    const char *message;
+    mien_status (*attempt)(people *people, const json_t *body, person *who, mien_error *error);
+    /* Answer a refusal; a status that is none of its own goes to dialect_store_failure. */
+    mien_status (*refuse)(http_response *response, mien_status status, const mien_error *error);
+} entrance;
+
+static mien_status enter(const http_request *request, http_response *response, const entrance *way)
 {
-    static const char *const needed[] = {"id_token", NULL};
     json_t *body = NULL;
     bool refused;
-    mien_status status = read_body(request, response, needed, &body, &refused);
+    mien_status status = read_body(request, response, way->needed, &body, &refused);
     if (refused)
         return status;
     people *people = request->service->people;
     person who = {0};
     mien_error error = {0};
-    status = people_sign_in_with(people, dialect_text(body, "id_token"), &who, &error);
-    if (!status) {
-        status = answer_signed_in(people, &who, "Token verified", response);
-    } else if (status == MIEN_EDENIED) {
-        char detail[300];
-        snprintf(detail, sizeof detail, "Invalid token: %s", error.message);
-        status = http_response_error(response, 401, "detail", detail);
-    } else {
-        status = dialect_store_failure(response, status, &error);
-    }
+    status = way->attempt(people, body, &who, &error);
+    status = status ? way->refuse(response, status, &error) : answer_signed_in(people, &who, way->message, response);
     person_done(&who);
     json_decref(body);
     return status;
+}
+
+static mien_status attempt_token(people *people, const json_t *body, person *who, mien_error *error)
+{
+    return people_sign_in_with(people, dialect_text(body, "id_token"), who, error);
+}
+
+static mien_status refuse_token(http_response *response, mien_status status, const mien_error *error)
+{
+    char detail[300];
+    if (status != MIEN_EDENIED)
+        return dialect_store_failure(response, status, error);
+    snprintf(detail, sizeof detail, "Invalid token: %s", error->message);
+    return http_response_error(response, 401, "detail", detail);
+}
+
+static mien_status attempt_register(people *people, const json_t *body, person *who, mien_error *error)
+{
+    return people_register(people, dialect_text(body, "email"), dialect_text(body, "password"),
+                           dialect_text(body, "display_name"), who, error);
+}
+
+static mien_status refuse_register(http_response *response, mien_status status, const mien_error *error)
+{
+    if (status == MIEN_EINVAL)
+        return http_response_error(response, 422, "detail", error->message);
+    if (status == MIEN_ECONFLICT)
+        return http_response_error(response, 409, "detail", "This e-mail address has an account already");
+    return dialect_store_failure(response, status, error);
+}
+
+static mien_status attempt_password(people *people, const json_t *body, person *who, mien_error *error)
+{
+    return people_sign_in(people, dialect_text(body, "email"), dialect_text(body, "password"), who, error);
+}
+
+static mien_status refuse_password(http_response *response, mien_status status, const mien_error *error)
+{
+    if (status == MIEN_EDENIED)
+        return http_response_error(response, 401, "detail", "E-mail address or password is wrong");
+    return dialect_store_failure(response, status, error);
+}
+
+static const char *const needs_token[] = {"id_token", NULL};
+static const char *const needs_password[] = {"email", "password", NULL};
+
+mien_status auth_verify_token(const http_request *request, http_response *response)
+{
+    static const entrance way = {needs_token, "Token verified", attempt_token, refuse_token};
+    return enter(request, response, &way);
 }
 
 mien_status auth_register(const http_request *request, http_response *response)
 {
-    static const char *const needed[] = {"email", "password", NULL};
-    json_t *body = NULL;
-    bool refused;
-    mien_status status = read_body(request, response, needed, &body, &refused);
-    if (refused)
-        return status;
-    people *people = request->service->people;
-    person who = {0};
-    mien_error error = {0};
-    status = people_register(people, dialect_text(body, "email"), dialect_text(body, "password"),
-                             dialect_text(body, "display_name"), &who, &error);
-    if (!status)
-        status = answer_signed_in(people, &who, "Account created", response);
-    else if (status == MIEN_EINVAL)
-        status = http_response_error(response, 422, "detail", error.message);
-    else if (status == MIEN_ECONFLICT)
-        status = http_response_error(response, 409, "detail", "This e-mail address has an account already");
-    else
-        status = dialect_store_failure(response, status, &error);
-    person_done(&who);
-    json_decref(body);
-    return status;
+    static const entrance way = {needs_password, "Account created", attempt_register, refuse_register};
+    return enter(request, response, &way);
 }
 
 mien_status auth_sign_in(const http_request *request, http_response *response)
 {
-    static const char *const needed[] = {"email", "password", NULL};
-    json_t *body = NULL;
-    bool refused;
-    mien_status status = read_body(request, response, needed, &body, &refused);
-    if (refused)
-        return status;
-    people *people = request->service->people;
-    person who = {0};
-    mien_error error = {0};
-    status = people_sign_in(people, dialect_text(body, "email"), dialect_text(body, "password"), &who, &error);
-    if (!status)
-        status = answer_signed_in(people, &who, "Signed in", response);
-    else if (status == MIEN_EDENIED)
-        status = http_response_error(response, 401, "detail", "E-mail address or password is wrong");
-    else
-        status = dialect_store_failure(response, status, &error);
-    person_done(&who);
-    json_decref(body);
-    return status;
+    static const entrance way = {needs_password, "Signed in", attempt_password, refuse_password};
+    return enter(request, response, &way);
 }
 
 mien_status auth_sign_out(const http_request *request, http_response *response)
