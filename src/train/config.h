@@ -51,6 +51,12 @@ typedef struct train_config {
     /* augmentation */
     float flip, rotation, shift, zoom, brightness, contrast, gamma, erasing, blur, noise;
     float mixup, cutmix, mix_probability, mix_until;
+    /* faces to be found: the pictures and how samples are cut out of them */
+    char images[CONFIG_TEXT]; /* folder of the annotated pictures, "" = images/ beside the annotations */
+    char negatives_data[CONFIG_TEXT], paste_data[CONFIG_TEXT];
+    int picture_side;
+    float mosaic, paste, negatives, jpeg, saturation, grey, tint;
+    float face_min, face_most, enlarge;
     float dropout; /* negative = the architecture's */
     int crop;      /* side of the random crop, 0 = the whole picture */
     /* checkpoint */
