@@ -156,7 +156,7 @@ void config_default(train_config *config)
         .mix_until = 1,
         .picture_side = 1024,
         .face_min = 8,
-        .face_most = 0.6f,
+        .face_most = 0.8f,
         .enlarge = 2,
         .dropout = -1,
         .checkpoint_minutes = 5,

@@ -13,7 +13,7 @@
 #include "train/config.h"
 #include "train/dataset.h"
 
-enum { FACE_DATASET_LEVELS = 5, FACE_DATASET_SIDE = 1024 };
+enum { FACE_DATASET_LEVELS = 5, FACE_DATASET_SIDE = 1024, FACE_DATASET_MOST_SIDE = 8192 };
 
 /** A face, edges as fractions of pixels. `ignored`: finding it is neither right nor wrong. */
 typedef struct face_target {
@@ -42,7 +42,7 @@ typedef struct face_dataset {
 } face_dataset;
 
 typedef struct face_dataset_options {
-    int side;              /* longest side of what is kept; 0 = FACE_DATASET_SIDE */
+    int side;              /* longest side of what is kept; 0 = FACE_DATASET_SIDE, at most _MOST_SIDE */
     size_t threads;        /* 0 = 1 */
     float holdout;         /* share of the pictures, by a hash of the file name, that is kept for choosing */
     size_t limit;          /* pictures read at most, 0 = all */
