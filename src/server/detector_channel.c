@@ -1,4 +1,4 @@
-/* /ws: {"type":"frame"|"ping"|"model_select"}, or a picture as a binary message. Frames are parsed, decoded and
+/* /ws: {"type":"frame"|"crops"|"ping"|"model_select"}, or a picture as a binary message. Frames are parsed, decoded and
  * recognised on a worker; while one is under way only the newest that arrives is kept, and each result says how many
  * were dropped before it. Mistakes get an error message; the connection stays.
  *
@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "pipeline/result_json.h"
 #include "server/body.h"
+#include "server/detector_crops.h"
 #include "server/dialects.h"
 
 #include <stdlib.h>
@@ -100,6 +101,17 @@ static mien_status recognise_assisted(stream *s, const void *bytes, size_t lengt
 }
 
 /* {"type":"result"} with the fields that the document reads repeated at the top. */
+static json_t *message_of(const char *model, const mien_frame_result *found, bool detected, const json_t *bounds,
+                          uint64_t begin)
+{
+    json_t *data =
+        detector_result(model, &found->result, detected, bounds, true, (double)(clock_monotonic_ns() - begin) / 1e9);
+    json_object_set_new(data, "faces", face_list(found));
+    return json_pack("{sssOsOsOso}", "type", "result", "emotion", json_object_get(data, "emotion"), "confidence",
+                     json_object_get(data, "confidence"), "all_scores", json_object_get(data, "all_scores"), "data",
+                     data);
+}
+
 static json_t *result_message(stream *s, const void *bytes, size_t length, const json_t *bounds, size_t worker)
 {
     uint64_t begin = clock_monotonic_ns();
@@ -111,13 +123,60 @@ static json_t *result_message(stream *s, const void *bytes, size_t length, const
         status = s->assisted && !json_is_object(bounds)
                      ? recognise_assisted(s, bytes, length, worker, &found, &error)
                      : recognise_whole(s, bytes, length, bounds, worker, &found, &model, &error);
-    json_t *data =
-        detector_result(model, &found.result, !status, bounds, true, (double)(clock_monotonic_ns() - begin) / 1e9);
-    json_object_set_new(data, "faces", face_list(&found));
+    json_t *answer = message_of(model, &found, !status, bounds, begin);
     mien_frame_result_done(&found);
-    return json_pack("{sssOsOsOso}", "type", "result", "emotion", json_object_get(data, "emotion"), "confidence",
-                     json_object_get(data, "confidence"), "all_scores", json_object_get(data, "all_scores"), "data",
-                     data);
+    return answer;
+}
+
+/* Faces that the client found: who is who is told by where they stand, for the frame itself was not sent. */
+static mien_status recognise_crops(stream *s, const detector_crops *crops, const buffer *sheet, size_t worker,
+                                   mien_frame_result *found, mien_error *error)
+{
+    mien_analyze_options options;
+    mien_status status = MIEN_OK;
+    detector_options(s->service, &options);
+    options.face_boxes = crops->in_sheet;
+    options.face_box_count = crops->count;
+    uint64_t begin = clock_monotonic_ns();
+    if (crops->count)
+        status = s->service->vision->functions->analyze(s->service->vision, worker, sheet->data, sheet->length,
+                                                        &options, &found->result, error);
+    if (status)
+        return status;
+    metrics_inference(s->service->metrics, (double)(clock_monotonic_ns() - begin) / 1e9, crops->count);
+    status = detector_crops_place(crops, &found->result, error);
+    if (!status)
+        status = need_tracker(s, error);
+    found->tracks = memory_zeroed(crops->count, sizeof *found->tracks);
+    if (!status && !found->tracks)
+        status = error_no_memory(error, crops->count * sizeof *found->tracks);
+    if (!status)
+        status = mien_tracker_update(s->tracker, found->result.faces, crops->count, clock_monotonic_ms(), NULL,
+                                     found->tracks, error);
+    return status;
+}
+
+static json_t *answer_crops(stream *s, const json_t *data, size_t worker)
+{
+    uint64_t begin = clock_monotonic_ns();
+    const json_t *image = json_object_get(data, "image");
+    detector_crops crops;
+    mien_error error = {0};
+    mien_frame_result found = {0};
+    buffer sheet;
+    buffer_init(&sheet, detector_max_bytes(s->service));
+    mien_status status = detector_crops_read(json_object_get(data, "faces"), &crops, &error);
+    if (!status && crops.count && !json_is_string(image))
+        status = error_set(&error, MIEN_EFORMAT, "No image data provided");
+    if (!status && crops.count)
+        status = body_picture(json_string_value(image), json_string_length(image), &sheet, &error);
+    if (!status)
+        status = recognise_crops(s, &crops, &sheet, worker, &found, &error);
+    json_t *answer =
+        status ? error_message(error.message) : message_of(s->service->vision->model_name, &found, true, NULL, begin);
+    mien_frame_result_done(&found);
+    buffer_done(&sheet);
+    return answer;
 }
 
 static json_t *answer_frame(stream *s, const json_t *message, size_t worker)
@@ -136,6 +195,12 @@ static json_t *answer_frame(stream *s, const json_t *message, size_t worker)
     return answer;
 }
 
+static bool is_type(const json_t *message, const char *wanted)
+{
+    const char *type = json_string_value(json_object_get(message, "type"));
+    return type && !strcmp(type, wanted);
+}
+
 static json_t *answer_current(stream *s, size_t worker)
 {
     const frame *current = &s->current;
@@ -145,7 +210,9 @@ static json_t *answer_current(stream *s, size_t worker)
         return result_message(s, current->bytes.data, current->bytes.length, NULL, worker);
     json_error_t problem;
     json_t *message = json_loadb((const char *)current->bytes.data, current->bytes.length, 0, &problem);
-    json_t *answer = message ? answer_frame(s, message, worker) : error_message("Invalid JSON");
+    json_t *answer = !message                    ? error_message("Invalid JSON")
+                     : is_type(message, "crops") ? answer_crops(s, json_object_get(message, "data"), worker)
+                                                 : answer_frame(s, message, worker);
     json_decref(message);
     return answer;
 }
@@ -244,14 +311,13 @@ static void message(void *state, bool binary, const uint8_t *bytes, size_t lengt
     }
     json_error_t problem;
     json_t *small = json_loadb((const char *)bytes, length, 0, &problem);
-    const char *type = json_string_value(json_object_get(small, "type"));
     if (!json_is_object(small))
         send_json(s, error_message(small ? "The message must be an object" : "Invalid JSON"));
-    else if (type && !strcmp(type, "ping"))
+    else if (is_type(small, "ping"))
         send_json(s, json_pack("{ss}", "type", "pong"));
-    else if (type && !strcmp(type, "frame"))
+    else if (is_type(small, "frame") || is_type(small, "crops"))
         take_frame(s, false, bytes, length);
-    else if (type && !strcmp(type, "model_select"))
+    else if (is_type(small, "model_select"))
         select_model(s, small);
     json_decref(small);
 }

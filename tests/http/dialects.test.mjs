@@ -295,6 +295,29 @@ test('/ws answers frames, pings and selections, and survives mistakes', async ()
   socket.close();
 });
 
+test('/ws classifies the crops of a client that finds faces by itself, and follows them by where they stand in the frame', async () => {
+  const socket = await WebSocketClient.open(server, '/ws');
+  const ask = async (faces, image = base64('faces 9')) => {
+    socket.sendText({ type: 'crops', data: { image, faces } });
+    return socket.next();
+  };
+  const at = (x, y) => ({ crop: [x ? 64 : 0, 0, 64, 64], box: [x, y, 100, 120] });
+  const first = await ask([at(0, 10), at(400, 20)]);
+  shape(first.data.faces[0], { ...ownFace, face_id: 'number', smoothed: scores(names) });
+  assert.deepEqual(first.data.faces.map((face) => [face.face_id, face.box]), [[1, [0, 10, 100, 120]], [2, [400, 20, 100, 120]]]);
+  const other = await ask([at(404, 22), at(3, 10)]);
+  assert.deepEqual(other.data.faces.map((face) => face.face_id), [2, 1], 'in the order sent, each known by its place');
+  const nobody = await ask([], undefined);
+  assert.deepEqual([nobody.type, nobody.data.face_detected, nobody.data.faces], ['result', false, []]);
+  for (const bad of [{}, 7, [{}], [{ crop: [0, 0, 9, 9], box: [0, 0, 9] }], [{ crop: [0, 0, 9, 9], box: [0, 0, 0, 9] }],
+    [{ crop: [0, 0, 1e9, 9], box: [0, 0, 9, 9] }], [{ crop: [0, 0, 'a', 9], box: [0, 0, 9, 9] }], Array(65).fill(at(0, 0))])
+    assert.equal((await ask(bad)).type, 'error', JSON.stringify(bad).slice(0, 80));
+  assert.equal((await ask([at(0, 0)], '@')).type, 'error');
+  assert.equal((await ask([at(0, 0)], null)).type, 'error');
+  assert.equal((await ask([at(0, 0)])).type, 'result');
+  socket.close();
+});
+
 test('/ws keeps only the newest frame and says how many it dropped', async () => {
   const socket = await WebSocketClient.open(server, '/ws');
   socket.sendBinary('wait 1500');
