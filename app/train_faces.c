@@ -2,8 +2,11 @@
  * it will be asked about. */
 #include "train_faces.h"
 
+#include <math.h>
+
 #include "base/error.h"
 #include "base/memory.h"
+#include "emotion/classifier.h"
 #include "pipeline/finder.h"
 
 struct train_faces {
@@ -40,6 +43,18 @@ void train_faces_destroy(train_faces **faces)
     *faces = NULL;
 }
 
+/* The square that an emotion model is asked about, cut at the picture's edges. */
+static mien_rect train_faces_crop(const model_crop *crop, const detect_face *face, const mien_image_view *picture)
+{
+    const mien_rect *box = &face->box;
+    classifier_box found = {(float)box->x, (float)box->y, (float)box->width, (float)box->height};
+    classifier_box square = classifier_crop_box(crop, &found);
+    float left = fmaxf(rintf(square.x), 0), top = fmaxf(rintf(square.y), 0);
+    float right = fminf(rintf(square.x + square.width), (float)picture->width);
+    float bottom = fminf(rintf(square.y + square.height), (float)picture->height);
+    return (mien_rect){(int32_t)left, (int32_t)top, (int32_t)(right - left), (int32_t)(bottom - top)};
+}
+
 mien_status train_faces_locate(void *context, const mien_image_view *picture, mien_rect *box, mien_error *error)
 {
     train_faces *faces = context;
@@ -53,6 +68,6 @@ mien_status train_faces_locate(void *context, const mien_image_view *picture, mi
             best = &found.faces[i];
     if (!best)
         return error_set(error, MIEN_ENOTFOUND, "no face was found");
-    *box = (mien_rect){(int32_t)best->box.x, (int32_t)best->box.y, (int32_t)best->box.width, (int32_t)best->box.height};
+    *box = train_faces_crop(&found.crop, best, picture);
     return MIEN_OK;
 }

@@ -99,12 +99,14 @@ typedef struct mien_search_region {
 
 typedef struct mien_analyze_options {
     mien_preset preset;
-    mien_image_limits limits;    /**< for mien_analyze_bytes() */
-    size_t max_faces;            /**< keep this many best faces; 0 = all */
-    int32_t min_face;            /**< smallest face side in pixels; 0 = the preset's own rule */
-    float min_confidence;        /**< leave out faces whose confidence is below, 0..1; default 0 */
-    double scale_factor;         /**< cascade pyramid step, > 1; 0 = the preset's */
-    int min_neighbors;           /**< cascade grouping; negative = the preset's; default -1 */
+    mien_image_limits limits; /**< for mien_analyze_bytes() */
+    size_t max_faces;         /**< keep this many best faces; 0 = all */
+    int32_t min_face;         /**< smallest face side in pixels of the picture; 0 = the preset's own rule: for default
+                                 32 pixels of a picture fitted into 1024 × 1024. Smaller finds more and takes longer */
+    float min_score;          /**< face networks: least score of a face, 0..1; 0 = the network's own */
+    float min_confidence;     /**< leave out faces whose confidence is below, 0..1; default 0 */
+    double scale_factor;      /**< cascade pyramid step, > 1; 0 = the preset's */
+    int min_neighbors;        /**< cascade grouping; negative = the preset's; default -1 */
     const mien_rect *face_boxes; /**< non-NULL: no detection; classify exactly these (clipped) boxes */
     size_t face_box_count;
     const mien_search_region

@@ -16,7 +16,6 @@ void detect_default_options(detect_options *options)
                                 .min_neighbors = 5,
                                 .min_width = 30,
                                 .min_height = 30,
-                                .min_score = 0.5f,
                                 .overlap = 0.4f,
                                 .threads = 1};
 }

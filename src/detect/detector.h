@@ -8,6 +8,9 @@
 
 #include <mien/analyzer.h>
 
+#include "model/model.h"
+#include "nn/plan.h"
+
 typedef struct detector detector;
 typedef struct detect_scratch detect_scratch;
 
@@ -18,7 +21,7 @@ typedef struct detect_options {
                                       default 5 */
     int32_t min_width, min_height; /* smaller faces are not looked for; default 30 × 30 */
     int32_t max_width, max_height; /* nor larger ones; 0 = the picture's; default 0 */
-    float min_score;               /* network: probability; default 0.5 */
+    float min_score;               /* network: least probability of a face; default 0 = the network's own */
     float overlap;                 /* network: boxes that overlap more (IoU) are one face; default 0.4 */
     int threads;                   /* 1..64; default 1 */
 } detect_options;
@@ -40,13 +43,22 @@ void detect_default_options(detect_options *options);
 mien_status detector_open_cascade(const void *bytes, size_t length, detector **detector, mien_error *error);
 /**
  * Read a face network from the bytes of its model file. How its outputs are read (network_decode.h) stands in its
- * metadata as detector.style, else their shapes tell; how pixels become numbers stands there too when its task is
- * face-detector, else its family tells.
+ * metadata as detector.style, else their shapes tell; how pixels become numbers and boxes crops stands there too when
+ * its task is face-detector, else its family tells. detector.min_score, .least_face and .precision may stand there.
  * @return as model_load_bytes; MIEN_EUNSUPPORTED also when neither tells.
  */
 mien_status detector_open_network(const void *bytes, size_t length, detector **detector, mien_error *error);
 /** The same from a file, beside which a `path.json` may state what the model does not. */
 mien_status detector_open_network_file(const char *path, detector **detector, mien_error *error);
+/** Whether the model looks like a face network: it says so, or its outputs have a known family's shapes. */
+bool detector_knows(const model *m);
+/** How its box becomes the square that a frontal cascade would have drawn, which is what emotion models start from. */
+model_crop detector_crop(const detector *detector);
+/** What a network counts as a face by itself; 0 for a cascade. */
+float detector_min_score(const detector *detector);
+/** Of a network's arithmetic, before its first scratch; detector.precision of the model, else f32, is the default. A
+ *  cascade has none. */
+void detector_use_precision(detector *detector, nn_precision precision);
 /** Accepts a pointer to NULL. Its scratches must be gone. */
 void detector_destroy(detector **detector);
 /** "cascade" or "network". */

@@ -9,11 +9,13 @@
 #include "base/error.h"
 #include "base/memory.h"
 
-enum { RFB_STRIDES = 4, BLAZEFACE_SIDE = 128, BLAZEFACE_PLACES = 896 };
+enum { RFB_STRIDES = 4, BLAZEFACE_NEAR = 896, BLAZEFACE_FAR = 2304, BLAZEFACE_FAR_SIDE = 192 };
 
 static const float NETWORK_MAX_EXPONENT = 10, RFB_CENTRE_VARIANCE = 0.1f, RFB_SIZE_VARIANCE = 0.2f;
 
 static const char *const style_names[] = {NULL, "mien", "rfb", "rfb-priors", "yunet", "blazeface"};
+
+const char network_style_names[] = "mien, rfb, rfb-priors, yunet, blazeface";
 
 const char *network_style_name(network_style style)
 {
@@ -96,6 +98,8 @@ static mien_status network_decode_map(const network_output *output, int width, i
                                       network_boxes *boxes, mien_error *error)
 {
     int64_t rows = output->shape.dim[2], columns = output->shape.dim[3], plane = rows * columns;
+    if (output->shape.rank != 4 || output->shape.dim[1] != 5)
+        return error_set(error, MIEN_EFORMAT, "face network: an output is not [1,5,H,W]");
     if (!plane || width % columns || height % rows || width / columns != height / rows)
         return network_misfit(output, width, height, error);
     float stride = (float)(width / columns);
@@ -235,31 +239,39 @@ static mien_status network_decode_yunet_stride(const network_output *outputs, si
     return status;
 }
 
-/* Two places in each cell of a 16 × 16 grid, then six in each of an 8 × 8 grid. */
-static void blazeface_centre(int64_t place, float *x, float *y)
+/* Short range: two places in each cell of a 16 × 16 grid, then six in each of an 8 × 8 grid; full range: one in each of
+ * 48 × 48. Every anchor has the size of the input, so a place is only its cell's centre. */
+static void blazeface_centre(int64_t place, bool far, float *x, float *y)
 {
     bool fine = place < 512;
-    int64_t cell = fine ? place / 2 : (place - 512) / 6, side = fine ? 16 : 8;
+    int64_t cell = far ? place : fine ? place / 2 : (place - 512) / 6, side = far ? 48 : fine ? 16 : 8;
     *x = ((float)(cell % side) + 0.5f) / (float)side;
     *y = ((float)(cell / side) + 0.5f) / (float)side;
+}
+
+static bool blazeface_fits(int64_t places, int width, int height)
+{
+    if (places == BLAZEFACE_FAR)
+        return width == BLAZEFACE_FAR_SIDE && height == BLAZEFACE_FAR_SIDE;
+    return places == BLAZEFACE_NEAR && width == height && (width == 128 || width == 256);
 }
 
 static mien_status network_decode_blazeface(const network_output *outputs, size_t count, int width, int height,
                                             float min_score, network_boxes *boxes, mien_error *error)
 {
-    const network_output *scores = network_find(outputs, count, 1, BLAZEFACE_PLACES, 0);
-    const network_output *places = network_find(outputs, count, 16, BLAZEFACE_PLACES, 0);
-    if (!scores || !places || width != BLAZEFACE_SIDE || height != BLAZEFACE_SIDE)
+    const network_output *sides = network_find(outputs, count, 16, -1, 0);
+    const network_output *scores = sides ? network_find(outputs, count, 1, sides->shape.dim[1], 0) : NULL;
+    if (!scores || !blazeface_fits(sides->shape.dim[1], width, height))
         return network_misfit(outputs, width, height, error);
     mien_status status = MIEN_OK;
-    for (int64_t i = 0; i < BLAZEFACE_PLACES && !status; i++) {
+    for (int64_t i = 0; i < sides->shape.dim[1] && !status; i++) {
         float score = scores->probability ? scores->data[i] : network_sigmoid(scores->data[i]), x, y;
         if (!(score >= min_score))
             continue;
-        const float *side = places->data + 16 * i;
-        blazeface_centre(i, &x, &y);
-        x = x * BLAZEFACE_SIDE + side[0];
-        y = y * BLAZEFACE_SIDE + side[1];
+        const float *side = sides->data + 16 * i;
+        blazeface_centre(i, sides->shape.dim[1] == BLAZEFACE_FAR, &x, &y);
+        x = x * (float)width + side[0];
+        y = y * (float)height + side[1];
         status = network_add(
             boxes, (network_box){x - side[2] / 2, y - side[3] / 2, x + side[2] / 2, y + side[3] / 2, score}, error);
     }

@@ -5,7 +5,8 @@
  *   rfb       [K,2] background and face, [K,4] boxes: corners as shares of the input, or (when the network does not
  *             decode them itself) offsets from the priors of Ultra-Light-Fast-Generic-Face-Detector
  *   yunet     per stride 8, 16, 32 a class [K,1], an objectness [K,1] and a box [K,4] (Wu et al. 2023)
- *   blazeface [896,1] logits and [896,16] boxes and points at 128 × 128 (Bazarevsky et al. 2019)
+ *   blazeface [K,1] logits and [K,16] boxes and points: K = 896 at 128 × 128 or 256 × 256 (short range), 2304 at
+ *             192 × 192 (full range) (Bazarevsky et al. 2019)
  */
 #ifndef DETECT_NETWORK_DECODE_H
 #define DETECT_NETWORK_DECODE_H
@@ -41,6 +42,8 @@ typedef struct network_boxes {
     size_t count, capacity;
 } network_boxes;
 
+/** All the names below, for messages. */
+extern const char network_style_names[];
 /** "mien", "rfb", "rfb-priors", "yunet", "blazeface"; NULL outside the range. */
 const char *network_style_name(network_style style);
 /** NETWORK_UNKNOWN for a name that is none of them. */

@@ -63,7 +63,8 @@ static mien_status classifier_check_shape(const nn_plan *plan, const model_input
     size_t outputs = 1;
     for (int i = 1; i < out.rank; i++)
         if (!memory_multiply(outputs, (size_t)out.dim[i], &outputs) || outputs > MODEL_MAX_LABELS)
-            return error_set(error, MIEN_EINVAL, "an emotion model has at most %d classes", MODEL_MAX_LABELS);
+            return error_set(error, MIEN_EINVAL, "not an emotion model: it answers with more than %d numbers",
+                             MODEL_MAX_LABELS);
     return MIEN_OK;
 }
 

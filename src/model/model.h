@@ -16,6 +16,9 @@
  *     mien.crop.scale          side of the square crop as a multiple of the detector box's longer side [1]
  *     mien.crop.shift_x, .shift_y   how far its centre moves, as a fraction of that side; down and right count positive
  * [0] mien.crop.square         1: square crop as above, 0: the box itself, each side scaled and shifted on its own [1]
+ *                              A face detector's crop is the square, from its box, that a frontal cascade would have
+ *                              drawn; an emotion model's crop starts from that square.
+ *     mien.detector.style, .min_score, .least_face, .precision     of a face detector (detect/network_open.c)
  *     mien.temperature         logits are divided by it before softmax [1]
  *     mien.uncertain_below     confidence below which an answer is called uncertain [0: never]
  *     mien.measured.<figure>   accuracy as it was measured, e.g. mien.measured.PublicTest.top1 = 0.71

@@ -50,6 +50,8 @@ static mien_status load_classifier(const char *path, mien_analyzer *a, mien_erro
     mien_status status = path
                              ? model_load(path, NULL, &m, error)
                              : model_load_bytes(shipped_emotion_model, shipped_emotion_model_length(), NULL, &m, error);
+    if (!status && detector_knows(&m))
+        status = error_set(error, MIEN_EINVAL, "this model finds faces; an emotion model is wanted");
     if (!status)
         a->parameters = nn_graph_parameters(&m.graph);
     if (!status)
@@ -138,6 +140,8 @@ static mien_status check_options(const mien_analyze_options *options, mien_error
         return error_set(error, MIEN_EINVAL, "min_confidence: %g is not within 0..1", (double)options->min_confidence);
     if (options->scale_factor != 0 && !(options->scale_factor > 1 && options->scale_factor <= 10))
         return error_set(error, MIEN_EINVAL, "scale_factor: %g is not above 1 and at most 10", options->scale_factor);
+    if (!(options->min_score >= 0 && options->min_score <= 1))
+        return error_set(error, MIEN_EINVAL, "min_score: %g is not within 0..1", (double)options->min_score);
     if (options->min_face < 0)
         return error_set(error, MIEN_EINVAL, "min_face: %d is negative", (int)options->min_face);
     return MIEN_OK;
@@ -165,6 +169,8 @@ static mien_status classify_faces(mien_session *session, const mien_image_view *
     for (size_t i = 0; i < found->count; i++) {
         const mien_rect *box = &found->faces[i].box;
         classifier_box wanted = {(float)box->x, (float)box->y, (float)box->width, (float)box->height};
+        if (!found->exact_crop)
+            wanted = classifier_crop_box(&found->crop, &wanted);
         classifier_answer answer;
         mien_status status = classifier_run(session->classifier, view, &wanted, found->exact_crop, &answer, error);
         if (status)

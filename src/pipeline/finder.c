@@ -110,6 +110,17 @@ void finder_destroy(finder **f)
     *f = NULL;
 }
 
+const detector *finder_detector(const finder *f)
+{
+    return f->network ? f->network : f->cascade;
+}
+
+void finder_use_precision(finder *f, nn_precision precision)
+{
+    if (f->network)
+        detector_use_precision(f->network, precision);
+}
+
 mien_status finder_session_create(const finder *f, finder_session **out, mien_error *error)
 {
     finder_session *s = memory_zeroed(1, sizeof *s);
@@ -287,12 +298,13 @@ static int compare_scores(const void *a, const void *b)
 
 /* Faces with sides least..most (0 = no limit) of the view, in any format. */
 static mien_status find_network(finder_session *s, const mien_image_view *view, int32_t least, int32_t most,
-                                mien_error *error)
+                                float min_score, mien_error *error)
 {
     detect_options wanted;
     detect_default_options(&wanted);
     wanted.min_width = wanted.min_height = least;
     wanted.max_width = wanted.max_height = most;
+    wanted.min_score = min_score;
     wanted.threads = s->finder->threads;
     return detector_find(s->finder->network, s->network, view, &wanted, &s->faces, error);
 }
@@ -303,8 +315,8 @@ static mien_status find_default_network(finder_session *s, const mien_image_view
 {
     size_t longer = picture->width > picture->height ? picture->width : picture->height;
     double factor = longer > WORK_SIDE ? (double)longer / WORK_SIDE : 1;
-    mien_status status =
-        find_network(s, picture, min_side_of(options, (int32_t)(NETWORK_FACE_SIDE * factor + 0.5)), 0, error);
+    mien_status status = find_network(s, picture, min_side_of(options, (int32_t)(NETWORK_FACE_SIDE * factor + 0.5)), 0,
+                                      options->min_score, error);
     found->raw_count = s->faces.count;
     return status;
 }
@@ -367,8 +379,9 @@ static mien_status find_in_region(finder_session *s, const mien_image_view *pict
         (size_t)box->y + box->height > picture->height || region->min_side < 1)
         return error_set(error, MIEN_EINVAL, "a search region lies outside the picture");
     mien_image_view part = image_crop(picture, box->x, box->y, box->width, box->height);
-    mien_status status = s->network ? find_network(s, &part, region->min_side, region->max_side, error)
-                                    : find_cascade_in_region(s, region, options, error);
+    mien_status status = s->network
+                             ? find_network(s, &part, region->min_side, region->max_side, options->min_score, error)
+                             : find_cascade_in_region(s, region, options, error);
     for (size_t i = 0; i < s->faces.count && !status; i++) {
         detect_face face = s->faces.data[i];
         face.box.x += box->x;
@@ -421,7 +434,7 @@ static mien_status take_boxes(finder_session *s, const mien_image_view *picture,
 mien_status finder_run(finder_session *session, const mien_image_view *picture, const mien_analyze_options *options,
                        finder_faces *found, mien_error *error)
 {
-    finder_faces f = {0};
+    finder_faces f = {.crop = detector_crop(finder_detector(session->finder))};
     mien_status status;
     session->has_grey = !options->face_boxes;
     if (options->face_boxes) {

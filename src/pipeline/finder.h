@@ -19,10 +19,15 @@ typedef struct finder_faces {
     size_t raw_count; /* before the filters */
     int stage;        /* which pass found them, from 1; 0 = none */
     bool exact_crop;  /* the preset classifies exactly its boxes */
+    model_crop crop;  /* otherwise: from a box to the square that emotion models start from */
 } finder_faces;
 
 mien_status finder_create(const mien_analyzer_options *options, finder **out, mien_error *error);
 void finder_destroy(finder **f);
+/** Of the face network, before the first session; none: nothing happens. */
+void finder_use_precision(finder *f, nn_precision precision);
+/** The detector that the default preset uses; valid as long as `f`. */
+const detector *finder_detector(const finder *f);
 mien_status finder_session_create(const finder *f, finder_session **out, mien_error *error);
 void finder_session_destroy(finder_session **session);
 

@@ -41,6 +41,8 @@ check "a foreign model is refused" status_is 1
 check "… with its name and reason" err_has "model.onnx: not an ONNX model"
 run "$MIEN" detect --detector "$work/model.onnx" "$work/tiny.bmp"
 check "a foreign detector is named once" err_has "detect: $work/model.onnx: not an ONNX model"
+run "$MIEN" detect --detector "$(dirname "$0")/../../models/emotion.onnx" "$work/tiny.bmp"
+check "an emotion model is no detector" err_has "emotion.onnx: this model reads emotions"
 cascade=/usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml
 head -c 40000 "$cascade" >"$work/half.xml"
 run "$MIEN" detect --preset neo --cascade "$work/half.xml" "$work/tiny.bmp"
@@ -67,6 +69,16 @@ if [ -r "$photos/astronaut.png" ]; then
     run "$MIEN" detect --json --preset $preset "$photos/astronaut.png"
     check "preset $preset finds the astronaut" json 'len(d[0]["faces"]) == 1'
   done
+  if [ -r "$SHARED/models/version-RFB-320.onnx" ]; then
+    run "$MIEN" detect --model "$SHARED/models/version-RFB-320.onnx" "$photos/astronaut.png"
+    check "a face network is no emotion model" err_has "version-RFB-320.onnx: this model finds faces"
+    cp "$SHARED/models/version-RFB-320.onnx" "$work/own.onnx"; echo '{"detector": {"style": "haar"}}' >"$work/own.onnx.json"
+    run "$MIEN" detect --detector "$work/own.onnx" "$photos/astronaut.png"
+    check "an unknown style beside a model is named" err_has 'detector.style "haar"'
+    echo '{"detector": {"style": "rfb", "min_score": 0.7}, "crop": {"scale": 0.9}}' >"$work/own.onnx.json"
+    run "$MIEN" detect --json --detector "$work/own.onnx" "$photos/astronaut.png"
+    check "a style stated beside a model is used" json 'len(d[0]["faces"]) == 1'
+  fi
   run "$MIEN" detect --annotate "$work/marked" "$photos/astronaut.png"
   check "the table names the expression" out_has "%"
   check "an annotated copy is written" test -s "$work/marked/astronaut.jpg"

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "detect/detector.h"
 #include "detect/network_decode.h"
+#include "detect/network_tiles.h"
 #include "model/model.h"
 
 static nn_shape table(int64_t rows, int64_t columns)
@@ -138,6 +139,83 @@ static void test_decode_blazeface(void **state)
     network_boxes_done(&boxes);
 }
 
+/* 2304 places of 192 × 192, each its own cell of 48 × 48; 896 places serve 256 × 256 too. */
+static void test_decode_other_blazefaces(void **state)
+{
+    (void)state;
+    static float logits[2304], sides[2304 * 16];
+    network_boxes boxes = {0};
+    mien_error error = {0};
+    for (int i = 0; i < 2304; i++)
+        logits[i] = -100;
+    logits[49] = 3; /* second row, second cell */
+    sides[49 * 16 + 2] = 20, sides[49 * 16 + 3] = 30;
+    network_output outputs[2] = {{logits, table(2304, 1), false}, {sides, table(2304, 16), false}};
+    const nn_shape shapes[2] = {table(2304, 1), table(2304, 16)};
+    assert_int_equal(network_recognise(shapes, 2, false), NETWORK_BLAZEFACE);
+    assert_ok(network_decode(NETWORK_BLAZEFACE, outputs, 2, 192, 192, 0.5f, &boxes, &error), &error);
+    assert_int_equal(boxes.count, 1);
+    assert_box(boxes.data, 6 - 10, 6 - 15, 6 + 10, 6 + 15, 1 / (1 + expf(-3)));
+    assert_int_equal(network_decode(NETWORK_BLAZEFACE, outputs, 2, 128, 128, 0.5f, &boxes, &error), MIEN_EFORMAT);
+    outputs[0].shape = table(896, 1), outputs[1].shape = table(896, 16);
+    boxes.count = 0;
+    assert_ok(network_decode(NETWORK_BLAZEFACE, outputs, 2, 256, 256, 0.5f, &boxes, &error), &error);
+    assert_box(boxes.data, 8.5f * 16 - 10, 1.5f * 16 - 15, 8.5f * 16 + 10, 1.5f * 16 + 15, 1 / (1 + expf(-3)));
+    network_boxes_done(&boxes);
+}
+
+/* A style that a file states is held to the shapes all the same. */
+static void test_stated_style_does_not_read_beyond(void **state)
+{
+    (void)state;
+    static const float cell[4] = {9, 9, 9, 9};
+    const network_output outputs[] = {{cell, map(1, 2, 2), false}, {cell, table(2, 2), false}};
+    network_boxes boxes = {0};
+    mien_error error = {0};
+    for (network_style style = NETWORK_MIEN; style <= NETWORK_BLAZEFACE; style++)
+        for (size_t i = 0; i < 2; i++)
+            assert_int_equal(network_decode(style, outputs + i, 1, 64, 64, 0.5f, &boxes, &error), MIEN_EFORMAT);
+    network_boxes_done(&boxes);
+}
+
+static void test_levels(void **state)
+{
+    (void)state;
+    network_level levels[NETWORK_MAX_LEVELS];
+    const network_reach any = {0, 0, 10, 40}, fixed = {320, 240, 10, 32};
+    /* The smallest face wanted becomes the smallest that is seen. */
+    assert_int_equal(network_levels(&any, 640, 480, levels), 1);
+    assert_true(levels[0].scale == 0.25 && levels[0].width == 160 && levels[0].height == 128);
+    /* A fixed input is used as far as it goes, but nothing is enlarged. */
+    assert_int_equal(network_levels(&fixed, 400, 300, levels), 1);
+    assert_true(levels[0].scale == 0.8);
+    assert_int_equal(network_levels(&fixed, 100, 100, levels), 1);
+    assert_true(levels[0].scale == 1);
+    /* Tiles cover a large picture at every level, and the last one is a single tile. */
+    const network_reach close = {0, 0, 10, 10};
+    size_t count = network_levels(&close, 5000, 3000, levels);
+    assert_true(count > 2 && levels[count - 1].across * levels[count - 1].down == 1);
+    for (size_t l = 0; l < count; l++) {
+        double right = 0, bottom = 0;
+        for (int i = 0; i < levels[l].across * levels[l].down; i++) {
+            network_view view = network_tile(&levels[l], 5000, 3000, i);
+            assert_true(view.seen_width <= (size_t)levels[l].width && view.seen_height <= (size_t)levels[l].height);
+            assert_true(view.x <= right && view.y <= bottom + 1);
+            right = i % levels[l].across + 1 == levels[l].across ? 0 : view.x + view.width;
+            bottom = fmax(bottom, view.y + view.height);
+        }
+        assert_true(bottom >= 2999);
+    }
+    /* A box at an inner edge is the neighbour's, one at the picture's edge is not; a large one is a coarser level's. */
+    network_view view = network_tile(&levels[0], 5000, 3000, 0);
+    const network_box corner = {0, 0, 100, 100, 1}, cut = {(float)view.width - 100, 100, (float)view.width, 200, 1};
+    const network_box large = {100, 100, 600, 600, 1};
+    assert_true(network_tile_owns(&levels[0], &view, 5000, 3000, &corner));
+    assert_false(network_tile_owns(&levels[0], &view, 5000, 3000, &cut));
+    assert_false(network_tile_owns(&levels[0], &view, 5000, 3000, &large));
+    assert_true(network_tile_owns(&levels[count - 1], &view, 5000, 3000, &large));
+}
+
 static void test_suppress(void **state)
 {
     (void)state;
@@ -226,6 +304,44 @@ static void test_open_network(void **state)
     buffer_done(&file);
 }
 
+static mien_status open_with(const char *key, const char *value, detector **d, mien_error *error)
+{
+    model m = {0};
+    buffer file;
+    buffer_init(&file, 1 << 20);
+    make_network(&m);
+    assert_ok(model_info_set(&m.info, key, value, error), error);
+    assert_ok(model_save_onnx_buffer(&m, &file, error), error);
+    mien_status status = detector_open_network(file.data, file.length, d, error);
+    model_done(&m);
+    buffer_done(&file);
+    return status;
+}
+
+/* What a model states of itself is used; what it cannot mean is refused by name. */
+static void test_stated_manners(void **state)
+{
+    (void)state;
+    detector *d = NULL;
+    mien_error error = {0};
+    assert_ok(open_with("detector.min_score", "0.25", &d, &error), &error);
+    assert_true(detector_min_score(d) == 0.25f);
+    detector_destroy(&d);
+    assert_ok(open_with("crop.scale", "1.25", &d, &error), &error);
+    assert_true(detector_crop(d).scale == 1.25f);
+    detector_destroy(&d);
+    static const char *const bad[][2] = {{"detector.min_score", "2"},
+                                         {"detector.least_face", "large"},
+                                         {"detector.precision", "f16"},
+                                         {"detector.style", "haar"}};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_true(open_with(bad[i][0], bad[i][1], &d, &error) != MIEN_OK);
+        assert_non_null(strstr(error.message, bad[i][0]));
+    }
+    assert_int_equal(open_with("task", "emotion", &d, &error), MIEN_EINVAL);
+    assert_non_null(strstr(error.message, "reads emotions"));
+}
+
 /* A picture of one large face. */
 static void test_rfb_finds_a_face(void **state)
 {
@@ -259,9 +375,18 @@ static void test_rfb_finds_a_face(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_recognise),    cmocka_unit_test(test_decode_mien),      cmocka_unit_test(test_decode_rfb),
-        cmocka_unit_test(test_decode_yunet), cmocka_unit_test(test_decode_blazeface), cmocka_unit_test(test_suppress),
-        cmocka_unit_test(test_open_network), cmocka_unit_test(test_rfb_finds_a_face),
+        cmocka_unit_test(test_recognise),
+        cmocka_unit_test(test_decode_mien),
+        cmocka_unit_test(test_decode_rfb),
+        cmocka_unit_test(test_decode_yunet),
+        cmocka_unit_test(test_decode_blazeface),
+        cmocka_unit_test(test_suppress),
+        cmocka_unit_test(test_open_network),
+        cmocka_unit_test(test_rfb_finds_a_face),
+        cmocka_unit_test(test_decode_other_blazefaces),
+        cmocka_unit_test(test_stated_style_does_not_read_beyond),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_stated_manners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
