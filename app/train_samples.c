@@ -3,6 +3,7 @@
 #include "train_samples.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -31,7 +32,10 @@ static mien_status samples_write(const mien_image *sheet, const char *path, mien
     uint8_t *bytes = NULL;
     size_t length = 0;
     mien_image_view view = mien_image_as_view(sheet);
-    mien_status status = mien_image_encode_jpeg(&view, SAMPLES_QUALITY, &bytes, &length, error);
+    const char *ending = strrchr(path, '.');
+    mien_status status = ending && !strcmp(ending, ".png")
+                             ? mien_image_encode_png(&view, &bytes, &length, error)
+                             : mien_image_encode_jpeg(&view, SAMPLES_QUALITY, &bytes, &length, error);
     if (!status)
         status = file_write(path, bytes, length, error);
     mien_free(bytes);

@@ -1,4 +1,4 @@
-/* `mien train --show-samples FILE.jpg`: what the network would be shown, as a sheet to look at. */
+/* `mien train --show-samples FILE`: what the network would be shown, as a sheet to look at. */
 #ifndef APP_TRAIN_SAMPLES_H
 #define APP_TRAIN_SAMPLES_H
 
@@ -6,7 +6,8 @@
 #include "train/face_dataset.h"
 
 /** A sheet of training samples of `side` pixels with their faces framed, green those that count and orange those that
- *  are ignored, as a JPEG file. */
+ *  are ignored, as PNG where `path` ends
+ *  in .png, else as JPEG. */
 mien_status train_show_faces(const train_config *config, const face_dataset *data, int side, const char *path,
                              mien_error *error);
 

@@ -82,16 +82,17 @@ static void cut_draw_place(const face_sample *sample, const face_target *face, f
     tile->top = cut_begin(stream, top, span_y, down);
 }
 
-/* The smallest scale: the whole picture fits, and nothing smaller. */
-static float cut_least_scale(const cut_tile *tile, float most)
+/* The smallest scale: between that at which the picture fills the tile and that at which it fits into it whole. */
+static float cut_draw_least(const face_sample *sample, const cut_tile *tile, float most)
 {
     const mien_image *whole = &tile->picture->levels[0];
-    return fminf(fminf((float)tile->width / (float)whole->width, (float)tile->height / (float)whole->height), most);
+    float across = (float)tile->width / (float)whole->width, down = (float)tile->height / (float)whole->height;
+    return fminf(face_sample_factor(sample->stream, fminf(across, down), fmaxf(across, down)), most);
 }
 
 static void cut_draw_tile(const face_sample *sample, cut_tile *tile)
 {
-    float most = sample->config->enlarge, least = cut_least_scale(tile, most);
+    float most = sample->config->enlarge, least = cut_draw_least(sample, tile, most);
     float size = cut_draw_size(sample, (float)(tile->width < tile->height ? tile->width : tile->height));
     const face_target *face = NULL;
     if (random_unit(sample->stream) >= CUT_RANDOM_PLACE)
@@ -184,7 +185,7 @@ static bool cut_draw_negative(const face_sample *sample, const face_dataset_pict
     tile->picture = picture;
     if (data->negative_count && random_unit(sample->stream) < 0.5f)
         tile->picture = &data->negatives[random_below(sample->stream, (uint32_t)data->negative_count)];
-    float most = fminf(CUT_PLAIN_MOST, sample->config->enlarge), least = cut_least_scale(tile, most);
+    float most = fminf(CUT_PLAIN_MOST, sample->config->enlarge), least = cut_draw_least(sample, tile, most);
     for (int i = 0; i < CUT_TRIES; i++) {
         cut_draw_place(sample, NULL, face_sample_factor(sample->stream, least, most), tile);
         if (!cut_shows_face(sample, tile))
