@@ -211,7 +211,7 @@ static void train_print_progress(void *context, const trainer_progress *p)
         return;
     int left = (int)p->remaining_seconds;
     fprintf(stderr, "\repoch %d/%d step %lld/%lld  loss %.4f  top-1 %.3f  lr %.2g  %.0f images/s  %d:%02d:%02d left  ",
-            p->epoch, p->epochs, (long long)p->step, (long long)p->steps, p->loss, p->top1, p->rate,
+            p->epoch, p->epochs, (long long)p->step, (long long)p->steps, p->loss, p->share, p->rate,
             p->images_per_second, left / 3600, left / 60 % 60, left % 60);
 }
 
@@ -224,10 +224,10 @@ static void train_print_epoch(void *context, const trainer_epoch *e)
     if (screen->terminal)
         fprintf(stderr, "\r\033[K");
     printf("epoch %d/%d  loss %.4f  top-1 %.4f | validation loss %.4f  top-1 %.4f  macro F1 %.4f", e->epoch, e->epochs,
-           e->loss, e->top1, e->validation.loss, e->validation.top1, e->validation.macro_f1);
+           e->loss, e->share, e->validation.loss, e->validation.top1, e->validation.macro_f1);
     if (e->votes_top1 >= 0)
         printf("  FER+ %.4f", e->votes_top1);
-    printf(" | best %.4f (%d)  %.0f images/s  %d:%02d:%02d left\n", e->best_top1, e->best_epoch, e->images_per_second,
+    printf(" | best %.4f (%d)  %.0f images/s  %d:%02d:%02d left\n", e->best_score, e->best_epoch, e->images_per_second,
            left / 3600, left / 60 % 60, left % 60);
     fflush(stdout);
 }

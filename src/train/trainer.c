@@ -1,13 +1,10 @@
-/* Sets a run up: rows, network, optimiser, one tape per thread; and takes it down. */
+/* Sets a run up: its task, network, optimiser, one tape per thread; and takes it down. */
 #include "train/trainer.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "train/architecture.h"
 #include "train/trainer_state.h"
 
 static mien_status trainer_check(const train_config *config, mien_error *error)
@@ -20,46 +17,17 @@ static mien_status trainer_check(const train_config *config, mien_error *error)
     return MIEN_OK;
 }
 
-/* Every n-th training row validates instead: rows of a folder stand by class, so each class gives its share. */
-static mien_status trainer_hold_out(trainer *t, mien_error *error)
-{
-    size_t every = (size_t)(1 / t->config.holdout + 0.5f), kept = 0;
-    t->checked = memory_array(t->row_count, sizeof(*t->checked));
-    if (!t->checked)
-        return error_no_memory(error, t->row_count * sizeof(*t->checked));
-    for (size_t i = 0; i < t->row_count; i++)
-        if (i % every == every / 2)
-            t->checked[t->check_count++] = t->rows[i];
-        else
-            t->rows[kept++] = t->rows[i];
-    t->row_count = kept;
-    return t->check_count ? MIEN_OK : error_set(error, MIEN_EINVAL, "too few rows to hold any out for validation");
-}
-
-static mien_status trainer_choose_rows(trainer *t, mien_error *error)
+/* The batch in microbatches, and the epoch in batches. */
+static mien_status trainer_divide(trainer *t, mien_error *error)
 {
     train_config *config = &t->config;
-    mien_error none = {0};
-    mien_status status =
-        dataset_rows(t->training, config->split, config->drop_not_face, &t->rows, &t->row_count, error);
-    if (status)
-        return status;
-    status = dataset_rows(t->validation, config->validation_split, false, &t->checked, &t->check_count, &none);
-    if (status == MIEN_ENOTFOUND && t->validation == t->training && config->holdout > 0)
-        status = trainer_hold_out(t, error);
-    else if (status)
-        error_set(error, status, "%s", none.message);
-    if (status)
-        return status;
-    if (config->limit > 0 && (size_t)config->limit < t->row_count)
-        t->row_count = (size_t)config->limit;
-    if (t->row_count > UINT32_MAX)
-        return error_set(error, MIEN_ELIMIT, "%zu rows are too many", t->row_count);
+    if (t->samples > UINT32_MAX)
+        return error_set(error, MIEN_ELIMIT, "%zu samples are too many", t->samples);
     size_t micro = (size_t)config->microbatch;
-    if (t->row_count < micro)
-        return error_set(error, MIEN_EINVAL, "%zu rows do not fill a microbatch of %zu", t->row_count, micro);
-    if (t->row_count < (size_t)config->batch)
-        config->batch = (int)(t->row_count / micro * micro);
+    if (t->samples < micro)
+        return error_set(error, MIEN_EINVAL, "%zu samples do not fill a microbatch of %zu", t->samples, micro);
+    if (t->samples < (size_t)config->batch)
+        config->batch = (int)(t->samples / micro * micro);
     size_t rank = (size_t)t->group.rank, size = (size_t)t->group.size;
     t->all_slots = (size_t)config->batch / micro;
     if (t->all_slots < size)
@@ -67,26 +35,9 @@ static mien_status trainer_choose_rows(trainer *t, mien_error *error)
                          size);
     t->first_slot = t->all_slots * rank / size;
     t->slots = t->all_slots * (rank + 1) / size - t->first_slot;
-    t->steps = t->row_count / (size_t)config->batch;
-    t->order = memory_array(t->row_count, sizeof(*t->order));
-    return t->order ? MIEN_OK : error_no_memory(error, t->row_count * sizeof(*t->order));
-}
-
-/* Weight of each class, with mean 1 over the rows. */
-static void trainer_weigh_classes(trainer *t)
-{
-    double counts[DATASET_CLASSES] = {0}, sum = 0, n = (double)t->row_count;
-    for (size_t i = 0; i < t->row_count; i++)
-        counts[t->training->labels[t->rows[i]]]++;
-    bool balanced = !strcmp(t->config.class_weights, "balanced"), root = !strcmp(t->config.class_weights, "sqrt");
-    for (int c = 0; c < DATASET_CLASSES; c++) {
-        double share = counts[c] > 0 ? n / (DATASET_CLASSES * counts[c]) : 0;
-        double weight = balanced ? share : root ? sqrt(share) : 1;
-        t->class_weights[c] = (float)weight;
-        sum += weight * counts[c];
-    }
-    for (int c = 0; c < DATASET_CLASSES; c++)
-        t->class_weights[c] *= (float)(n / sum);
+    t->steps = t->samples / (size_t)config->batch;
+    t->order = memory_array(t->samples, sizeof(*t->order));
+    return t->order ? MIEN_OK : error_no_memory(error, t->samples * sizeof(*t->order));
 }
 
 /* Weights of the same name and shape are taken over from another model. */
@@ -113,29 +64,6 @@ static mien_status trainer_take_weights(trainer *t, const char *path, mien_error
                              t->config.arch);
 }
 
-static mien_status trainer_build(trainer *t, mien_error *error)
-{
-    mien_status status = architecture_build(&t->config, &t->network, &t->backbone_layers, error);
-    if (!status && *t->config.init)
-        status = trainer_take_weights(t, t->config.init, error);
-    if (status)
-        return status;
-    const model_input *input = &t->network.info.input;
-    t->outputs = t->network.graph.output_count;
-    t->target = (augment_target){.channels = input->channels,
-                                 .height = input->height,
-                                 .width = input->width,
-                                 .scale = input->scale / input->std[0],
-                                 .shift = -input->mean[0] / input->std[0]};
-    size_t side = AUGMENT_MOST_SIDE;
-    if (t->training->height > side || t->training->width > side || t->validation->height > side ||
-        t->validation->width > side || (size_t)t->config.crop > t->training->height ||
-        (size_t)t->config.crop > t->training->width)
-        return error_set(error, MIEN_EINVAL, "pictures of %zu x %zu: they must lie between the crop and %d x %d",
-                         t->training->width, t->training->height, AUGMENT_MOST_SIDE, AUGMENT_MOST_SIDE);
-    return MIEN_OK;
-}
-
 /* The weights of the first `freeze` layers that have any, or of all of a backbone that is to stay as it is. */
 static uint8_t *trainer_frozen(const trainer *t)
 {
@@ -157,31 +85,24 @@ static uint8_t *trainer_frozen(const trainer *t)
     return frozen;
 }
 
-static nn_precision trainer_precision(const trainer *t)
+nn_precision trainer_precision(const trainer *t)
 {
     return strcmp(t->config.precision, "bf16") == 0 ? NN_BF16 : NN_F32;
 }
 
 static mien_status trainer_equip(trainer *t, trainer_worker *worker, mien_error *error)
 {
-    nn_tape_options options = {.microbatch = t->config.microbatch,
-                               .height = t->target.height,
-                               .width = t->target.width,
-                               .precision = trainer_precision(t)};
-    size_t count = (size_t)t->config.microbatch * DATASET_CLASSES;
+    nn_tape_options options = {
+        .microbatch = t->config.microbatch, .height = t->height, .width = t->width, .precision = trainer_precision(t)};
     mien_status status = nn_tape_create(&t->network.graph, &options, &worker->tape, error);
-    if (!status)
-        status = augment_scratch_init(&worker->scratch, error);
-    if (status)
-        return status;
-    worker->targets = memory_zeroed(count, sizeof(float));
-    worker->votes = memory_zeroed(count, sizeof(float));
-    worker->teacher = memory_zeroed(count, sizeof(float));
-    worker->weights = memory_zeroed((size_t)t->config.microbatch, sizeof(float));
-    bool good = worker->targets && worker->votes && worker->teacher && worker->weights;
-    for (int o = 0; o < TRAINER_MOST_OUTPUTS; o++)
-        good = (worker->gradients[o] = memory_zeroed(count, sizeof(float))) && good;
-    return good ? MIEN_OK : error_no_memory(error, count * sizeof(float));
+    for (int o = 0; !status && o < t->outputs; o++) {
+        nn_shape shape = nn_tape_output_shape(worker->tape, (size_t)o);
+        worker->gradient_counts[o] = nn_shape_count(&shape);
+        worker->gradients[o] = memory_zeroed(worker->gradient_counts[o], sizeof(float));
+        if (!worker->gradients[o])
+            status = error_no_memory(error, worker->gradient_counts[o] * sizeof(float));
+    }
+    return status ? status : t->task->equip(t, worker, error);
 }
 
 static mien_status trainer_staff(trainer *t, mien_error *error)
@@ -196,24 +117,30 @@ static mien_status trainer_staff(trainer *t, mien_error *error)
         return error_no_memory(error, threads * sizeof(*t->workers));
     for (size_t w = 0; w < threads && !status; w++)
         status = trainer_equip(t, &t->workers[w], error);
-    if (!status && *t->config.teachers)
-        status = distill_create(t->config.teachers, &t->target, t->config.microbatch, threads,
-                                t->config.distill_temperature, trainer_precision(t), &t->teachers, error);
-    if (!status && t->teachers && t->config.distill_stored)
-        status = trainer_ask_teachers(t, error);
+    return status || !t->task->begin ? status : t->task->begin(t, error);
+}
+
+/* Asks the task for samples and a network. */
+static mien_status trainer_open(trainer *t, mien_error *error)
+{
+    mien_status status = trainer_check(&t->config, error);
+    if (!status)
+        status = t->task->open(t, error);
+    if (!status && *t->config.init)
+        status = trainer_take_weights(t, t->config.init, error);
+    if (!status)
+        status = trainer_divide(t, error);
+    t->outputs = t->network.graph.output_count;
+    if (!status && t->outputs > TRAINER_MOST_OUTPUTS)
+        status = error_set(error, MIEN_EUNSUPPORTED, "a network of %d outputs", t->outputs);
     return status;
 }
 
 static mien_status trainer_prepare(trainer *t, mien_error *error)
 {
-    mien_status status = trainer_check(&t->config, error);
-    if (!status)
-        status = trainer_choose_rows(t, error);
-    if (!status)
-        status = trainer_build(t, error);
+    mien_status status = trainer_open(t, error);
     if (status)
         return status;
-    trainer_weigh_classes(t);
     uint8_t *frozen = trainer_frozen(t);
     if (!frozen)
         return error_no_memory(error, (size_t)t->network.graph.weight_count);
@@ -226,22 +153,25 @@ static mien_status trainer_prepare(trainer *t, mien_error *error)
     t->version = 1;
     t->ordered_epoch = -1;
     t->now.best_epoch = -1;
-    t->now.best_top1 = -1;
+    t->now.best_score = -1;
     t->now.schedule.best = -1;
-    t->now.rows = (int64_t)t->row_count;
+    t->now.samples = (int64_t)t->samples;
     t->now.parameters = (int64_t)optimizer_count(t->opt);
     return MIEN_OK;
 }
 
-mien_status trainer_create(const train_config *config, const dataset *training, const dataset *validation,
-                           const char *command, const cluster *group, trainer **out, mien_error *error)
+mien_status trainer_start(const train_config *config, const trainer_task *task, void *own, const char *command,
+                          const cluster *group, trainer **out, mien_error *error)
 {
     trainer *t = memory_zeroed(1, sizeof(*t));
-    if (!t)
+    if (!t) {
+        trainer abandoned = {.own = own};
+        task->close(&abandoned);
         return error_no_memory(error, sizeof(*t));
+    }
     t->config = *config;
-    t->training = training;
-    t->validation = validation;
+    t->task = task;
+    t->own = own;
     t->group = group ? *group : (cluster){.rank = 0, .size = 1};
     t->command = memory_text(command ? command : "");
     mien_status status = t->command ? trainer_prepare(t, error) : error_no_memory(error, sizeof(*t));
@@ -252,16 +182,12 @@ mien_status trainer_create(const train_config *config, const dataset *training, 
     return status;
 }
 
-static void trainer_dismiss(trainer_worker *worker)
+static void trainer_dismiss(const trainer_task *task, trainer_worker *worker)
 {
     nn_tape_destroy(&worker->tape);
-    augment_scratch_done(&worker->scratch);
-    memory_free(worker->targets);
-    memory_free(worker->votes);
-    memory_free(worker->teacher);
-    memory_free(worker->weights);
     for (int o = 0; o < TRAINER_MOST_OUTPUTS; o++)
         memory_free(worker->gradients[o]);
+    task->dismiss(worker);
 }
 
 void trainer_destroy(trainer **out)
@@ -270,17 +196,14 @@ void trainer_destroy(trainer **out)
         return;
     trainer *t = *out;
     for (size_t w = 0; t->workers && w < (size_t)t->config.threads; w++)
-        trainer_dismiss(&t->workers[w]);
+        trainer_dismiss(t->task, &t->workers[w]);
     memory_free(t->workers);
     memory_free(t->slot);
     thread_pool_destroy(&t->pool);
-    distill_destroy(&t->teachers);
-    memory_free(t->taught);
     optimizer_destroy(&t->opt);
     model_done(&t->network);
-    memory_free(t->rows);
-    memory_free(t->checked);
     memory_free(t->order);
+    t->task->close(t);
     memory_free(t->command);
     memory_free(t);
     *out = NULL;

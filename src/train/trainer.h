@@ -9,26 +9,43 @@
 #include "train/cluster.h"
 #include "train/config.h"
 #include "train/dataset.h"
+#include "train/face_dataset.h"
+#include "train/face_metrics.h"
 #include "train/metrics.h"
 
 #include <stdatomic.h>
 
+/** What a network is trained for. */
+typedef enum trainer_kind { TRAINER_CLASSES = 0, TRAINER_FACES } trainer_kind;
+
 /** Where a run stands, inside an epoch. */
 typedef struct trainer_progress {
+    trainer_kind kind;
     int epoch, epochs; /* from 1 */
     int64_t step, steps;
-    double loss, top1;                           /* of this epoch so far, on the augmented pictures */
-    double rate;                                 /* learning rate */
+    double loss, share; /* of this epoch so far, on the augmented pictures: see trainer_epoch */
+    double rate;        /* learning rate */
     double images_per_second, remaining_seconds; /* of the whole run */
 } trainer_progress;
 
+/** How well the averaged weights find the faces of the pictures held out: those of 32 pixels and more, overlap 0.4. */
+typedef struct trainer_faces {
+    size_t pictures, faces;
+    double average_precision;
+    double recall_93, recall_95; /* at the lowest score that gives this precision; 0 where none does */
+    double threshold_95;
+} trainer_faces;
+
 /** The end of an epoch. */
 typedef struct trainer_epoch {
+    trainer_kind kind;
     int epoch, epochs;
-    double loss, top1;
-    metrics validation;
-    double votes_top1; /* against FER+'s majority; negative without votes */
-    double best_top1;
+    double loss, share; /* classes: top-1; faces: mean overlap of the boxes answered for */
+    metrics validation; /* classes */
+    double votes_top1;  /* classes: against FER+'s majority; negative without votes */
+    trainer_faces faces;
+    double score; /* what chooses the best: top-1, or average precision */
+    double best_score;
     int best_epoch;
     bool improved;
     double rate, seconds, images_per_second, remaining_seconds;
@@ -52,6 +69,12 @@ typedef struct trainer trainer;
  */
 mien_status trainer_create(const train_config *config, const dataset *training, const dataset *validation,
                            const char *command, const cluster *group, trainer **out, mien_error *error);
+/**
+ * The same for a detector of faces: config->samples samples of each picture of `data` (borrowed) that is not held out
+ * make an epoch; the others validate.
+ */
+mien_status trainer_create_faces(const train_config *config, const face_dataset *data, const char *command,
+                                 const cluster *group, trainer **out, mien_error *error);
 void trainer_destroy(trainer **t);
 
 /** The configuration that a run's checkpoint holds. MIEN_ENOTFOUND when there is none. */

@@ -1,7 +1,7 @@
 /* What a run leaves on disk: checkpoint, log and the best model so far. Each is replaced whole, so that a crash or a
  * full disk costs nothing older; the log is cut back to what the checkpoint knows when a run is resumed.
  *
- * checkpoint.bin: "MIENCKP1", u64 length of all, u64 length of the configuration, its text, trainer_counters, the
+ * checkpoint.bin: "MIENCKP2", u64 length of all, u64 length of the configuration, its text, trainer_counters, the
  * arrays of optimizer_state in its order, u64 CRC-64 (that of .xz) of everything before it. Native byte order.
  */
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include "base/memory.h"
 #include "train/trainer_state.h"
 
-static const char files_magic[8] = {'M', 'I', 'E', 'N', 'C', 'K', 'P', '1'};
+static const char files_magic[8] = {'M', 'I', 'E', 'N', 'C', 'K', 'P', '2'};
 static const size_t files_most = (size_t)4 << 30;
 
 mien_status trainer_path(const trainer *t, const char *name, char *path, size_t capacity, mien_error *error)
@@ -171,9 +171,9 @@ mien_status trainer_load(trainer *t, mien_error *error)
     optimizer_state(t->opt, files_count_array, &needed);
     if (counters.parameters != t->now.parameters || bytes.length - after - sizeof(uint64_t) != needed)
         status = error_set(error, MIEN_EINVAL, "%s: is of another network or optimiser", path);
-    else if (counters.rows != t->now.rows)
-        status = error_set(error, MIEN_EINVAL, "%s: was trained on %lld rows, but there are %lld", path,
-                           (long long)counters.rows, (long long)t->now.rows);
+    else if (counters.samples != t->now.samples)
+        status = error_set(error, MIEN_EINVAL, "%s: was trained on %lld samples, but there are %lld", path,
+                           (long long)counters.samples, (long long)t->now.samples);
     if (status)
         goto out;
     files_cursor cursor = {bytes.data + after, needed, false};
@@ -210,15 +210,9 @@ mien_status trainer_log_epoch(trainer *t, const trainer_epoch *epoch, mien_error
     if (!t->now.log_length)
         unlink(path);
     buffer line = {0};
-    const metrics *v = &epoch->validation;
-    buffer_append_format(&line, "{\"epoch\":%d,\"epochs\":%d,\"rate\":%.6g,\"loss\":%.6f,\"top1\":%.6f,", epoch->epoch,
-                         epoch->epochs, epoch->rate, epoch->loss, epoch->top1);
-    buffer_append_format(&line, "\"validation\":{\"count\":%zu,\"loss\":%.6f,\"top1\":%.6f,\"macro_f1\":%.6f,",
-                         v->count, v->loss, v->top1, v->macro_f1);
-    buffer_append_format(&line, "\"balanced\":%.6f,\"ece\":%.6f", v->balanced, v->ece);
-    if (epoch->votes_top1 >= 0)
-        buffer_append_format(&line, ",\"votes_top1\":%.6f", epoch->votes_top1);
-    buffer_append_format(&line, "},\"best\":{\"epoch\":%d,\"top1\":%.6f},", epoch->best_epoch, epoch->best_top1);
+    buffer_append_format(&line, "{\"epoch\":%d,\"epochs\":%d,\"rate\":%.6g,\"loss\":%.6f,", epoch->epoch, epoch->epochs,
+                         epoch->rate, epoch->loss);
+    t->task->log(epoch, &line);
     buffer_append_format(&line, "\"seconds\":%.1f,\"images_per_second\":%.1f}\n", epoch->seconds,
                          epoch->images_per_second);
     status = buffer_status(&line, error);
@@ -232,7 +226,6 @@ mien_status trainer_log_epoch(trainer *t, const trainer_epoch *epoch, mien_error
 
 static mien_status files_describe(const trainer *t, const trainer_epoch *epoch, model *best, mien_error *error)
 {
-    char name[96];
     buffer text = {0};
     if (*t->command)
         buffer_append_format(&text, "%s\n", t->command);
@@ -241,21 +234,7 @@ static mien_status files_describe(const trainer *t, const trainer_epoch *epoch, 
     if (!status)
         status = model_info_set(&best->info, "training", buffer_text(&text), error);
     buffer_done(&text);
-    if (!status && t->config.crop) {
-        /* evaluation on stored pictures must look at the same part of them */
-        snprintf(name, sizeof(name), "%.6f", (double)t->config.crop / (double)t->training->height);
-        status = model_info_set(&best->info, "stored_crop", name, error);
-    }
-    snprintf(name, sizeof(name), "%.64s.top1", t->config.validation_split);
-    if (!status)
-        status = model_info_set_figure(&best->info, name, epoch->validation.top1, error);
-    snprintf(name, sizeof(name), "%.64s.macro_f1", t->config.validation_split);
-    if (!status)
-        status = model_info_set_figure(&best->info, name, epoch->validation.macro_f1, error);
-    snprintf(name, sizeof(name), "%.64s.votes_top1", t->config.validation_split);
-    if (!status && epoch->votes_top1 >= 0)
-        status = model_info_set_figure(&best->info, name, epoch->votes_top1, error);
-    return status;
+    return status ? status : t->task->describe(t, epoch, best, error);
 }
 
 mien_status trainer_save_best(trainer *t, const trainer_epoch *epoch, mien_error *error)

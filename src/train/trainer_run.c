@@ -18,9 +18,9 @@ static void run_shuffle(trainer *t)
         return;
     random_state stream;
     augment_stream(&stream, (uint64_t)t->config.seed, (uint32_t)t->now.epoch, UINT32_MAX);
-    for (size_t i = 0; i < t->row_count; i++)
+    for (size_t i = 0; i < t->samples; i++)
         t->order[i] = (uint32_t)i;
-    for (size_t i = t->row_count; i > 1; i--) {
+    for (size_t i = t->samples; i > 1; i--) {
         size_t k = random_below(&stream, (uint32_t)i);
         uint32_t kept = t->order[i - 1];
         t->order[i - 1] = t->order[k];
@@ -43,62 +43,27 @@ static void run_count_time(trainer *t)
     t->now.seconds = t->started_seconds + (clock_monotonic_ms() - t->started_ms) / 1000;
 }
 
+static double run_share(const trainer *t)
+{
+    return t->now.answers > 0 ? t->now.right / t->now.answers : 0;
+}
+
 static void run_report(trainer *t, const trainer_events *events, double rate)
 {
     double now = clock_monotonic_ms();
     if (!events->progress || now - t->progress_ms < run_progress_ms)
         return;
     t->progress_ms = now;
-    trainer_progress p = {.epoch = (int)t->now.epoch + 1,
+    trainer_progress p = {.kind = t->task->kind,
+                          .epoch = (int)t->now.epoch + 1,
                           .epochs = t->config.epochs,
                           .step = t->now.step,
                           .steps = (int64_t)t->steps,
                           .rate = rate};
     p.loss = t->now.loss_sum / (double)t->now.seen;
-    p.top1 = (double)t->now.correct / (double)t->now.seen;
+    p.share = run_share(t);
     run_speed(t, &p.images_per_second, &p.remaining_seconds);
     events->progress(events->context, &p);
-}
-
-/* Accuracy against FER+'s majority, on the rows that have one. */
-static double run_votes_top1(const trainer *t, const float *probabilities)
-{
-    size_t correct = 0, count = 0;
-    for (size_t i = 0; i < t->check_count; i++) {
-        uint8_t label = 0;
-        if (!dataset_majority(t->validation->votes + t->checked[i] * DATASET_VOTES, &label))
-            continue;
-        count++;
-        correct += metrics_argmax(probabilities + i * DATASET_CLASSES, DATASET_CLASSES) == label;
-    }
-    return count ? (double)correct / (double)count : -1;
-}
-
-static mien_status run_validate(trainer *t, trainer_epoch *epoch, mien_error *error)
-{
-    float *probabilities = memory_array(t->check_count * DATASET_CLASSES, sizeof(float));
-    uint8_t *labels = memory_array(t->check_count, 1);
-    mien_status status = MIEN_OK;
-    if (!probabilities || !labels) {
-        status = error_no_memory(error, t->check_count * DATASET_CLASSES * sizeof(float));
-        goto out;
-    }
-    const float *parameters = optimizer_average(t->opt);
-    status = trainer_predict(t, parameters, t->validation, t->checked, t->check_count, 0, probabilities, error);
-    if (status)
-        goto out;
-    for (size_t i = 0; i < t->check_count; i++)
-        labels[i] = t->validation->labels[t->checked[i]];
-    metrics_compute(probabilities, labels, t->check_count, &epoch->validation);
-    epoch->votes_top1 = -1;
-    if (t->validation->votes && t->outputs > 1)
-        status = trainer_predict(t, parameters, t->validation, t->checked, t->check_count, 1, probabilities, error);
-    if (!status && t->validation->votes)
-        epoch->votes_top1 = run_votes_top1(t, probabilities);
-out:
-    memory_free(probabilities);
-    memory_free(labels);
-    return status;
 }
 
 static mien_status run_checkpoint(trainer *t, mien_error *error)
@@ -113,23 +78,24 @@ static mien_status run_checkpoint(trainer *t, mien_error *error)
 
 static mien_status run_finish_epoch(trainer *t, double rate, const trainer_events *events, mien_error *error)
 {
-    trainer_epoch epoch = {.epoch = (int)t->now.epoch + 1, .epochs = t->config.epochs, .rate = rate};
+    trainer_epoch epoch = {
+        .kind = t->task->kind, .epoch = (int)t->now.epoch + 1, .epochs = t->config.epochs, .rate = rate};
     epoch.loss = t->now.loss_sum / (double)t->now.seen;
-    epoch.top1 = (double)t->now.correct / (double)t->now.seen;
-    mien_status status = run_validate(t, &epoch, error);
+    epoch.share = run_share(t);
+    mien_status status = t->task->validate(t, &epoch, error);
     if (status)
         return status;
-    epoch.improved = epoch.validation.top1 > t->now.best_top1;
+    epoch.improved = epoch.score > t->now.best_score;
     if (epoch.improved) {
-        t->now.best_top1 = epoch.validation.top1;
+        t->now.best_score = epoch.score;
         t->now.best_epoch = t->now.epoch;
         t->now.stale = 0;
     } else {
         t->now.stale++;
     }
-    epoch.best_top1 = t->now.best_top1;
+    epoch.best_score = t->now.best_score;
     epoch.best_epoch = (int)t->now.best_epoch + 1;
-    schedule_observe(&t->config, &t->now.schedule, epoch.validation.top1);
+    schedule_observe(&t->config, &t->now.schedule, epoch.score);
     run_speed(t, &epoch.images_per_second, &epoch.remaining_seconds);
     run_count_time(t);
     epoch.seconds = t->now.seconds;
@@ -143,7 +109,8 @@ static mien_status run_finish_epoch(trainer *t, double rate, const trainer_event
     t->now.epoch++;
     t->now.step = 0;
     t->now.loss_sum = 0;
-    t->now.correct = t->now.seen = 0;
+    t->now.right = t->now.answers = 0;
+    t->now.seen = 0;
     if (events->epoch)
         events->epoch(events->context, &epoch);
     return run_checkpoint(t, error);
