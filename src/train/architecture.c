@@ -18,25 +18,35 @@
     "schedule = cosine\nwarmup = 1\nema = 0.999\nclip = 5\nprecision = bf16\nflip = 0.5\nrotation = 12\n"              \
     "shift = 0.08\nzoom = 0.1\nbrightness = 0.1\ncontrast = 0.2\nlabel_smoothing = 0.05\nerasing = 0.1\n"
 
+#define RECIPE_FACE                                                                                                    \
+    "optimizer = sgd\nlr = 0.04\nmomentum = 0.9\nweight_decay = 0.0005\nbatch = 32\nmicrobatch = 8\nepochs = 80\n"     \
+    "schedule = cosine\nwarmup = 1\nmin_lr = 0.01\nema = 0.999\nclip = 10\nprecision = bf16\ncrop = 320\nsamples = "   \
+    "4\n"                                                                                                              \
+    "flip = 0.5\nbrightness = 0.2\ncontrast = 0.3\ngamma = 0.3\nsaturation = 0.4\ntint = 0.05\ngrey = 0.1\nblur = "    \
+    "0.1\n"                                                                                                            \
+    "noise = 0.02\njpeg = 0.2\nmosaic = 0.2\n"
+
 static const architecture architecture_table[] = {
     {"baseline", "three convolutions 32/64/128 with pooling, dense 256 (source 4, model A)", 1, 48, 48, 0, 1, 0.3f,
-     RECIPE_SOURCE4, architecture_trunk_baseline, NULL},
+     RECIPE_SOURCE4, architecture_trunk_baseline, NULL, NULL},
     {"atulapra", "four convolutions without normalisation, dense 1024 (source 1)", 1, 48, 48, 0, 1, 0.5f,
-     "optimizer = adam\nlr = 0.0001\nbatch = 64\nepochs = 50\n", architecture_trunk_atulapra, NULL},
+     "optimizer = adam\nlr = 0.0001\nbatch = 64\nepochs = 50\n", architecture_trunk_atulapra, NULL, NULL},
     {"dcnn", "six convolutions 64/128/256 with ELU (source 0)", 1, 48, 48, 0, 1, 0.6f,
      "optimizer = adam\nlr = 0.001\nbatch = 32\nepochs = 100\nrotation = 15\nshift = 0.15\nzoom = 0.15\nflip = 0.5\n"
      "schedule = plateau\nplateau_patience = 7\npatience = 11\n",
-     architecture_trunk_dcnn, NULL},
+     architecture_trunk_dcnn, NULL, NULL},
     {"mobilenetv2", "inverted residuals at 96 x 96, convolution 128, dense 256 (source 4, model B)", 3, 96, 96, 0.5f,
-     0.5f, 0.5f, RECIPE_SOURCE4, architecture_trunk_mobilenetv2, architecture_head_mobilenetv2},
+     0.5f, 0.5f, RECIPE_SOURCE4, architecture_trunk_mobilenetv2, architecture_head_mobilenetv2, NULL},
     {"mien-tiny", "5 convolutions, 30 M multiply-adds: cameras and small machines", 1, 48, 48, 0.5f, 0.25f, 0.2f,
-     RECIPE_MIEN, architecture_trunk_mien_tiny, NULL},
+     RECIPE_MIEN, architecture_trunk_mien_tiny, NULL, NULL},
     {"mien-small", "6 convolutions, below 60 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.3f, RECIPE_MIEN,
-     architecture_trunk_mien_small, NULL},
+     architecture_trunk_mien_small, NULL, NULL},
     {"mien-base", "8 convolutions, 118 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f, RECIPE_MIEN,
-     architecture_trunk_mien_base, NULL},
+     architecture_trunk_mien_base, NULL, NULL},
     {"mien-large", "residual, 14 convolutions, 310 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f, RECIPE_MIEN,
-     architecture_trunk_mien_large, NULL},
+     architecture_trunk_mien_large, NULL, NULL},
+    {"mien-face", "finds faces: 18 convolutions, three maps, any size", 3, 480, 640, 0.5f, 0.5f, 0, RECIPE_FACE, NULL,
+     NULL, architecture_detector_mien_face},
 };
 
 const architecture *architecture_list(size_t *count)
@@ -49,7 +59,7 @@ mien_status architecture_find(const char *name, const architecture **out, mien_e
 {
     size_t count, used = 0;
     const architecture *list = architecture_list(&count);
-    char names[160] = "";
+    char names[192] = "";
     for (size_t i = 0; i < count; i++) {
         if (!strcmp(list[i].name, name)) {
             *out = &list[i];
@@ -63,15 +73,16 @@ mien_status architecture_find(const char *name, const architecture **out, mien_e
 
 static mien_status architecture_describe(const architecture *arch, model *m, mien_error *error)
 {
-    const char *labels[DATASET_CLASSES];
-    for (int c = 0; c < DATASET_CLASSES; c++)
+    const char *labels[DATASET_CLASSES] = {"face"};
+    const nn_shape *shape = &m->graph.nodes[nn_graph_input(&m->graph)].shape;
+    for (int c = 0; !arch->detector && c < DATASET_CLASSES; c++)
         labels[c] = mien_emotion_name((mien_emotion)c);
     model_info_init(&m->info, &m->graph);
-    m->info.task = MODEL_TASK_EMOTION;
-    m->info.input.height = (int)m->graph.nodes[nn_graph_input(&m->graph)].shape.dim[2];
-    m->info.input.width = (int)m->graph.nodes[nn_graph_input(&m->graph)].shape.dim[3];
+    m->info.task = arch->detector ? MODEL_TASK_FACE_DETECTOR : MODEL_TASK_EMOTION;
+    m->info.input.height = shape->dim[2] > 0 ? (int)shape->dim[2] : 0;
+    m->info.input.width = shape->dim[3] > 0 ? (int)shape->dim[3] : 0;
     m->info.input.channels = arch->channels;
-    m->info.input.pixels = MODEL_PIXELS_GREY;
+    m->info.input.pixels = arch->detector ? MODEL_PIXELS_RGB : MODEL_PIXELS_GREY;
     m->info.input.scale = 1.0f / 255;
     for (int c = 0; c < MODEL_MAX_CHANNELS; c++) {
         m->info.input.mean[c] = arch->mean;
@@ -81,7 +92,9 @@ static mien_status architecture_describe(const architecture *arch, model *m, mie
     if (!status)
         status = model_info_set(&m->info, "description", arch->summary, error);
     if (!status)
-        status = model_info_set_labels(&m->info, labels, DATASET_CLASSES, error);
+        status = model_info_set_labels(&m->info, labels, arch->detector ? 1 : DATASET_CLASSES, error);
+    if (!status && arch->detector)
+        status = model_info_set(&m->info, "detector.style", "mien", error);
     return status;
 }
 
@@ -145,12 +158,40 @@ static int architecture_backbone_weights(const train_config *config, const nn_gr
     return count;
 }
 
+static mien_status architecture_build_detector(const train_config *config, const architecture *arch, model *out,
+                                               mien_error *error)
+{
+    if (*config->backbone)
+        return error_set(error, MIEN_EINVAL, "backbone: %s takes none", arch->name);
+    model m = {0};
+    nn_graph *graph = &m.graph;
+    arch->detector(graph, nn_input(graph, "input", arch->channels, NN_DYNAMIC, NN_DYNAMIC));
+    mien_status status = graph->failed;
+    if (status)
+        error_set(error, status, "%s: %s", arch->name, graph->error.message);
+    else
+        status = architecture_describe(arch, &m, error);
+    if (status) {
+        model_done(&m);
+        return status;
+    }
+    nn_graph_initialise(graph, (uint64_t)config->seed);
+    architecture_detector_begin(graph);
+    *out = m;
+    return MIEN_OK;
+}
+
 mien_status architecture_build(const train_config *config, model *out, int *backbone_layers, mien_error *error)
 {
     const architecture *arch = NULL;
     mien_status status = architecture_find(config->arch, &arch, error);
     if (status)
         return status;
+    if (arch->detector) {
+        if (backbone_layers)
+            *backbone_layers = 0;
+        return architecture_build_detector(config, arch, out, error);
+    }
     model m = {0};
     mien_error why = {0};
     nn_graph *graph = &m.graph;

@@ -15,6 +15,9 @@ typedef struct architecture {
     int (*trunk)(nn_graph *graph, const struct architecture *self, int input, float dropout);
     /** The part of it that stands on a backbone's feature map; NULL = it takes no backbone. */
     int (*head)(nn_graph *graph, int map, float dropout);
+    /** Instead of both, a network that finds faces: sets the graph's outputs. Its input may have any size in multiples
+     *  of 32; height and width above are those that its cost is told for. */
+    void (*detector)(nn_graph *graph, int input);
 } architecture;
 
 const architecture *architecture_list(size_t *count);
@@ -23,9 +26,9 @@ mien_status architecture_find(const char *name, const architecture **out, mien_e
 
 /**
  * Build the network that `config` asks for, with random weights of its seed: one output of 7 logits, and a second one
- * where config->votes_head asks for it. With config->backbone the layers below the architecture's head are that
- * model's, weights and input included. The input specification, the labels and the task are filled in. Free with
- * model_done.
+ * where config->votes_head asks for it; or a detector's maps. With config->backbone the layers below the architecture's
+ * head are that model's, weights and input included. The input specification, the labels and the task are filled in.
+ * Free with model_done.
  * @param backbone_layers  [out] layers with weights that came from the backbone; may be NULL.
  */
 mien_status architecture_build(const train_config *config, model *out, int *backbone_layers, mien_error *error);
@@ -40,5 +43,8 @@ int architecture_trunk_mien_tiny(nn_graph *graph, const architecture *self, int 
 int architecture_trunk_mien_small(nn_graph *graph, const architecture *self, int input, float dropout);
 int architecture_trunk_mien_base(nn_graph *graph, const architecture *self, int input, float dropout);
 int architecture_trunk_mien_large(nn_graph *graph, const architecture *self, int input, float dropout);
+void architecture_detector_mien_face(nn_graph *graph, int input);
+/** Sets the output layers of a detector to what it begins with; after nn_graph_initialise. */
+void architecture_detector_begin(nn_graph *graph);
 
 #endif

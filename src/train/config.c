@@ -113,6 +113,8 @@ static const config_key config_table[] = {
     NUMBER(face_min, 1, 1024, "faces: smaller ones are ignored (root of the area in the sample, pixels)"),
     NUMBER(face_most, 0.05, 4, "faces: largest size aimed at, as a share of the sample's side"),
     NUMBER(enlarge, 1, 16, "faces: pictures are enlarged no more than this"),
+    WHOLE(samples, 1, 1000, "faces: samples cut out of each picture in an epoch"),
+    NUMBER(box_weight, 0, 100, "faces: weight of the boxes in the loss; the scores have 1"),
     NUMBER(dropout, -1, 0.95, "probability in the head; negative = the architecture's"),
     WHOLE(crop, 0, 4096, "side of a random crop that the network sees; 0 = the whole picture"),
     NUMBER(checkpoint_minutes, 0.01, 100000, "minutes between checkpoints inside an epoch"),
@@ -158,6 +160,8 @@ void config_default(train_config *config)
         .face_min = 8,
         .face_most = 0.8f,
         .enlarge = 2,
+        .samples = 4,
+        .box_weight = 2,
         .dropout = -1,
         .checkpoint_minutes = 5,
     };

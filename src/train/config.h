@@ -57,6 +57,8 @@ typedef struct train_config {
     int picture_side;
     float mosaic, paste, negatives, jpeg, saturation, grey, tint;
     float face_min, face_most, enlarge;
+    int samples;
+    float box_weight;
     float dropout; /* negative = the architecture's */
     int crop;      /* side of the random crop, 0 = the whole picture */
     /* checkpoint */

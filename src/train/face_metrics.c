@@ -164,28 +164,54 @@ static double face_average_precision(const face_judged *judged, size_t count, si
     return truths ? area / (double)truths : 0;
 }
 
-void face_metrics_compute(const face_metrics *metrics, int overlap, face_size size, face_figures *out)
+/* The answers that count, surest first. NULL without memory or answers. */
+static face_judged *face_judge_all(const face_metrics *metrics, int overlap, face_size size, size_t *count,
+                                   size_t *hits)
 {
-    face_figures f = {.truths = metrics->truths[overlap][size]};
     face_judged *judged = memory_array(metrics->count, sizeof *judged);
+    *count = *hits = 0;
     for (size_t i = 0; i < metrics->count; i++) {
         int8_t outcome = metrics->marks[i].outcome[overlap][size];
         if (!outcome)
             continue;
         if (judged)
-            judged[f.answers] = (face_judged){metrics->marks[i].score, outcome > 0};
-        f.answers++;
-        f.hits += outcome > 0;
+            judged[*count] = (face_judged){metrics->marks[i].score, outcome > 0};
+        ++*count;
+        *hits += outcome > 0;
     }
+    if (judged && *count)
+        qsort(judged, *count, sizeof *judged, face_judged_by_score);
+    return judged;
+}
+
+void face_metrics_compute(const face_metrics *metrics, int overlap, face_size size, face_figures *out)
+{
+    face_figures f = {.truths = metrics->truths[overlap][size]};
+    face_judged *judged = face_judge_all(metrics, overlap, size, &f.answers, &f.hits);
     f.recall = f.truths ? (double)f.hits / (double)f.truths : 0;
     f.precision = f.answers ? (double)f.hits / (double)f.answers : 0;
     f.f1 = f.hits ? 2 * f.recall * f.precision / (f.recall + f.precision) : 0;
-    if (judged && f.answers) {
-        qsort(judged, f.answers, sizeof *judged, face_judged_by_score);
+    if (judged)
         f.average_precision = face_average_precision(judged, f.answers, f.hits, f.truths);
-    }
     memory_free(judged);
     *out = f;
+}
+
+double face_metrics_recall_at(const face_metrics *metrics, int overlap, face_size size, double precision, float *score)
+{
+    size_t count, all, hits = 0, best = 0, truths = metrics->truths[overlap][size];
+    face_judged *judged = face_judge_all(metrics, overlap, size, &count, &all);
+    *score = 1;
+    for (size_t i = 0; judged && i < count; i++) {
+        hits += judged[i].hit;
+        bool last = i + 1 == count || judged[i + 1].score < judged[i].score;
+        if (last && hits > best && (double)hits >= precision * (double)(i + 1)) {
+            best = hits;
+            *score = judged[i].score;
+        }
+    }
+    memory_free(judged);
+    return truths ? (double)best / (double)truths : 0;
 }
 
 void face_metrics_done(face_metrics *metrics)

@@ -66,6 +66,9 @@ float face_overlap_of(const face_box *a, const face_box *b);
 mien_status face_metrics_add(face_metrics *metrics, const face_truth *truths, size_t truth_count,
                              const face_answer *answers, size_t answer_count, int8_t *hits, mien_error *error);
 void face_metrics_compute(const face_metrics *metrics, int overlap, face_size size, face_figures *out);
+/** The largest recall at which all answers of at least some score have this precision; 0 where there is none.
+ *  @param score  [out] that score, the lowest there is; 1 where there is none. */
+double face_metrics_recall_at(const face_metrics *metrics, int overlap, face_size size, double precision, float *score);
 void face_metrics_done(face_metrics *metrics);
 
 #endif
