@@ -210,9 +210,24 @@ static void train_print_progress(void *context, const trainer_progress *p)
     if (screen->quiet || !screen->terminal)
         return;
     int left = (int)p->remaining_seconds;
-    fprintf(stderr, "\repoch %d/%d step %lld/%lld  loss %.4f  top-1 %.3f  lr %.2g  %.0f images/s  %d:%02d:%02d left  ",
-            p->epoch, p->epochs, (long long)p->step, (long long)p->steps, p->loss, p->share, p->rate,
-            p->images_per_second, left / 3600, left / 60 % 60, left % 60);
+    fprintf(stderr, "\repoch %d/%d step %lld/%lld  loss %.4f  %s %.3f  lr %.2g  %.0f images/s  %d:%02d:%02d left  ",
+            p->epoch, p->epochs, (long long)p->step, (long long)p->steps, p->loss,
+            p->kind == TRAINER_FACES ? "overlap" : "top-1", p->share, p->rate, p->images_per_second, left / 3600,
+            left / 60 % 60, left % 60);
+}
+
+static void train_print_figures(const trainer_epoch *e)
+{
+    const trainer_faces *f = &e->faces;
+    printf("epoch %d/%d  loss %.4f  ", e->epoch, e->epochs, e->loss);
+    if (e->kind == TRAINER_FACES)
+        printf("overlap %.4f | %zu faces  AP %.4f  recall %.4f at 93 %%, %.4f at 95 %% (score %.2f)", e->share,
+               f->faces, f->average_precision, f->recall_93, f->recall_95, f->threshold_95);
+    else
+        printf("top-1 %.4f | validation loss %.4f  top-1 %.4f  macro F1 %.4f", e->share, e->validation.loss,
+               e->validation.top1, e->validation.macro_f1);
+    if (e->kind == TRAINER_CLASSES && e->votes_top1 >= 0)
+        printf("  FER+ %.4f", e->votes_top1);
 }
 
 static void train_print_epoch(void *context, const trainer_epoch *e)
@@ -223,10 +238,7 @@ static void train_print_epoch(void *context, const trainer_epoch *e)
     int left = (int)e->remaining_seconds;
     if (screen->terminal)
         fprintf(stderr, "\r\033[K");
-    printf("epoch %d/%d  loss %.4f  top-1 %.4f | validation loss %.4f  top-1 %.4f  macro F1 %.4f", e->epoch, e->epochs,
-           e->loss, e->share, e->validation.loss, e->validation.top1, e->validation.macro_f1);
-    if (e->votes_top1 >= 0)
-        printf("  FER+ %.4f", e->votes_top1);
+    train_print_figures(e);
     printf(" | best %.4f (%d)  %.0f images/s  %d:%02d:%02d left\n", e->best_score, e->best_epoch, e->images_per_second,
            left / 3600, left / 60 % 60, left % 60);
     fflush(stdout);
@@ -275,32 +287,59 @@ static void train_join_command(int argc, char **argv, char *command)
         used += (size_t)snprintf(command + used, TRAIN_COMMAND - used, " %s", argv[i]);
 }
 
-static mien_status train_go(const train_arguments *arguments, const train_config *config, const dataset *training,
-                            const dataset *validation, const char *command, mien_error *error)
+/* A trainer that is there is run to its end and taken down. */
+static mien_status train_run(const train_arguments *arguments, trainer *t, mien_error *error)
 {
     train_screen screen = {.quiet = arguments->quiet || arguments->group.rank, .terminal = isatty(STDERR_FILENO)};
     trainer_events events = {&screen, train_print_progress, train_print_epoch, &train_stop};
-    trainer *t = NULL;
-    mien_status status = trainer_create(config, training, validation, command, &arguments->group, &t, error);
-    if (!status && arguments->resume)
-        status = trainer_resume(t, error);
+    mien_status status = arguments->resume ? trainer_resume(t, error) : MIEN_OK;
     if (!status)
         status = trainer_run(t, &events, error);
     trainer_destroy(&t);
     return status;
 }
 
+static mien_status train_classes(const train_arguments *arguments, const train_config *config, const char *command,
+                                 mien_error *error)
+{
+    dataset training = {0}, other = {0};
+    trainer *t = NULL;
+    mien_status status = train_read_data(config, config->data, true, &training, error);
+    if (!status && *config->validation)
+        status = train_read_data(config, config->validation, false, &other, error);
+    if (!status)
+        status = trainer_create(config, &training, *config->validation ? &other : &training, command, &arguments->group,
+                                &t, error);
+    if (!status)
+        status = train_run(arguments, t, error);
+    dataset_done(&training);
+    dataset_done(&other);
+    return status;
+}
+
+static mien_status train_detector(const train_arguments *arguments, const train_config *config, const char *command,
+                                  mien_error *error)
+{
+    face_dataset data = {0};
+    face_dataset_options options = {.skip = train_skip_picture};
+    trainer *t = NULL;
+    mien_status status = face_dataset_read_configured(config, &options, &data, error);
+    if (!status)
+        status = trainer_create_faces(config, &data, command, &arguments->group, &t, error);
+    if (!status)
+        status = train_run(arguments, t, error);
+    face_dataset_done(&data);
+    return status;
+}
+
 static int train_with_data(train_arguments *arguments, const train_config *config, const char *command)
 {
     mien_error error = {0};
-    dataset training = {0}, other = {0};
-    mien_status status = train_read_data(config, config->data, true, &training, &error);
-    if (!status && *config->validation)
-        status = train_read_data(config, config->validation, false, &other, &error);
+    const architecture *arch = NULL;
+    mien_status status = architecture_find(config->arch, &arch, &error);
     if (!status)
-        status = train_go(arguments, config, &training, *config->validation ? &other : &training, command, &error);
-    dataset_done(&training);
-    dataset_done(&other);
+        status = arch->detector ? train_detector(arguments, config, command, &error)
+                                : train_classes(arguments, config, command, &error);
     arguments->together = !status || status == MIEN_ECANCELLED;
     if (status == MIEN_ECANCELLED && arguments->group.rank)
         return EXIT_FAILURE;

@@ -8,7 +8,7 @@
 /* Roots of areas in pixels that a map answers for; neighbours overlap. */
 static const struct {
     float from, below;
-} assign_sizes[FACE_MAPS] = {{0, 64}, {28, 128}, {64, INFINITY}};
+} assign_sizes[FACE_GRIDS] = {{0, 64}, {28, 128}, {64, INFINITY}};
 
 enum { ASSIGN_MOST = 64, ASSIGN_COUNTED = 10 };
 
@@ -27,22 +27,22 @@ typedef struct assign_list {
     int count;
 } assign_list;
 
-void face_map_centre(const face_map *map, int cell, float *x, float *y)
+void face_grid_centre(const face_grid *map, int cell, float *x, float *y)
 {
     *x = ((float)(cell % map->columns) + 0.5f) * (float)map->stride;
     *y = ((float)(cell / map->columns) + 0.5f) * (float)map->stride;
 }
 
-static float assign_distance(const face_map *map, int cell, int channel)
+static float assign_distance(const face_grid *map, int cell, int channel)
 {
     float value = map->values[(ptrdiff_t)channel * map->columns * map->rows + cell];
     return expf(fminf(value, ASSIGN_EXPONENT)) * (float)map->stride;
 }
 
-face_edges face_map_box(const face_map *map, int cell)
+face_edges face_grid_box(const face_grid *map, int cell)
 {
     float x, y;
-    face_map_centre(map, cell, &x, &y);
+    face_grid_centre(map, cell, &x, &y);
     return (face_edges){x - assign_distance(map, cell, 1), y - assign_distance(map, cell, 2),
                         x + assign_distance(map, cell, 3), y + assign_distance(map, cell, 4)};
 }
@@ -57,11 +57,11 @@ float face_edges_overlap(const face_edges *a, const face_edges *b)
     return both / ((a->right - a->left) * (a->bottom - a->top) + (b->right - b->left) * (b->bottom - b->top) - both);
 }
 
-static void assign_add(assign_list *list, const face_map *map, int index, int cell, int place, const face_edges *face)
+static void assign_add(assign_list *list, const face_grid *map, int index, int cell, int place, const face_edges *face)
 {
     if (list->count == ASSIGN_MOST)
         return;
-    face_edges box = face_map_box(map, cell);
+    face_edges box = face_grid_box(map, cell);
     float overlap = face_edges_overlap(&box, face), logit = map->values[cell];
     /* -log of the probability, kept finite */
     float miss = logit > 0 ? log1pf(expf(-logit)) : log1pf(expf(logit)) - logit;
@@ -78,7 +78,7 @@ static int assign_clamp(float value, int most)
 }
 
 /* Cells of one map near the face's centre and inside the face. */
-static void assign_near(assign_list *list, const face_map *map, int index, int base, const face_edges *face)
+static void assign_near(assign_list *list, const face_grid *map, int index, int base, const face_edges *face)
 {
     float stride = (float)map->stride, reach = ASSIGN_RADIUS * stride;
     float x = (face->left + face->right) / 2, y = (face->top + face->bottom) / 2;
@@ -90,7 +90,7 @@ static void assign_near(assign_list *list, const face_map *map, int index, int b
         for (int column = first; column <= last; column++) {
             int cell = row * map->columns + column;
             float cx, cy;
-            face_map_centre(map, cell, &cx, &cy);
+            face_grid_centre(map, cell, &cx, &cy);
             if (fabsf(cx - x) <= reach && fabsf(cy - y) <= reach && cx > face->left && cx < face->right &&
                 cy > face->top && cy < face->bottom)
                 assign_add(list, map, index, cell, base + cell, face);
@@ -99,11 +99,11 @@ static void assign_near(assign_list *list, const face_map *map, int index, int b
 
 /* Candidates on all maps that suit the face's size; for one so small that it lies between the centres of cells, the
  * cell that holds its centre. */
-static void assign_gather(assign_list *list, const face_map *maps, const face_edges *face)
+static void assign_gather(assign_list *list, const face_grid *maps, const face_edges *face)
 {
     float size = sqrtf((face->right - face->left) * (face->bottom - face->top));
     list->count = 0;
-    for (int m = 0, base = 0; m < FACE_MAPS; base += maps[m].columns * maps[m].rows, m++)
+    for (int m = 0, base = 0; m < FACE_GRIDS; base += maps[m].columns * maps[m].rows, m++)
         if (size >= assign_sizes[m].from && size < assign_sizes[m].below)
             assign_near(list, &maps[m], m, base, face);
     if (list->count)
@@ -157,22 +157,22 @@ static void assign_face(assign_list *list, int16_t face, int16_t *owners, float 
 }
 
 /* Every cell whose centre lies in an ignored face. */
-static void assign_excuse(const face_map *maps, const face_target *target, int16_t *owners)
+static void assign_excuse(const face_grid *maps, const face_target *target, int16_t *owners)
 {
-    for (int m = 0, base = 0; m < FACE_MAPS; base += maps[m].columns * maps[m].rows, m++)
+    for (int m = 0, base = 0; m < FACE_GRIDS; base += maps[m].columns * maps[m].rows, m++)
         for (int cell = 0; cell < maps[m].columns * maps[m].rows; cell++) {
             float x, y;
-            face_map_centre(&maps[m], cell, &x, &y);
+            face_grid_centre(&maps[m], cell, &x, &y);
             if (x > target->left && x < target->right && y > target->top && y < target->bottom)
                 owners[base + cell] = FACE_EITHER;
         }
 }
 
-void face_assign(const face_map *maps, const face_target *targets, size_t count, int16_t *owners, float *costs)
+void face_assign(const face_grid *maps, const face_target *targets, size_t count, int16_t *owners, float *costs)
 {
     int cells = 0;
     assign_list list;
-    for (int m = 0; m < FACE_MAPS; m++)
+    for (int m = 0; m < FACE_GRIDS; m++)
         cells += maps[m].columns * maps[m].rows;
     for (int i = 0; i < cells; i++)
         owners[i] = FACE_NOBODY;

@@ -8,23 +8,23 @@
 
 #include "train/face_dataset.h"
 
-enum { FACE_MAPS = 3, FACE_CHANNELS = 5, FACE_NOBODY = -1, FACE_EITHER = -2 };
+enum { FACE_GRIDS = 3, FACE_CHANNELS = 5, FACE_NOBODY = -1, FACE_EITHER = -2 };
 
 /** One map of one sample. */
-typedef struct face_map {
+typedef struct face_grid {
     const float *values; /* [FACE_CHANNELS, rows, columns] */
     float *gradient;     /* the same shape */
     int columns, rows, stride;
-} face_map;
+} face_grid;
 
 typedef struct face_edges {
     float left, top, right, bottom;
 } face_edges;
 
 /** The box that a cell (index in its map) gives, in pixels of the input. */
-face_edges face_map_box(const face_map *map, int cell);
+face_edges face_grid_box(const face_grid *map, int cell);
 /** Centre of a cell. */
-void face_map_centre(const face_map *map, int cell, float *x, float *y);
+void face_grid_centre(const face_grid *map, int cell, float *x, float *y);
 /** Intersection over union. */
 float face_edges_overlap(const face_edges *a, const face_edges *b);
 
@@ -32,11 +32,11 @@ float face_edges_overlap(const face_edges *a, const face_edges *b);
  * Choose for every face the cells that answer for it: of those near its centre, on the maps that suit its size, the
  * ones that find it best already; the better they find it, the more of them (Ge et al. 2021). A face that is not
  * ignored gets at least one cell unless other faces want the same.
- * @param maps     FACE_MAPS of them.
+ * @param maps     FACE_GRIDS of them.
  * @param owners   [out] per cell of all maps in order: the face's index, FACE_NOBODY (nothing is there), or FACE_EITHER
  *                 (inside an ignored face: whatever it answers is right).
  * @param costs    scratch, as many.
  */
-void face_assign(const face_map *maps, const face_target *targets, size_t count, int16_t *owners, float *costs);
+void face_assign(const face_grid *maps, const face_target *targets, size_t count, int16_t *owners, float *costs);
 
 #endif

@@ -41,14 +41,14 @@ float face_loss_box(const face_edges *box, const face_edges *face, float slope[4
 }
 
 /* Score and box of one cell that answers for a face. */
-static void loss_answer(const face_map *map, int cell, const face_edges *face, float scale, float box_weight,
+static void loss_answer(const face_grid *map, int cell, const face_edges *face, float scale, float box_weight,
                         face_loss_sum *sum)
 {
-    face_edges box = face_map_box(map, cell);
+    face_edges box = face_grid_box(map, cell);
     float slope[4], score_slope, overlap = face_edges_overlap(&box, face), x, y;
     float loss = face_loss_score(map->values[cell], overlap, &score_slope);
     loss += box_weight * face_loss_box(&box, face, slope);
-    face_map_centre(map, cell, &x, &y);
+    face_grid_centre(map, cell, &x, &y);
     const float by_logarithm[4] = {box.left - x, box.top - y, box.right - x, box.bottom - y};
     map->gradient[cell] += scale * score_slope;
     for (ptrdiff_t i = 0; i < 4; i++)
@@ -58,10 +58,10 @@ static void loss_answer(const face_map *map, int cell, const face_edges *face, f
     sum->overlap += (double)overlap;
 }
 
-void face_loss(const face_map *maps, const face_target *targets, const int16_t *owners, float scale, float box_weight,
+void face_loss(const face_grid *maps, const face_target *targets, const int16_t *owners, float scale, float box_weight,
                face_loss_sum *sum)
 {
-    for (int m = 0; m < FACE_MAPS; m++) {
+    for (int m = 0; m < FACE_GRIDS; m++) {
         int cells = maps[m].columns * maps[m].rows;
         for (int cell = 0; cell < cells; cell++) {
             float slope;

@@ -19,7 +19,7 @@ typedef struct face_loss_sum {
  * @param box_weight  of the boxes' part.
  * @param sum         added to. Gradients are added as well.
  */
-void face_loss(const face_map *maps, const face_target *targets, const int16_t *owners, float scale, float box_weight,
+void face_loss(const face_grid *maps, const face_target *targets, const int16_t *owners, float scale, float box_weight,
                face_loss_sum *sum);
 
 /** |σ(logit) − quality|² · cross-entropy; *slope [out]. */

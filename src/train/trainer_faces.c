@@ -27,7 +27,7 @@ static mien_status faces_open(trainer *t, mien_error *error)
         status = face_dataset_rows(own->data, true, &own->checked, &own->check_count, error);
     if (!status)
         status = architecture_build(&t->config, &t->network, &t->backbone_layers, error);
-    if (!status && t->network.graph.output_count != FACE_MAPS)
+    if (!status && t->network.graph.output_count != FACE_GRIDS)
         status = error_set(error, MIEN_EINVAL, "%s does not find faces", t->config.arch);
     if (!status && !memory_multiply(own->row_count, (size_t)t->config.samples, &t->samples))
         status = error_set(error, MIEN_ELIMIT, "too many samples");
@@ -52,7 +52,7 @@ static mien_status faces_equip(trainer *t, trainer_worker *worker, mien_error *e
     if (status)
         return status;
     size_t micro = (size_t)t->config.microbatch, cells = 0;
-    for (int o = 0; o < FACE_MAPS; o++)
+    for (int o = 0; o < FACE_GRIDS; o++)
         cells += worker->gradient_counts[o] / micro / FACE_CHANNELS;
     own->targets = memory_array(micro * FACE_AUGMENT_MOST_TARGETS, sizeof(*own->targets));
     own->counts = memory_zeroed(micro, sizeof(*own->counts));
@@ -95,14 +95,14 @@ static mien_status faces_fill(trainer *t, size_t first, bool mixing, size_t work
 }
 
 /* The maps of one sample among the tape's outputs. */
-static void faces_maps(const trainer *t, trainer_worker *worker, size_t index, face_map maps[FACE_MAPS])
+static void faces_maps(const trainer *t, trainer_worker *worker, size_t index, face_grid maps[FACE_GRIDS])
 {
-    for (int o = 0; o < FACE_MAPS; o++) {
+    for (int o = 0; o < FACE_GRIDS; o++) {
         size_t count = worker->gradient_counts[o] / (size_t)t->config.microbatch;
         nn_shape shape = nn_tape_output_shape(worker->tape, (size_t)o);
         maps[o] =
-            (face_map){nn_tape_output(worker->tape, (size_t)o) + index * count, worker->gradients[o] + index * count,
-                       (int)shape.dim[3], (int)shape.dim[2], t->width / (int)shape.dim[3]};
+            (face_grid){nn_tape_output(worker->tape, (size_t)o) + index * count, worker->gradients[o] + index * count,
+                        (int)shape.dim[3], (int)shape.dim[2], t->width / (int)shape.dim[3]};
     }
 }
 
@@ -114,7 +114,7 @@ static mien_status faces_compare(trainer *t, trainer_worker *worker, trainer_slo
     double answers = t->now.answers_of_one_sample > 1 ? t->now.answers_of_one_sample : 1;
     float scale = (float)(1 / (answers * (double)t->config.batch));
     for (size_t i = 0; i < (size_t)t->config.microbatch; i++) {
-        face_map maps[FACE_MAPS];
+        face_grid maps[FACE_GRIDS];
         const face_target *targets = own->targets + i * FACE_AUGMENT_MOST_TARGETS;
         faces_maps(t, worker, i, maps);
         face_assign(maps, targets, own->counts[i], own->owners, own->costs);

@@ -53,12 +53,12 @@ static mien_status check_show(const mien_image *picture, float *planes, double *
 static mien_status check_decode(const check_job *job, const nn_session *session, double scale, check_answers *answers,
                                 mien_error *error)
 {
-    network_output outputs[FACE_MAPS];
+    network_output outputs[FACE_GRIDS];
     network_boxes boxes = {0};
-    for (size_t o = 0; o < FACE_MAPS; o++)
+    for (size_t o = 0; o < FACE_GRIDS; o++)
         outputs[o] = (network_output){nn_session_output(session, o), nn_plan_output_shape(job->plan, o), false};
     mien_status status =
-        network_decode(NETWORK_MIEN, outputs, FACE_MAPS, CHECK_SIDE, CHECK_SIDE, CHECK_LEAST_SCORE, &boxes, error);
+        network_decode(NETWORK_MIEN, outputs, FACE_GRIDS, CHECK_SIDE, CHECK_SIDE, CHECK_LEAST_SCORE, &boxes, error);
     if (!status) {
         network_suppress(&boxes, CHECK_OVERLAP);
         answers->data = memory_array(boxes.count + 1, sizeof(*answers->data));
