@@ -82,7 +82,7 @@ static void train_print_list(void)
         if (!architecture_build(&config, &m, NULL, NULL))
             printf("  input %d x %d x %d, %.2f M parameters, %.1f M multiply-adds\n", list[i].width, list[i].height,
                    list[i].channels, (double)nn_graph_parameters(&m.graph) / 1e6,
-                   (double)nn_graph_multiply_adds(&m.graph) / 1e6);
+                   (double)architecture_multiply_adds(&list[i], &m.graph) / 1e6);
         model_done(&m);
         for (const char *line = list[i].recipe; *line; line += strcspn(line, "\n") + 1)
             printf("  %.*s\n", (int)strcspn(line, "\n"), line);

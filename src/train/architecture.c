@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "train/backbone.h"
 #include "train/dataset.h"
 
@@ -216,4 +217,19 @@ mien_status architecture_build(const train_config *config, model *out, int *back
         *backbone_layers = layers;
     *out = m;
     return MIEN_OK;
+}
+
+uint64_t architecture_multiply_adds(const architecture *arch, const nn_graph *graph)
+{
+    if (!arch->detector)
+        return nn_graph_multiply_adds(graph);
+    uint64_t sum = 0;
+    nn_shape *shapes = memory_array((size_t)graph->node_count, sizeof(*shapes));
+    if (shapes && !nn_graph_shapes(graph, 1, arch->height, arch->width, shapes, NULL))
+        for (int n = 0; n < graph->node_count; n++)
+            if (graph->nodes[n].op == NN_CONV)
+                sum +=
+                    graph->weights[graph->nodes[n].weights[0]].count * (uint64_t)(shapes[n].dim[2] * shapes[n].dim[3]);
+    memory_free(shapes);
+    return sum;
 }

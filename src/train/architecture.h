@@ -33,6 +33,9 @@ mien_status architecture_find(const char *name, const architecture **out, mien_e
  */
 mien_status architecture_build(const train_config *config, model *out, int *backbone_layers, mien_error *error);
 
+/** Multiply-adds of the network at the architecture's own input size; 0 without memory. */
+uint64_t architecture_multiply_adds(const architecture *arch, const nn_graph *graph);
+
 /* The families, each in a file of its own. */
 int architecture_trunk_baseline(nn_graph *graph, const architecture *self, int input, float dropout);
 int architecture_trunk_atulapra(nn_graph *graph, const architecture *self, int input, float dropout);

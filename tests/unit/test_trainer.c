@@ -172,10 +172,12 @@ static void test_architectures(void **state)
         strcpy(config.arch, list[i].name);
         config.votes_head = 1;
         assert_ok(architecture_build(&config, &m, NULL, &error), &error);
-        assert_int_equal(m.graph.output_count, 2);
-        assert_int_equal(m.info.label_count, CLASSES);
+        assert_int_equal(m.graph.output_count, list[i].detector ? 3 : 2);
+        assert_int_equal(m.info.label_count, list[i].detector ? 1 : CLASSES);
+        assert_int_equal(m.info.task, list[i].detector ? MODEL_TASK_FACE_DETECTOR : MODEL_TASK_EMOTION);
         print_message("%-12s %7.2f M parameters %7.1f M multiply-adds\n", list[i].name,
-                      (double)nn_graph_parameters(&m.graph) / 1e6, (double)nn_graph_multiply_adds(&m.graph) / 1e6);
+                      (double)nn_graph_parameters(&m.graph) / 1e6,
+                      (double)architecture_multiply_adds(&list[i], &m.graph) / 1e6);
         model_done(&m);
     }
     train_config config;
