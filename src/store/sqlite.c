@@ -30,7 +30,7 @@ static const char schema[] =
     " used INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE history(number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, user_id TEXT NOT NULL,"
     " created_us INTEGER NOT NULL, file_name TEXT, emotion TEXT, result TEXT NOT NULL, picture TEXT) STRICT;"
-    "CREATE INDEX history_by_user ON history(user_id, created_us DESC, number DESC);"
+    "CREATE INDEX history_by_user ON history(user_id, number);"
     "CREATE INDEX history_by_time ON history(created_us);"
     "CREATE INDEX history_by_picture ON history(picture);";
 
@@ -455,7 +455,7 @@ static mien_status sqlite_history_list(backend *base, const store_query *q, stor
     status =
         sqlite_first(b, &row, error,
                      "SELECT id,user_id,created_us,file_name,emotion,result,picture " HISTORY_MATCHES
-                     " ORDER BY created_us DESC, number DESC LIMIT ?5 OFFSET ?6",
+                     " ORDER BY number DESC LIMIT ?5 OFFSET ?6",
                      "ttiiii", q->user_id, q->emotion, q->from_us, q->until_us, (int64_t)q->limit, (int64_t)q->skip);
     if (status == MIEN_ENOTFOUND)
         status = MIEN_OK; /* an empty page */

@@ -3,12 +3,16 @@
  * picture. */
 #include "store/store.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -22,12 +26,29 @@ struct store {
     backend *backend;
     char *pictures; /* folder; NULL = pictures are not kept */
     size_t max_picture_bytes;
+    int claim;                    /* the open lock file; -1 = memory only */
     pthread_mutex_t picture_lock; /* a picture may not be dropped between being written and being needed */
 };
 
 void store_default_options(store_options *options)
 {
     *options = (store_options){.keep_pictures = true, .max_picture_bytes = STORE_DEFAULT_PICTURE_BYTES};
+}
+
+/* The kernel gives the lock back when the process ends, however it ends. */
+static mien_status store_claim(store *s, const char *folder, mien_error *error)
+{
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/lock", folder) >= PATH_MAX)
+        return error_set(error, MIEN_EINVAL, "%s: the path is too long", folder);
+    s->claim = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (s->claim < 0) {
+        bool denied = errno == EACCES || errno == EPERM || errno == EROFS;
+        return error_set(error, denied ? MIEN_EDENIED : MIEN_EIO, "%s: cannot be written: %s", path, strerror(errno));
+    }
+    if (flock(s->claim, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
+        return error_set(error, MIEN_EBUSY, "%s: in use by another mien", folder);
+    return MIEN_OK; /* a file system without locks is not refused */
 }
 
 static mien_status store_open_folder(store *s, const store_options *options, char *database, mien_error *error)
@@ -40,8 +61,9 @@ static mien_status store_open_folder(store *s, const store_options *options, cha
     if (status)
         return status;
     chmod(options->folder, 0700); /* what people look like is nobody else's business; an owner may loosen it again */
-    if (!options->keep_pictures)
-        return MIEN_OK;
+    status = store_claim(s, options->folder, error);
+    if (status || !options->keep_pictures)
+        return status;
     s->pictures = memory_text(folder);
     return s->pictures ? MIEN_OK : error_no_memory(error, sizeof folder);
 }
@@ -55,6 +77,7 @@ mien_status store_open(const store_options *options, store **out, mien_error *er
     if (!s)
         return error_no_memory(error, sizeof *s);
     pthread_mutex_init(&s->picture_lock, NULL);
+    s->claim = -1;
     s->max_picture_bytes = options->max_picture_bytes ? options->max_picture_bytes : STORE_DEFAULT_PICTURE_BYTES;
     mien_status status = options->folder ? store_open_folder(s, options, database, error) : MIEN_OK;
     if (!status)
@@ -73,6 +96,8 @@ void store_close(store **s)
         return;
     if ((*s)->backend)
         (*s)->backend->operations->close((*s)->backend);
+    if ((*s)->claim >= 0)
+        close((*s)->claim);
     pthread_mutex_destroy(&(*s)->picture_lock);
     memory_free((*s)->pictures);
     memory_free(*s);

@@ -3,16 +3,18 @@
  *     store ── backend (const struct of functions)  records: SQLite, or memory for one process' life
  *          └── pictures                            files named by the SHA-256 of their content, under the data folder
  *
- * A store may be used from several threads. Every acknowledged write survives the death of the process. Times are
- * microseconds since 1970 UTC and always given by the caller, so that nothing here depends on a clock.
- * Texts in the structures are borrowed on the way in; on the way out they belong to the structure (…_done frees them).
+ * A store may be used from several threads, but a folder belongs to one process at a time: a picture is dropped with
+ * the last record that needs it, and nobody else may be adding one just then. Every acknowledged write survives the
+ * death of the process. Times are microseconds since 1970 UTC and always given by the caller, so that nothing here
+ * depends on a clock. Texts in the structures are borrowed on the way in; on the way out they belong to the structure
+ * (…_done frees them).
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
 #include "base/buffer.h"
 
-enum { STORE_ID_BYTES = 64, STORE_HASH_BYTES = 32, STORE_MAX_PAGE = 1000 };
+enum { STORE_ID_BYTES = 129, STORE_HASH_BYTES = 32, STORE_MAX_PAGE = 1000 };
 
 typedef struct store store;
 
@@ -67,13 +69,13 @@ typedef struct store_query {
 } store_query;
 
 typedef struct store_page {
-    store_record *records; /* newest first */
+    store_record *records; /* latest first: in the order of adding, whatever the clock said */
     size_t count;
     size_t total; /* that match, whatever skip and limit */
 } store_page;
 
 void store_default_options(store_options *options);
-/** @return MIEN_OK, MIEN_EDENIED (the folder cannot be written), MIEN_EBUSY (locked by another process), MIEN_EFORMAT
+/** @return MIEN_OK, MIEN_EDENIED (the folder cannot be written), MIEN_EBUSY (another process has it), MIEN_EFORMAT
  * (the file is not a mien store, or of a newer version), MIEN_EIO, MIEN_ENOMEM. */
 mien_status store_open(const store_options *options, store **out, mien_error *error);
 void store_close(store **s);

@@ -1,12 +1,13 @@
 /* Guards src/store: what is added is found again, for every backend; quotas are exact under concurrency; a picture
- * lives as long as a record needs it; records survive SIGKILL; foreign, locked and read-only files are refused with
- * their reason. */
+ * lives as long as a record needs it; records survive SIGKILL and a full disk; foreign, read-only and taken folders are
+ * refused with their reason. */
 #include "testing.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -158,10 +159,26 @@ static void check_history(store *s)
     store_record_done(&record);
     assert_ok(store_history_delete(s, "other", &error), &error);
     assert_int_equal(store_history_delete(s, "other", &error), MIEN_ENOTFOUND);
+    /* a clock that was set back does not bury what comes in now */
+    add_record(s, "late", "u1", 50, "happy", NULL);
+    query = (store_query){.user_id = "u1", .limit = 2};
+    assert_ok(store_history_list(s, &query, &page, &error), &error);
+    assert_string_equal(page.records[0].id, "late");
+    assert_string_equal(page.records[1].id, "r9");
+    store_page_done(&page);
     size_t removed = 0;
     assert_ok(store_prune(s, 102, 1000, &removed, &error), &error);
-    assert_int_equal(removed, 4);
+    assert_int_equal(removed, 5);
+    store_token token = {.kind = STORE_TOKEN_API_KEY, .user_id = "u1", .created_us = 1};
+    store_user user = {0};
+    int64_t used, resets;
+    assert_ok(store_token_add(s, &token, &error), &error);
+    assert_ok(store_quota_take(s, "u1", 1, 1000, 3, &used, &resets, &error), &error);
     assert_ok(store_user_erase(s, "u1", &error), &error);
+    assert_int_equal(store_user_by_id(s, "u1", &user, &error), MIEN_ENOTFOUND);
+    assert_int_equal(store_token_find(s, token.hash, STORE_TOKEN_API_KEY, 2, &token, &error), MIEN_ENOTFOUND);
+    assert_ok(store_quota_look(s, "u1", 2, 1000, &used, &resets, &error), &error);
+    assert_int_equal(used, 0);
     query = (store_query){.user_id = "u1", .limit = 5};
     assert_ok(store_history_list(s, &query, &page, &error), &error);
     assert_int_equal(page.total, 0);
@@ -293,6 +310,151 @@ static void test_sigkill_loses_no_acknowledged_record(void **state)
     store_close(&s);
 }
 
+/* Run `part` in a process of its own, so that what it gives up (rights, file sizes) is given up there alone. */
+static void in_child(void (*part)(void))
+{
+    pid_t child = fork();
+    int end = 0;
+    if (child == 0) {
+        part();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &end, 0), child);
+    assert_true(WIFEXITED(end));
+    assert_int_equal(WEXITSTATUS(end), 0);
+}
+
+static void expect(bool holds, int line)
+{
+    if (!holds) {
+        fprintf(stderr, "line %d: %s\n", line, error.message);
+        _exit(1);
+    }
+}
+#define EXPECT(condition) expect(condition, __LINE__)
+
+static mien_status try_open(store **s)
+{
+    store_options options;
+    store_default_options(&options);
+    options.folder = folder;
+    return store_open(&options, s, &error);
+}
+
+static void open_beside(void)
+{
+    store *second = NULL;
+    EXPECT(try_open(&second) == MIEN_EBUSY);
+    EXPECT(second == NULL && strstr(error.message, folder) != NULL);
+}
+
+static void hold_until_killed(void)
+{
+    store *s = NULL;
+    if (!try_open(&s))
+        raise(SIGKILL);
+}
+
+static void test_a_folder_belongs_to_one_process(void **state)
+{
+    (void)state;
+    store *s = open_store(true);
+    in_child(open_beside);
+    assert_ok(store_check(s, &error), &error);
+    store_close(&s);
+    pid_t child = fork();
+    if (child == 0) {
+        hold_until_killed();
+        _exit(1);
+    }
+    int end = 0;
+    assert_int_equal(waitpid(child, &end, 0), child);
+    assert_true(WIFSIGNALED(end)); /* it had the folder, and its death gave it back */
+    s = open_store(true);
+    store_close(&s);
+}
+
+static void open_read_only(void)
+{
+    store *s = NULL;
+    if (!geteuid())
+        EXPECT(!setgid(65534) && !setuid(65534)); /* root may write anywhere */
+    EXPECT(try_open(&s) == MIEN_EDENIED);
+    EXPECT(s == NULL && strstr(error.message, folder) != NULL);
+}
+
+static void test_a_read_only_folder_is_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(chmod(folder, 0555), 0);
+    in_child(open_read_only);
+    store *s = open_store(false); /* memory needs no folder */
+    store_close(&s);
+}
+
+/* Files may not grow beyond 300 KiB here: to the store that is a disk that fills up. */
+static void fill_up(void)
+{
+    static char picture[200000];
+    struct rlimit most = {300 << 10, 300 << 10};
+    int added = 0;
+    store *s = NULL;
+    signal(SIGXFSZ, SIG_IGN);
+    EXPECT(!setrlimit(RLIMIT_FSIZE, &most));
+    EXPECT(!try_open(&s));
+    for (mien_status status = MIEN_OK; !status; added += !status) {
+        char id[16];
+        memset(picture, 'a' + added % 26, sizeof picture);
+        snprintf(id, sizeof id, "f%d", added);
+        store_record record = {.id = id, .user_id = "u1", .created_us = added + 1, .result = picture};
+        picture[40000] = '\0'; /* the record grows the database, the picture stands in a file of its own */
+        status = store_history_add(s, &record, picture, sizeof picture, &error);
+        EXPECT(added < 1000 && (!status || status == MIEN_EIO));
+    }
+    EXPECT(added > 0);
+    for (int i = 0; i <= added; i++) { /* what was acknowledged is there, what was refused is not */
+        char id[16];
+        store_record record = {0};
+        buffer bytes = {0};
+        snprintf(id, sizeof id, "f%d", i);
+        mien_status status = store_history_get(s, id, &record, &error);
+        EXPECT(status == (i < added ? MIEN_OK : MIEN_ENOTFOUND));
+        EXPECT(status || !store_picture_read(s, record.picture, &bytes, &error));
+        buffer_done(&bytes);
+        store_record_done(&record);
+    }
+    store_close(&s);
+}
+
+static void test_a_full_disk_loses_nothing(void **state)
+{
+    (void)state;
+    in_child(fill_up);
+    store *s = open_store(true); /* there is room again */
+    add_record(s, "after", "u1", 1, NULL, "picture");
+    store_close(&s);
+}
+
+static void test_pictures_are_kept_only_when_wanted(void **state)
+{
+    (void)state;
+    store_options options;
+    store_default_options(&options);
+    options.folder = folder;
+    options.keep_pictures = false;
+    store *s = NULL;
+    assert_ok(store_open(&options, &s, &error), &error);
+    add_record(s, "a", "u1", 1, NULL, "a picture");
+    store_record record = {0};
+    assert_ok(store_history_get(s, "a", &record, &error), &error);
+    assert_null(record.picture);
+    store_record_done(&record);
+    store_close(&s);
+    char path[96];
+    snprintf(path, sizeof path, "%s/pictures", folder);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
 static void test_foreign_files_are_refused(void **state)
 {
     (void)state;
@@ -320,6 +482,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_picture_lives_as_long_as_it_is_needed, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_quota_is_exact_under_concurrency, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_sigkill_loses_no_acknowledged_record, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_a_folder_belongs_to_one_process, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_a_read_only_folder_is_refused, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_a_full_disk_loses_nothing, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_pictures_are_kept_only_when_wanted, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_foreign_files_are_refused, make_folder, remove_folder),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
