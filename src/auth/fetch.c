@@ -4,6 +4,7 @@
 
 #include <curl/curl.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -39,10 +40,17 @@ static size_t fetch_header(char *line, size_t size, size_t count, void *target)
     return length;
 }
 
-static int is_loopback(const char *url)
+/* By the host as libcurl reads it, not by how the text begins: http://127.0.0.1.example.org is somewhere else. */
+static bool is_loopback(const char *url)
 {
-    return !strncmp(url, "http://127.0.0.1", 16) || !strncmp(url, "http://localhost", 16) ||
-           !strncmp(url, "http://[::1]", 12);
+    CURLU *parts = curl_url();
+    char *host = NULL;
+    bool here = parts && !curl_url_set(parts, CURLUPART_URL, url, 0) &&
+                !curl_url_get(parts, CURLUPART_HOST, &host, 0) &&
+                (!strcmp(host, "127.0.0.1") || !strcmp(host, "localhost") || !strcmp(host, "[::1]"));
+    curl_free(host);
+    curl_url_cleanup(parts);
+    return here;
 }
 
 mien_status fetch_https(void *context, const char *url, buffer *body, int64_t *max_age, mien_error *error)

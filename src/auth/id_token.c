@@ -15,6 +15,7 @@ static const char google_keys[] =
 
 struct id_token_verifier {
     char *audience, *issuer;
+    bool firebase; /* not another provider, whose audience may be a list */
     bool emulator;
     key_set *keys;
 };
@@ -28,6 +29,7 @@ mien_status id_token_verifier_create(const id_token_options *options, id_token_v
     id_token_verifier *v = memory_zeroed(1, sizeof *v);
     if (!v)
         return error_no_memory(error, sizeof *v);
+    v->firebase = !options->issuer;
     v->emulator = options->emulator;
     v->audience = memory_text(options->audience);
     v->issuer = memory_text(options->issuer ? options->issuer : issuer);
@@ -60,24 +62,28 @@ static bool text_is(const json_t *object, const char *key, const char *wanted)
     return text && !strcmp(text, wanted);
 }
 
-/* "aud" may be one text or a list (RFC 7519, 4.1.3). */
-static bool audience_matches(const json_t *claims, const char *wanted)
+/* "aud" may be one text or a list (RFC 7519, 4.1.3); Firebase's is one text, and its own libraries refuse a list. */
+static bool audience_matches(const id_token_verifier *v, const json_t *claims)
 {
     const json_t *audience = json_object_get(claims, "aud");
-    for (size_t i = 0; i < json_array_size(audience); i++) {
+    for (size_t i = 0; !v->firebase && i < json_array_size(audience); i++) {
         const char *text = json_string_value(json_array_get(audience, i));
-        if (text && !strcmp(text, wanted))
+        if (text && !strcmp(text, v->audience))
             return true;
     }
-    return text_is(claims, "aud", wanted);
+    return text_is(claims, "aud", v->audience);
+}
+
+static bool is_future(const json_t *claims, const char *key, int64_t now)
+{
+    return json_number_value(json_object_get(claims, key)) > (double)(now + ID_TOKEN_SKEW_SECONDS);
 }
 
 static const char *claim_problem(const id_token_verifier *v, const json_t *claims, int64_t now)
 {
     const char *subject = json_string_value(json_object_get(claims, "sub"));
-    const json_t *expires = json_object_get(claims, "exp"), *issued = json_object_get(claims, "iat");
-    const json_t *authenticated = json_object_get(claims, "auth_time");
-    if (!audience_matches(claims, v->audience))
+    const json_t *expires = json_object_get(claims, "exp");
+    if (!audience_matches(v, claims))
         return "it is meant for another project (aud)";
     if (!text_is(claims, "iss", v->issuer))
         return "another provider issued it (iss)";
@@ -85,10 +91,12 @@ static const char *claim_problem(const id_token_verifier *v, const json_t *claim
         return "it names no subject (sub)";
     if (!json_is_number(expires) || json_number_value(expires) <= (double)now)
         return "it has expired (exp)";
-    if (!json_is_number(issued) || json_number_value(issued) > (double)(now + ID_TOKEN_SKEW_SECONDS))
+    if (!json_is_number(json_object_get(claims, "iat")) || is_future(claims, "iat", now))
         return "it is from the future (iat)";
-    if (json_is_number(authenticated) && json_number_value(authenticated) > (double)(now + ID_TOKEN_SKEW_SECONDS))
+    if (is_future(claims, "auth_time", now))
         return "it is from the future (auth_time)";
+    if (is_future(claims, "nbf", now))
+        return "it is not valid yet (nbf)";
     return NULL;
 }
 
@@ -97,12 +105,20 @@ static char *copy_claim(const json_t *object, const char *key)
     return memory_text(json_string_value(json_object_get(object, key)));
 }
 
+/* An emulator signs nothing; what is signed is checked as ever. */
+static bool is_unsigned(const char *token)
+{
+    size_t length = strlen(token);
+    return length && token[length - 1] == '.';
+}
+
 mien_status id_token_verify(id_token_verifier *verifier, const char *token, int64_t now, id_token *who,
                             mien_error *error)
 {
     json_t *claims = NULL;
-    mien_status status = verifier->emulator ? jwt_read_unsigned(token, &claims, error)
-                                            : key_set_verify(verifier->keys, token, now, &claims, error);
+    mien_status status = verifier->emulator && is_unsigned(token)
+                             ? jwt_read_unsigned(token, &claims, error)
+                             : key_set_verify(verifier->keys, token, now, &claims, error);
     if (status)
         return status;
     const char *problem = claim_problem(verifier, claims, now);

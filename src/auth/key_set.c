@@ -1,17 +1,24 @@
 /* A key set behind a mutex. Keys are parsed once per fetch and counted by reference through the set's generation: a
  * verification holds the lock only while it looks its key up and uses it, a fetch runs without the lock. Unknown key
- * ids cause at most one fetch a minute, so that forged tokens cannot turn mien against the provider. */
+ * ids cause a few fetches a minute and no more, so that forged tokens cannot turn mien against the provider. */
 #include "auth/key_set.h"
 
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 
+#include "auth/certificate.h"
 #include "auth/fetch.h"
 #include "base/error.h"
 #include "base/memory.h"
 
-enum { KEY_SET_MOST = 64, KEY_SET_LEAST_AGE = 60, KEY_SET_MOST_AGE = 86400, KEY_SET_BODY_BYTES = 256 << 10 };
+enum {
+    KEY_SET_MOST = 64,
+    KEY_SET_LEAST_AGE = 5, /* seconds; also the pause after a failure */
+    KEY_SET_MOST_AGE = 86400,
+    KEY_SET_UNKNOWN_A_MINUTE = 5,
+    KEY_SET_BODY_BYTES = 256 << 10
+};
 
 struct key_entry {
     char *id;
@@ -26,7 +33,9 @@ struct key_set {
     pthread_mutex_t fetching; /* one fetch at a time; the others wait for its answer */
     struct key_entry keys[KEY_SET_MOST];
     size_t count;
-    int64_t fetched, expires; /* seconds; 0 = never */
+    int64_t tried, expires; /* seconds; 0 = never */
+    int64_t minute;         /* when the budget for unknown key ids began */
+    int unknown;            /* fetches for them since then */
 };
 
 mien_status key_set_create(const char *url, key_set_fetch fetch, void *context, key_set **out, mien_error *error)
@@ -67,22 +76,36 @@ void key_set_destroy(key_set **set)
     *set = NULL;
 }
 
-/* Keys of other kinds stand in such sets too and are passed over. */
+static void key_set_keep(struct key_entry *keys, size_t *found, const char *id, jwt_key *key)
+{
+    keys[*found].key = key;
+    keys[*found].id = memory_text(id);
+    if (keys[*found].id)
+        (*found)++;
+    else
+        jwt_key_destroy(&keys[*found].key);
+}
+
+/* {"keys": [JWK, …]} or {"key id": "PEM certificate", …}. Keys of other kinds stand there too and are passed over. */
 static mien_status key_set_parse(const buffer *body, struct key_entry *keys, size_t *count, mien_error *error)
 {
     json_t *root = json_loadb(buffer_text(body), body->length, 0, NULL);
     const json_t *list = json_object_get(root, "keys");
     size_t found = 0;
+    jwt_key *key = NULL;
     for (size_t i = 0; i < json_array_size(list) && found < KEY_SET_MOST; i++) {
         const json_t *object = json_array_get(list, i);
         const char *id = json_string_value(json_object_get(object, "kid"));
-        if (!id || jwt_key_from_jwk(object, &keys[found].key, NULL))
-            continue;
-        keys[found].id = memory_text(id);
-        if (keys[found].id)
-            found++;
-        else
-            jwt_key_destroy(&keys[found].key);
+        if (id && !jwt_key_from_jwk(object, &key, NULL))
+            key_set_keep(keys, &found, id, key);
+    }
+    const char *id;
+    json_t *pem;
+    json_object_foreach(list ? NULL : root, id, pem)
+    {
+        if (found < KEY_SET_MOST && json_is_string(pem) &&
+            !jwt_key_from_certificate(json_string_value(pem), &key, NULL))
+            key_set_keep(keys, &found, id, key);
     }
     json_decref(root);
     if (!found)
@@ -104,7 +127,7 @@ static mien_status key_set_refresh(key_set *set, int64_t now, mien_error *error)
     buffer_done(&body);
     age = age < KEY_SET_LEAST_AGE ? KEY_SET_LEAST_AGE : age > KEY_SET_MOST_AGE ? KEY_SET_MOST_AGE : age;
     pthread_mutex_lock(&set->lock);
-    set->fetched = now;
+    set->tried = now;
     if (!status) {
         key_entries_done(set->keys, set->count);
         memcpy(set->keys, keys, sizeof keys);
@@ -127,13 +150,51 @@ static mien_status key_set_try(key_set *set, const char *id, const char *token, 
     return status;
 }
 
-static bool key_set_may_fetch(key_set *set, int64_t now, bool unknown_key)
+/* Whether to ask the provider now: because what is held is old, or because a token names a key that is not held. A
+ * provider that fails is asked again after a pause, and unknown names have a small budget of their own. */
+static bool key_set_should_fetch(key_set *set, int64_t now, bool unknown_key)
 {
     pthread_mutex_lock(&set->lock);
-    bool stale = !set->count || now >= set->expires || now < set->fetched; /* the last: the clock was set back */
-    bool recently = set->fetched && now >= set->fetched && now - set->fetched < KEY_SET_LEAST_AGE;
+    bool back = now < set->tried || now < set->minute; /* the clock was set back */
+    bool stale = !set->count || now >= set->expires || back;
+    bool due = stale && (back || !set->tried || now - set->tried >= KEY_SET_LEAST_AGE);
+    if (unknown_key && (back || now - set->minute >= 60)) {
+        set->minute = now;
+        set->unknown = 0;
+    }
+    bool should = due || (unknown_key && set->unknown < KEY_SET_UNKNOWN_A_MINUTE);
+    if (unknown_key && should)
+        set->unknown++;
     pthread_mutex_unlock(&set->lock);
-    return (stale || unknown_key) && !recently;
+    return should;
+}
+
+/* Whoever holds keys does not wait for somebody else's fetch: a provider that hangs must not hold up every worker. */
+static mien_status key_set_fetch_when_due(key_set *set, int64_t now, mien_error *error)
+{
+    pthread_mutex_lock(&set->lock);
+    bool held = set->count > 0;
+    pthread_mutex_unlock(&set->lock);
+    if (held ? pthread_mutex_trylock(&set->fetching) : pthread_mutex_lock(&set->fetching))
+        return MIEN_OK;
+    mien_status status = key_set_should_fetch(set, now, false) ? key_set_refresh(set, now, error) : MIEN_OK;
+    pthread_mutex_unlock(&set->fetching);
+    return status;
+}
+
+/* The key is not held. Perhaps another thread fetches it just now: then its fetch is this one's, too. */
+static mien_status key_set_retry(key_set *set, const char *id, const char *token, int64_t now, json_t **claims,
+                                 mien_error *error)
+{
+    pthread_mutex_lock(&set->fetching);
+    mien_status status = key_set_try(set, id, token, claims, error);
+    if (status == MIEN_ENOTFOUND && key_set_should_fetch(set, now, true)) {
+        status = key_set_refresh(set, now, error);
+        if (!status)
+            status = key_set_try(set, id, token, claims, error);
+    }
+    pthread_mutex_unlock(&set->fetching);
+    return status;
 }
 
 mien_status key_set_verify(key_set *set, const char *token, int64_t now, json_t **claims, mien_error *error)
@@ -143,28 +204,19 @@ mien_status key_set_verify(key_set *set, const char *token, int64_t now, json_t 
     if (status)
         return status;
     const char *id = json_string_value(json_object_get(header, "kid"));
-    if (!id) {
+    const char *algorithm = json_string_value(json_object_get(header, "alg"));
+    if (!id || !algorithm || strcmp(algorithm, "RS256")) { /* not worth asking the provider */
+        status = error_set(error, MIEN_EDENIED, "invalid token: %s", id ? "another algorithm" : "it names no key");
         json_decref(header);
-        return error_set(error, MIEN_EDENIED, "invalid token: it names no key");
+        return status;
     }
-    mien_status fetched = MIEN_OK;
-    if (key_set_may_fetch(set, now, false)) {
-        pthread_mutex_lock(&set->fetching);
-        if (key_set_may_fetch(set, now, false))
-            fetched = key_set_refresh(set, now, error);
-        pthread_mutex_unlock(&set->fetching);
-    }
+    mien_status fetched = key_set_fetch_when_due(set, now, error);
     /* a provider that cannot be reached does not invalidate keys that are already known */
     status = key_set_try(set, id, token, claims, error);
-    if (status == MIEN_ENOTFOUND && !fetched && key_set_may_fetch(set, now, true)) {
-        pthread_mutex_lock(&set->fetching);
-        if (key_set_may_fetch(set, now, true))
-            fetched = key_set_refresh(set, now, error);
-        pthread_mutex_unlock(&set->fetching);
-        status = key_set_try(set, id, token, claims, error);
-    }
+    if (status == MIEN_ENOTFOUND && fetched)
+        status = fetched;
+    else if (status == MIEN_ENOTFOUND)
+        status = key_set_retry(set, id, token, now, claims, error);
     json_decref(header);
-    if (status == MIEN_ENOTFOUND)
-        return fetched ? fetched : error_set(error, MIEN_EDENIED, "invalid token: its key is not known");
-    return status;
+    return status == MIEN_ENOTFOUND ? error_set(error, MIEN_EDENIED, "invalid token: its key is not known") : status;
 }

@@ -1,5 +1,6 @@
-/* The public keys of an identity provider (a JSON Web Key Set, RFC 7517), fetched when needed, kept as long as the
- * answer's Cache-Control says, fetched again when a token names a key that is not among them. Thread-safe. */
+/* The public keys of an identity provider (a JSON Web Key Set, RFC 7517, or Google's object of certificates by key id),
+ * fetched when needed, kept as long as the answer's Cache-Control says, fetched again when a token names a key that is
+ * not among them. Thread-safe. */
 #ifndef AUTH_KEY_SET_H
 #define AUTH_KEY_SET_H
 

@@ -64,19 +64,26 @@ static bool contains_ignoring_case(const char *text, const char *part)
     return false;
 }
 
+bool secret_is_example(const char *value)
+{
+    static const char *const examples[] = {"change",     "your",       "example",  "secret-key",
+                                           "secret_key", "secretkey",  "password", "placeholder",
+                                           "xxxxx",      "1234567890", "default"};
+    for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++)
+        if (contains_ignoring_case(value, examples[i]))
+            return true;
+    return false;
+}
+
 mien_status secret_check_configured(const char *name, const char *value, mien_error *error)
 {
-    static const char *const examples[] = {"change",      "your-",      "your_",      "example",
-                                           "secret-key",  "secret_key", "secretkey",  "password",
-                                           "placeholder", "xxxx",       "1234567890", "default"};
     if (strlen(value) < SECRET_LEAST_BYTES)
         return error_set(error, MIEN_EINVAL, "%s: at least %d characters are wanted; `openssl rand -hex 32` makes some",
                          name, SECRET_LEAST_BYTES);
-    for (size_t i = 0; i < sizeof examples / sizeof examples[0]; i++)
-        if (contains_ignoring_case(value, examples[i]))
-            return error_set(error, MIEN_EINVAL,
-                             "%s: this looks like an example value; `openssl rand -hex 32` makes a "
-                             "real one",
-                             name);
+    if (secret_is_example(value))
+        return error_set(error, MIEN_EINVAL,
+                         "%s: this looks like an example value; `openssl rand -hex 32` makes a real one, and without "
+                         "one mien makes its own",
+                         name);
     return MIEN_OK;
 }

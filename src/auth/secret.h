@@ -19,5 +19,7 @@ bool secret_equal(const void *a, const void *b, size_t length);
 /** Whether a configured secret can be used: at least 32 bytes, not one of the example values of the documentations that
  *  the systems before mien had. @return MIEN_OK or MIEN_EINVAL, which says what is wrong but never the value. */
 mien_status secret_check_configured(const char *name, const char *value, mien_error *error);
+/** Does it look like what stands in example files ("your_key_here", "change-me", "xxxxx")? */
+bool secret_is_example(const char *value);
 
 #endif
