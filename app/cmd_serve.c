@@ -148,6 +148,7 @@ static void block_signals(void)
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of writing, not the end */
 }
 
 static void say_where(const serving *s)
@@ -209,7 +210,10 @@ int cmd_serve(int argc, char **argv)
     keep_memory_small();
     begin_log(&s.settings);
     block_signals();
-    if (open_all(&s, check, &error)) {
+    mien_status opened = open_all(&s, check, &error);
+    if (opened == MIEN_EBUSY && check) { /* checked beside the server that runs */
+        printf("The settings are valid; the data folder is in use.\n");
+    } else if (opened) {
         result = fail(&error);
     } else if (check) {
         printf("The settings are valid.\n");

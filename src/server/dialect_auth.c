@@ -110,6 +110,10 @@ static mien_status attempt_token(people *people, const json_t *body, person *who
 static mien_status refuse_token(http_response *response, mien_status status, const mien_error *error)
 {
     char detail[300];
+    if (status == MIEN_ETIMEOUT) {
+        http_response_field(response, "Retry-After", "5");
+        return http_response_error(response, 503, "detail", "The identity provider cannot be reached");
+    }
     if (status != MIEN_EDENIED)
         return dialect_store_failure(response, status, error);
     snprintf(detail, sizeof detail, "Invalid token: %s", error->message);

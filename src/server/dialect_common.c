@@ -71,11 +71,28 @@ json_t *dialect_time(int64_t unix_us)
     return json_string(text);
 }
 
+int dialect_store_status(mien_status status)
+{
+    switch (status) {
+    case MIEN_EBUSY:
+    case MIEN_ENOMEM:
+    case MIEN_EDENIED:
+    case MIEN_ETIMEOUT:
+        return 503;
+    case MIEN_ELIMIT:
+    case MIEN_EIO: /* above all a full disk */
+        return 507;
+    default:
+        return 500;
+    }
+}
+
 mien_status dialect_store_failure(http_response *response, mien_status status, const mien_error *error)
 {
     log_write(LOG_ERROR, "the store failed: %s", error->message);
-    bool later = status == MIEN_EBUSY || status == MIEN_ENOMEM || status == MIEN_EDENIED;
-    int http = status == MIEN_ELIMIT || status == MIEN_EIO ? 507 : later ? 503 : 500;
+    int http = dialect_store_status(status);
+    if (http == 503)
+        http_response_field(response, "Retry-After", "2");
     return http_response_error(response, http, "detail", "The store is not available");
 }
 

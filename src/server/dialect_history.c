@@ -8,6 +8,7 @@
 #include "auth/secret.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/memory.h"
 
 #include <stdio.h>
@@ -101,7 +102,9 @@ static mien_status remember(const http_request *request, const person *who, cons
     bool keep = request->service->settings->store_pictures && *request->service->settings->data_folder;
     mien_status status = store_history_add(store, &record, keep ? part->data : NULL, keep ? part->length : 0, error);
     free(text);
-    return status ? status : store_user_touch(store, who->user.id, now, error);
+    if (!status && store_user_touch(store, who->user.id, now, error)) /* the record stands: that is what counts */
+        log_write(LOG_WARNING, "a use was not counted: %s", error->message);
+    return status;
 }
 
 /* Recognise one file. @return MIEN_OK with *done, or with *http and detail for the client's mistake. */
@@ -137,9 +140,10 @@ static mien_status detect_file(const http_request *request, const person *who, c
         status = remember(request, who, part, &result, now, done, &error);
     memory_free(result.faces);
     if (status) {
+        log_write(LOG_ERROR, "a detection was not kept: %s", error.message);
         json_decref(done->answer);
         done->answer = NULL;
-        *http = 503;
+        *http = dialect_store_status(status);
         snprintf(detail, capacity, "The store is not available");
     }
     return MIEN_OK;
@@ -177,9 +181,12 @@ static mien_status answer_file(const http_request *request, const multipart_part
     detection done = {0};
     int http;
     status = detect_file(request, who, part, &done, &http, detail, sizeof detail);
-    if (status || !done.answer)
-        return status ? status : http_response_error(response, http, "detail", detail);
-    return http_response_json(response, 200, done.answer);
+    if (status)
+        return status;
+    if (http == 503)
+        http_response_field(response, "Retry-After", "2");
+    return done.answer ? http_response_json(response, 200, done.answer)
+                       : http_response_error(response, http, "detail", detail);
 }
 
 mien_status history_detect(const http_request *request, http_response *response)

@@ -76,7 +76,9 @@ double dialect_now(void);
 
 /** A user's time stamp as history-api writes it: UTC, "2026-11-20T18:53:26.760373+00:00". */
 json_t *dialect_time(int64_t unix_us);
-/** What went wrong below, as {"detail": …} with a status; the store's own words are not for clients. */
+/** HTTP status of a store's failure: 503 where it may pass, 507 where nothing can be written, 500. */
+int dialect_store_status(mien_status status);
+/** What went wrong below, as {"detail": …} with that status; the store's own words are not for clients. */
 mien_status dialect_store_failure(http_response *response, mien_status status, const mien_error *error);
 /** Who asks, when it must be a user: sets *refused after answering 401 to a guest. */
 mien_status dialect_require_user(const http_request *request, http_response *response, person *who, bool *refused);

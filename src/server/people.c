@@ -74,6 +74,9 @@ static mien_status create_verifier(people *people, mien_error *error)
         .keys_url = *settings->firebase_keys ? settings->firebase_keys : NULL,
         .emulator = *settings->firebase_emulator,
     };
+    if (options.emulator)
+        log_write(LOG_WARNING, "FIREBASE_AUTH_EMULATOR_HOST is set: unsigned ID tokens are accepted, so anybody can be "
+                               "anybody. Never do this where strangers can reach the server.");
     return id_token_verifier_create(&options, &people->verifier, error);
 }
 
@@ -267,7 +270,15 @@ mien_status people_sign_in(people *people, const char *email, const char *passwo
     return error_set(error, MIEN_EDENIED, "e-mail address or password is wrong");
 }
 
-/* Find the provider's user, or make one; what the provider says now replaces what it said before. */
+static mien_status store_identity(store *store, const store_user *user, mien_error *error)
+{
+    mien_status status = store_user_update(store, user, error);
+    return status == MIEN_ENOTFOUND ? store_user_add(store, user, error) : status;
+}
+
+/* Find the provider's user, or make one; what the provider says now replaces what it said before. An address that
+ * another account has stays with it: whoever registered it here never proved that it is theirs, so the two are not made
+ * one. */
 static mien_status adopt_identity(people *people, const id_token *token, person *who, mien_error *error)
 {
     char providers[80];
@@ -282,9 +293,11 @@ static mien_status adopt_identity(people *people, const id_token *token, person 
                        .email_verified = token->email_verified,
                        .created_us = now,
                        .last_used_us = now};
-    mien_status status = store_user_add(people->store, &user, error);
-    if (status == MIEN_ECONFLICT)
-        status = store_user_update(people->store, &user, error);
+    mien_status status = store_identity(people->store, &user, error);
+    if (status == MIEN_ECONFLICT) {
+        user.email = NULL;
+        status = store_identity(people->store, &user, error);
+    }
     return status ? status : store_user_by_id(people->store, token->subject, &who->user, error);
 }
 
@@ -294,6 +307,8 @@ mien_status people_sign_in_with(people *people, const char *text, person *who, m
         return error_set(error, MIEN_EDENIED, "no identity provider is configured (FIREBASE_PROJECT_ID)");
     id_token token = {0};
     mien_status status = id_token_verify(people->verifier, text, clock_unix_us() / million, &token, error);
+    if (status == MIEN_EIO || status == MIEN_ETIMEOUT) /* nothing is wrong with the store, nor with the token */
+        return error_set(error, MIEN_ETIMEOUT, "the identity provider's keys cannot be had");
     if (status)
         return status;
     status = adopt_identity(people, &token, who, error);

@@ -2,6 +2,7 @@
  * name the setting, where it came from and the allowed range; secrets are never repeated in a message. */
 #include "server/settings.h"
 
+#include "auth/secret.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -83,6 +84,8 @@ mien_status settings_set(settings *settings, const setting *entry, const char *v
                          mien_error *error)
 {
     void *target = member(settings, entry);
+    if (target == &settings->environment)
+        settings->environment_given = strcmp(source, "default") != 0;
     switch (entry->kind) {
     case SETTING_TEXT:
     case SETTING_SECRET:
@@ -225,7 +228,8 @@ mien_status settings_read_flags(settings *settings, int count, char **arguments,
         const char *value = NULL;
         const setting *entry = find_by_flag(arguments[i], &value);
         if (!entry)
-            return error_set(error, MIEN_EINVAL, "unknown option %.100s; see mien serve --help", arguments[i]);
+            return error_set(error, MIEN_EINVAL, "unknown option %.*s; see mien serve --help",
+                             (int)strcspn(arguments[i], "="), arguments[i]); /* what follows may be a secret */
         if (!value && entry->kind == SETTING_SWITCH)
             value = "true";
         else if (!value && i + 1 < count)
@@ -237,13 +241,16 @@ mien_status settings_read_flags(settings *settings, int count, char **arguments,
     return status;
 }
 
-static bool is_example(const char *secret)
+static mien_status check_identity(const settings *settings, mien_error *error)
 {
-    static const char *const examples[] = {"your", "change", "example", "secret", "password", "xxxx", "1234", "test"};
-    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++)
-        if (!strncasecmp(secret, examples[i], strlen(examples[i])))
-            return true;
-    return false;
+    if (!*settings->firebase_emulator)
+        return MIEN_OK;
+    if (!*settings->firebase_project)
+        return error_set(error, MIEN_EINVAL, "FIREBASE_AUTH_EMULATOR_HOST needs FIREBASE_PROJECT_ID");
+    if (settings->environment_given && !strcasecmp(settings->environment, "production"))
+        return error_set(error, MIEN_EINVAL,
+                         "FIREBASE_AUTH_EMULATOR_HOST accepts unsigned tokens, which ENVIRONMENT=production forbids");
+    return MIEN_OK;
 }
 
 mien_status settings_check(const settings *settings, mien_error *error)
@@ -252,17 +259,11 @@ mien_status settings_check(const settings *settings, mien_error *error)
         return error_set(error, MIEN_EINVAL, "TLS_CERTIFICATE and TLS_KEY must be given together");
     if (settings->scale_factor && settings->scale_factor < 1.01)
         return error_set(error, MIEN_EINVAL, "SCALE_FACTOR must be 0 or a number from 1.01 to 4");
-    if (*settings->secret_key && (strlen(settings->secret_key) < 32 || is_example(settings->secret_key)))
-        return error_set(
-            error, MIEN_EINVAL,
-            "SECRET_KEY must be 32 characters or more and not an example; leave it unset to have one made");
-    if (*settings->hf_api_key && is_example(settings->hf_api_key))
+    if (*settings->secret_key && secret_check_configured("SECRET_KEY", settings->secret_key, error))
+        return MIEN_EINVAL;
+    if (*settings->hf_api_key && secret_is_example(settings->hf_api_key))
         return error_set(error, MIEN_EINVAL, "HF_API_KEY is an example value; leave it unset to use local models");
-    if (*settings->firebase_emulator && !strcmp(settings->environment, "production"))
-        return error_set(error, MIEN_EINVAL,
-                         "FIREBASE_AUTH_EMULATOR_HOST accepts unsigned tokens; set ENVIRONMENT to something other than "
-                         "production to allow that");
-    return MIEN_OK;
+    return check_identity(settings, error);
 }
 
 mien_status settings_help(buffer *out)

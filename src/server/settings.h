@@ -39,6 +39,7 @@ typedef struct settings {
     /* running it */
     char *notice; /* shown before a camera starts */
     char *log_level, *log_format, *environment;
+    bool environment_given; /* by somebody, not by default */
     bool metrics, debug;
 } settings;
 

@@ -93,6 +93,7 @@ int main(int argc, char **argv)
     sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     mien_status status = settings_init(&settings, &error);
     if (!status)
         status = settings_read_environment(&settings, &error);
