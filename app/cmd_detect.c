@@ -63,7 +63,8 @@ static const char help[] =
     "  --json               one JSON object per picture and line instead of a table\n"
     "  --annotate DIR       also write each picture with boxes and labels to DIR\n"
     "  --preset NAME        default, neo, faceml or history-api: detector and settings to use\n"
-    "  --model FILE         emotion model (.onnx) instead of the shipped one\n"
+    "  --model FILE         emotion model (.onnx), or one that ships: mien-base (default), mien-small\n"
+    "  --precision P        f32 (default), bf16 or int8 arithmetic of the emotion model\n"
     "  --detector FILE      face network (.onnx) instead of the shipped one\n"
     "  --cascade FILE       OpenCV cascade (.xml) for the presets that use one\n"
     "  --min-face PX        smallest face side in pixels (default: the preset's rule)\n"
@@ -100,6 +101,7 @@ enum {
     OPTION_ANNOTATE,
     OPTION_PRESET,
     OPTION_MODEL,
+    OPTION_PRECISION,
     OPTION_DETECTOR,
     OPTION_CASCADE,
     OPTION_MIN_FACE,
@@ -114,6 +116,7 @@ static const struct option long_options[] = {
     {"annotate", required_argument, NULL, OPTION_ANNOTATE},
     {"preset", required_argument, NULL, OPTION_PRESET},
     {"model", required_argument, NULL, OPTION_MODEL},
+    {"precision", required_argument, NULL, OPTION_PRECISION},
     {"detector", required_argument, NULL, OPTION_DETECTOR},
     {"cascade", required_argument, NULL, OPTION_CASCADE},
     {"min-face", required_argument, NULL, OPTION_MIN_FACE},
@@ -186,6 +189,12 @@ static int parse_arguments(int argc, char **argv, settings *s)
             break;
         case OPTION_MODEL:
             s->analyzer.model_path = optarg;
+            break;
+        case OPTION_PRECISION:
+            if (mien_precision_from_name(optarg, &s->analyzer.precision, &error)) {
+                fprintf(stderr, "mien detect: %s\n", error.message);
+                return EXIT_USAGE;
+            }
             break;
         case OPTION_DETECTOR:
             s->analyzer.detector_path = optarg;

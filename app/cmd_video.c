@@ -20,23 +20,25 @@
 
 enum { VIDEO_MAX_PEOPLE = 100000, VIDEO_LEAST_FRAMES = 2 };
 
-static const char help[] = "usage: mien video [options] FILE\n"
-                           "\n"
-                           "Follows the faces of a video and says which expressions each appears to show.\n"
-                           "A person's number only means \"the same face as before\" within this video.\n"
-                           "\n"
-                           "  --json             one JSON object per frame and line instead of one line per person\n"
-                           "  --every SECONDS    analyse a frame only this often (default: every frame)\n"
-                           "  --preset NAME      default, neo, faceml or history-api: detector and settings to use\n"
-                           "  --model FILE       emotion model (.onnx) instead of the shipped one\n"
-                           "  --detector FILE    face network (.onnx) instead of the shipped one\n"
-                           "  --cascade FILE     OpenCV cascade (.xml) for the presets that use one\n"
-                           "  -h, --help         this text\n"
-                           "\n"
-                           "Exit status: 0 the video was analysed, 1 it was not, or only in part, 2 wrong usage.\n"
-                           "\n"
-                           "  mien video interview.mp4\n"
-                           "  mien video --json --every 0.2 interview.mp4 > frames.jsonl\n";
+static const char help[] =
+    "usage: mien video [options] FILE\n"
+    "\n"
+    "Follows the faces of a video and says which expressions each appears to show.\n"
+    "A person's number only means \"the same face as before\" within this video.\n"
+    "\n"
+    "  --json             one JSON object per frame and line instead of one line per person\n"
+    "  --every SECONDS    analyse a frame only this often (default: every frame)\n"
+    "  --preset NAME      default, neo, faceml or history-api: detector and settings to use\n"
+    "  --model FILE       emotion model (.onnx), or one that ships: mien-base (default), mien-small\n"
+    "  --precision P      f32 (default), bf16 or int8 arithmetic of the emotion model\n"
+    "  --detector FILE    face network (.onnx) instead of the shipped one\n"
+    "  --cascade FILE     OpenCV cascade (.xml) for the presets that use one\n"
+    "  -h, --help         this text\n"
+    "\n"
+    "Exit status: 0 the video was analysed, 1 it was not, or only in part, 2 wrong usage.\n"
+    "\n"
+    "  mien video interview.mp4\n"
+    "  mien video --json --every 0.2 interview.mp4 > frames.jsonl\n";
 
 typedef struct settings {
     mien_analyzer_options analyzer;
@@ -70,12 +72,21 @@ typedef struct run {
 
 static int parse_arguments(int argc, char **argv, settings *s)
 {
-    enum { OPTION_JSON = 256, OPTION_EVERY, OPTION_PRESET, OPTION_MODEL, OPTION_DETECTOR, OPTION_CASCADE };
+    enum {
+        OPTION_JSON = 256,
+        OPTION_EVERY,
+        OPTION_PRESET,
+        OPTION_MODEL,
+        OPTION_PRECISION,
+        OPTION_DETECTOR,
+        OPTION_CASCADE
+    };
     static const struct option options[] = {
         {"json", no_argument, NULL, OPTION_JSON},
         {"every", required_argument, NULL, OPTION_EVERY},
         {"preset", required_argument, NULL, OPTION_PRESET},
         {"model", required_argument, NULL, OPTION_MODEL},
+        {"precision", required_argument, NULL, OPTION_PRECISION},
         {"detector", required_argument, NULL, OPTION_DETECTOR},
         {"cascade", required_argument, NULL, OPTION_CASCADE},
         {"help", no_argument, NULL, 'h'},
@@ -104,6 +115,12 @@ static int parse_arguments(int argc, char **argv, settings *s)
             break;
         case OPTION_MODEL:
             s->analyzer.model_path = optarg;
+            break;
+        case OPTION_PRECISION:
+            if (mien_precision_from_name(optarg, &s->analyzer.precision, &error)) {
+                fprintf(stderr, "mien video: %s\n", error.message);
+                return EXIT_USAGE;
+            }
             break;
         case OPTION_DETECTOR:
             s->analyzer.detector_path = optarg;

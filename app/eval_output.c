@@ -81,15 +81,12 @@ static json_t *eval_json_one(const eval_results *results, size_t index)
 
 int eval_print_json(const eval_results *results)
 {
-    json_t *out = NULL;
-    if (results->count == 1) {
-        out = eval_json_one(results, 0);
-    } else {
-        json_t *models = json_array();
-        for (size_t i = 0; i < results->count; i++)
-            json_array_append_new(models, eval_json_one(results, i));
-        out = json_pack("{s:o}", "models", models);
-    }
+    /* always a list; the figures of a single model stand at the top as well, where a script for one looks for them */
+    json_t *models = json_array();
+    for (size_t i = 0; i < results->count; i++)
+        json_array_append_new(models, eval_json_one(results, i));
+    json_t *out = results->count == 1 ? json_copy(json_array_get(models, 0)) : json_object();
+    json_object_set_new(out, "models", models);
     char *text = out ? json_dumps(out, JSON_REAL_PRECISION(9)) : NULL;
     json_decref(out);
     if (!text) {

@@ -44,18 +44,35 @@ void mien_result_done(mien_result *result)
     *result = (mien_result){0};
 }
 
-static mien_status load_classifier(const char *path, mien_analyzer *a, mien_error *error)
+/* A file, or a model that ships: a name is looked up first only where no file can be meant. */
+static mien_status load_model(const char *path, model *m, mien_error *error)
 {
+    shipped_model shipped = !path || !strpbrk(path, "/.") ? shipped_emotion(path) : (shipped_model){0};
+    if (shipped.length)
+        return model_load_bytes(shipped.bytes, shipped.length, NULL, m, error);
+    mien_status status = model_load(path, NULL, m, error);
+    if (status == MIEN_ENOTFOUND && !strpbrk(path, "/."))
+        return error_set(error, status, "%.64s: no such file, nor a model that ships (%s, %s)", path,
+                         mien_shipped_model(0), mien_shipped_model(1));
+    if (status && !strstr(error ? error->message : path, path))
+        error_prefix(error, status, "%s", path);
+    return status;
+}
+
+static mien_status load_classifier(const mien_analyzer_options *options, mien_analyzer *a, mien_error *error)
+{
+    static const nn_precision precisions[] = {
+        [MIEN_PRECISION_F32] = NN_F32, [MIEN_PRECISION_BF16] = NN_BF16, [MIEN_PRECISION_INT8] = NN_INT8};
+    const char *path = options->model_path;
     model m = {0};
-    mien_status status = path
-                             ? model_load(path, NULL, &m, error)
-                             : model_load_bytes(shipped_emotion_model, shipped_emotion_model_length(), NULL, &m, error);
-    if (!status && detector_knows(&m))
+    mien_status status = load_model(path, &m, error);
+    if (status)
+        return status;
+    a->parameters = nn_graph_parameters(&m.graph);
+    if (detector_knows(&m))
         status = error_set(error, MIEN_EINVAL, "this model finds faces; an emotion model is wanted");
     if (!status)
-        a->parameters = nn_graph_parameters(&m.graph);
-    if (!status)
-        status = classifier_create(&m, NN_F32, &a->classifier, error);
+        status = classifier_create(&m, precisions[options->precision], &a->classifier, error);
     if (status && path && !strstr(error ? error->message : path, path))
         error_prefix(error, status, "%s", path);
     model_done(&m);
@@ -71,10 +88,12 @@ mien_status mien_analyzer_create(const mien_analyzer_options *options, mien_anal
     if (options->threads < 1 || options->threads > ANALYZER_MOST_THREADS)
         return error_set(error, MIEN_EINVAL, "threads: %d is not within 1..%d", options->threads,
                          ANALYZER_MOST_THREADS);
+    if (!mien_precision_name(options->precision))
+        return error_set(error, MIEN_EINVAL, "precision: %d is none", (int)options->precision);
     mien_analyzer *a = memory_zeroed(1, sizeof *a);
     if (!a)
         return error_no_memory(error, sizeof *a);
-    mien_status status = load_classifier(options->model_path, a, error);
+    mien_status status = load_classifier(options, a, error);
     if (!status)
         status = finder_create(options, &a->finder, error);
     if (status) {

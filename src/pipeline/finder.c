@@ -78,8 +78,8 @@ static mien_status finder_load_network(const char *path, detector **out, mien_er
             error_prefix(error, status, "%s", path);
         return status;
     }
-    size_t length = shipped_face_model_length();
-    return length ? detector_open_network(shipped_face_model, length, out, error) : MIEN_OK;
+    shipped_model face = shipped_face();
+    return face.length ? detector_open_network(face.bytes, face.length, out, error) : MIEN_OK;
 }
 
 mien_status finder_create(const mien_analyzer_options *options, finder **out, mien_error *error)

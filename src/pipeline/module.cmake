@@ -1,7 +1,7 @@
 # The shipped models become part of the library.
 set(models ${CMAKE_SOURCE_DIR}/models)
 target_sources(mien_pipeline PRIVATE ${CMAKE_SOURCE_DIR}/src/pipeline/shipped.S)
-set(embedded ${models}/emotion.onnx)
+set(embedded ${models}/emotion.onnx ${models}/emotion-small.onnx)
 set_property(SOURCE ${CMAKE_SOURCE_DIR}/src/pipeline/shipped.S PROPERTY COMPILE_OPTIONS "-Wa,-I${models}")
 if(EXISTS ${models}/face.onnx)
   list(APPEND embedded ${models}/face.onnx)

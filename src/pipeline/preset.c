@@ -1,4 +1,4 @@
-/* Names of the presets. */
+/* Names of the presets and of the precisions. */
 #include <string.h>
 
 #include <mien/analyzer.h>
@@ -22,4 +22,25 @@ mien_status mien_preset_from_name(const char *name, mien_preset *preset, mien_er
         }
     }
     return error_set(error, MIEN_ENOTFOUND, "there is no preset \"%s\": default, neo, faceml or history-api", name);
+}
+
+static const char *const precision_names[] = {"f32", "bf16", "int8"};
+
+enum { PRECISION_COUNT = sizeof precision_names / sizeof precision_names[0] };
+
+const char *mien_precision_name(mien_precision precision)
+{
+    size_t index = (size_t)precision;
+    return index < PRECISION_COUNT ? precision_names[index] : NULL;
+}
+
+mien_status mien_precision_from_name(const char *name, mien_precision *precision, mien_error *error)
+{
+    for (int i = 0; i < PRECISION_COUNT; i++) {
+        if (!strcmp(name, precision_names[i])) {
+            *precision = (mien_precision)i;
+            return MIEN_OK;
+        }
+    }
+    return error_set(error, MIEN_ENOTFOUND, "there is no precision \"%s\": f32, bf16 or int8", name);
 }

@@ -1,22 +1,24 @@
-/* The bytes of models/emotion.onnx and models/face.onnx in read-only memory. */
+/* The bytes of the models in models/ in read-only memory; shipped.c names them. */
         .section .rodata
-        .hidden shipped_emotion_model
-        .hidden shipped_emotion_model_end
-        .hidden shipped_face_model
-        .hidden shipped_face_model_end
-        .global shipped_emotion_model
-        .global shipped_emotion_model_end
-        .global shipped_face_model
-        .global shipped_face_model_end
+        .macro shipped name, file
+        .hidden \name
+        .hidden \name\()_end
+        .global \name
+        .global \name\()_end
         .balign 64
-shipped_emotion_model:
-        .incbin "emotion.onnx"
-shipped_emotion_model_end:
-        .balign 64
-shipped_face_model:
+\name:
+        .ifnb \file
+        .incbin "\file"
+        .endif
+\name\()_end:
+        .endm
+
+        shipped shipped_emotion_model, "emotion.onnx"
+        shipped shipped_emotion_small_model, "emotion-small.onnx"
 #ifdef SHIPPED_FACE_MODEL
-        .incbin "face.onnx"
+        shipped shipped_face_model, "face.onnx"
+#else
+        shipped shipped_face_model
 #endif
-shipped_face_model_end:
         .byte 0
         .section .note.GNU-stack,"",%progbits

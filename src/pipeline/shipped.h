@@ -4,19 +4,15 @@
 
 #include <stddef.h>
 
-extern const unsigned char shipped_emotion_model[];
-extern const unsigned char shipped_emotion_model_end[];
-extern const unsigned char shipped_face_model[]; /* of length 0 where none ships */
-extern const unsigned char shipped_face_model_end[];
+typedef struct shipped_model {
+    const char *name; /* as the model's own description has it */
+    const unsigned char *bytes;
+    size_t length;
+} shipped_model;
 
-static inline size_t shipped_emotion_model_length(void)
-{
-    return (size_t)(shipped_emotion_model_end - shipped_emotion_model);
-}
-
-static inline size_t shipped_face_model_length(void)
-{
-    return (size_t)(shipped_face_model_end - shipped_face_model);
-}
+/** The emotion model of that name; NULL = the default one. @return {0} where none is called so. */
+shipped_model shipped_emotion(const char *name);
+/** The face network; length 0 where none ships. */
+shipped_model shipped_face(void);
 
 #endif

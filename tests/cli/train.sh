@@ -65,7 +65,7 @@ run "$MIEN" eval --data "$work/data.csv" --model "$work/run/best.onnx"
 check "eval prints a table" out_has "true \\ said"
 run "$MIEN" eval --data "$work/data.csv" --split PublicTest --model "$work/run/best.onnx" --json
 check "eval --json has the promised fields" json \
-  'all(k in d[0] for k in ("model","data","split","count","top1","macro_f1","per_class","confusion")) and d[0]["count"] == 28'
+  'all(k in d[0] for k in ("model","data","split","count","top1","macro_f1","per_class","confusion")) and d[0]["count"] == 28 and d[0]["models"][0]["top1"] == d[0]["top1"]'
 run "$MIEN" eval --data "$work/data.csv" --model "$work/run/best.onnx" --model "$work/stopped/best.onnx" --ensemble \
   --tta flip --json --report "$work/report.html"
 check "several models give a list" json 'len(d[0]["models"]) == 3 and d[0]["models"][2]["model"] == "ensemble"'

@@ -8,6 +8,8 @@
 #include <mien/mien.h>
 
 #include "base/file.h"
+#include "emotion/classifier.h"
+#include "pipeline/session.h"
 
 static mien_analyzer *analyzer;
 static mien_error error;
@@ -211,6 +213,46 @@ static void test_bad_options_are_refused(void **state)
     mien_session_destroy(&session);
 }
 
+/* What a model is called outside is what it calls itself, and every precision says the same of a clear face. */
+static void test_shipped_models_by_name_and_precision(void **state)
+{
+    (void)state;
+    buffer bytes = {0};
+    read_photo("astronaut.png", &bytes);
+    assert_string_equal(mien_shipped_model(0), "mien-base");
+    for (size_t i = 0; mien_shipped_model(i); i++) {
+        float first = 0;
+        for (mien_precision precision = MIEN_PRECISION_F32; mien_precision_name(precision); precision++) {
+            const mien_analyzer_options options = {
+                .threads = 1, .model_path = mien_shipped_model(i), .precision = precision};
+            mien_analyzer *named = NULL;
+            mien_session *session = NULL;
+            mien_result result = {0};
+            mien_error error = {0};
+            assert_ok(mien_analyzer_create(&options, &named, &error), &error);
+            assert_string_equal(classifier_info(analyzer_classifier(named))->name, mien_shipped_model(i));
+            assert_ok(mien_session_create(named, &session, &error), &error);
+            assert_ok(mien_analyze_bytes(session, bytes.data, bytes.length, NULL, &result, &error), &error);
+            assert_int_equal(result.face_count, 1);
+            float happy = result.faces[0].probabilities[MIEN_EMOTION_HAPPY];
+            first = precision == MIEN_PRECISION_F32 ? happy : first;
+            assert_true(happy > 0.5f);
+            assert_float_equal(happy, first, 0.05f);
+            mien_result_done(&result);
+            mien_session_destroy(&session);
+            mien_analyzer_destroy(&named);
+        }
+    }
+    buffer_done(&bytes);
+    mien_error error = {0};
+    mien_analyzer *none = NULL;
+    const mien_analyzer_options unknown = {.threads = 1, .model_path = "mien-huge"};
+    assert_int_equal(mien_analyzer_create(&unknown, &none, &error), MIEN_ENOTFOUND);
+    assert_non_null(strstr(error.message, "mien-small"));
+    const mien_analyzer_options odd = {.threads = 1, .precision = (mien_precision)7};
+    assert_int_equal(mien_analyzer_create(&odd, &none, &error), MIEN_EINVAL);
+}
+
 static void *analyze_often(void *argument)
 {
     mien_session *session = NULL;
@@ -244,9 +286,13 @@ static void test_sessions_run_side_by_side(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_neo_keeps_what_the_system_keeps),     cmocka_unit_test(test_faceml_boxes_are_the_systems),
-        cmocka_unit_test(test_history_boxes_are_the_systems),       cmocka_unit_test(test_frames_and_pictures_agree),
-        cmocka_unit_test(test_given_boxes_are_classified_in_order), cmocka_unit_test(test_bad_options_are_refused),
+        cmocka_unit_test(test_neo_keeps_what_the_system_keeps),
+        cmocka_unit_test(test_faceml_boxes_are_the_systems),
+        cmocka_unit_test(test_history_boxes_are_the_systems),
+        cmocka_unit_test(test_frames_and_pictures_agree),
+        cmocka_unit_test(test_given_boxes_are_classified_in_order),
+        cmocka_unit_test(test_bad_options_are_refused),
+        cmocka_unit_test(test_shipped_models_by_name_and_precision),
         cmocka_unit_test(test_sessions_run_side_by_side),
     };
     return cmocka_run_group_tests_name("analyzer", tests, open_analyzer, close_analyzer);
