@@ -14,15 +14,24 @@
 #include "train/architecture.h"
 #include "train/trainer.h"
 #include "train_faces.h"
+#include "train_samples.h"
 
 enum { TRAIN_MOST_KEYS = 128, TRAIN_COMMAND = 4096, TRAIN_FIRST_KEY = 1000 };
-enum { TRAIN_OPT_CONFIG = 500, TRAIN_OPT_RESUME, TRAIN_OPT_OVERWRITE, TRAIN_OPT_QUIET, TRAIN_OPT_LIST, TRAIN_OPT_HELP };
+enum {
+    TRAIN_OPT_CONFIG = 500,
+    TRAIN_OPT_RESUME,
+    TRAIN_OPT_OVERWRITE,
+    TRAIN_OPT_QUIET,
+    TRAIN_OPT_SAMPLES,
+    TRAIN_OPT_LIST,
+    TRAIN_OPT_HELP
+};
 
 /* A signal handler can only reach what is static. */
 static atomic_bool train_stop;
 
 typedef struct train_arguments {
-    const char *config_path;
+    const char *config_path, *samples_path;
     bool resume, overwrite, quiet;
     bool together; /* the run ended in all processes alike */
     cluster group;
@@ -58,6 +67,7 @@ static void train_print_help(void)
            "  --resume                   go on from FOLDER/checkpoint.bin\n"
            "  --overwrite                replace the run that FOLDER holds\n"
            "  --quiet                    print errors only\n"
+           "  --show-samples FILE        draw a sheet of augmented training samples (.jpg, .png) and end\n"
            "  --list                     the architectures and their recipes\n\nSettings:\n");
     for (size_t i = 0; i < count; i++) {
         char name[64];
@@ -92,10 +102,13 @@ static void train_print_list(void)
 /* Flags of the settings' table behind the ones above. */
 static void train_make_options(struct option *options, char names[][64])
 {
-    static const struct option fixed[] = {
-        {"config", required_argument, NULL, TRAIN_OPT_CONFIG}, {"resume", no_argument, NULL, TRAIN_OPT_RESUME},
-        {"overwrite", no_argument, NULL, TRAIN_OPT_OVERWRITE}, {"quiet", no_argument, NULL, TRAIN_OPT_QUIET},
-        {"list", no_argument, NULL, TRAIN_OPT_LIST},           {"help", no_argument, NULL, TRAIN_OPT_HELP}};
+    static const struct option fixed[] = {{"config", required_argument, NULL, TRAIN_OPT_CONFIG},
+                                          {"resume", no_argument, NULL, TRAIN_OPT_RESUME},
+                                          {"show-samples", required_argument, NULL, TRAIN_OPT_SAMPLES},
+                                          {"overwrite", no_argument, NULL, TRAIN_OPT_OVERWRITE},
+                                          {"quiet", no_argument, NULL, TRAIN_OPT_QUIET},
+                                          {"list", no_argument, NULL, TRAIN_OPT_LIST},
+                                          {"help", no_argument, NULL, TRAIN_OPT_HELP}};
     size_t used = sizeof(fixed) / sizeof(fixed[0]), count;
     memcpy(options, fixed, sizeof(fixed));
     const config_key *keys = config_keys(&count);
@@ -137,6 +150,9 @@ static int train_read_arguments(int argc, char **argv, train_arguments *argument
             break;
         case TRAIN_OPT_QUIET:
             arguments->quiet = true;
+            break;
+        case TRAIN_OPT_SAMPLES:
+            arguments->samples_path = optarg;
             break;
         case TRAIN_OPT_LIST:
             train_print_list();
@@ -305,12 +321,14 @@ static mien_status train_classes(const train_arguments *arguments, const train_c
     dataset training = {0}, other = {0};
     trainer *t = NULL;
     mien_status status = train_read_data(config, config->data, true, &training, error);
-    if (!status && *config->validation)
+    if (!status && *config->validation && !arguments->samples_path)
         status = train_read_data(config, config->validation, false, &other, error);
-    if (!status)
+    if (!status && arguments->samples_path)
+        status = train_show_emotions(config, &training, arguments->samples_path, error);
+    else if (!status)
         status = trainer_create(config, &training, *config->validation ? &other : &training, command, &arguments->group,
                                 &t, error);
-    if (!status)
+    if (!status && t)
         status = train_run(arguments, t, error);
     dataset_done(&training);
     dataset_done(&other);
@@ -324,9 +342,11 @@ static mien_status train_detector(const train_arguments *arguments, const train_
     face_dataset_options options = {.skip = train_skip_picture};
     trainer *t = NULL;
     mien_status status = face_dataset_read_configured(config, &options, &data, error);
-    if (!status)
+    if (!status && arguments->samples_path)
+        status = train_show_faces(config, &data, arguments->samples_path, error);
+    else if (!status)
         status = trainer_create_faces(config, &data, command, &arguments->group, &t, error);
-    if (!status)
+    if (!status && t)
         status = train_run(arguments, t, error);
     face_dataset_done(&data);
     return status;
@@ -362,7 +382,8 @@ static int train_check(const train_arguments *arguments, train_config *config)
     }
     if (!arguments->resume)
         train_fit_microbatch(arguments, config);
-    if (!arguments->resume && !arguments->overwrite && !arguments->group.rank && train_holds_run(config)) {
+    bool begins = !arguments->resume && !arguments->samples_path;
+    if (begins && !arguments->overwrite && !arguments->group.rank && train_holds_run(config)) {
         fprintf(stderr, "mien train: %s holds a run already: --resume goes on with it, --overwrite replaces it\n",
                 config->out);
         return EXIT_USAGE;

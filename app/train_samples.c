@@ -76,46 +76,74 @@ static mien_status samples_frame(mien_image *square, const face_target *targets,
     return status;
 }
 
-mien_status train_show_faces(const train_config *config, const face_dataset *data, int side, const char *path,
-                             mien_error *error)
+/* What drawing a sheet needs; zero-initialised means nothing is taken yet. */
+typedef struct samples_sheet {
+    mien_image image;
+    size_t *rows, row_count;
+    float *input;
+    face_target *targets;
+    int side;
+} samples_sheet;
+
+static mien_status samples_take(samples_sheet *sheet, size_t numbers, mien_error *error)
 {
-    mien_image sheet = {0};
+    sheet->input = memory_aligned(numbers, sizeof *sheet->input);
+    sheet->targets = memory_array(FACE_AUGMENT_MOST_TARGETS, sizeof *sheet->targets);
+    if (!sheet->input || !sheet->targets)
+        return error_no_memory(error, numbers * sizeof *sheet->input);
+    return samples_begin(sheet->side, &sheet->image, error);
+}
+
+static void samples_done(samples_sheet *sheet)
+{
+    memory_free(sheet->rows);
+    memory_free(sheet->input);
+    memory_free(sheet->targets);
+    mien_image_done(&sheet->image);
+}
+
+static mien_status samples_draw_face(const train_config *config, const face_dataset *data, int number,
+                                     face_augment_scratch *scratch, samples_sheet *sheet, mien_error *error)
+{
+    random_state stream;
+    size_t count = 0, row = sheet->rows[(size_t)number * SAMPLES_SPREAD % sheet->row_count], side = (size_t)sheet->side;
+    augment_stream(&stream, (uint64_t)config->seed, 0, (uint32_t)number);
+    face_augment_sample(config, data, row, &stream, scratch, sheet->side, sheet->input, sheet->targets,
+                        FACE_AUGMENT_MOST_TARGETS, &count);
+    mien_image square = samples_square(&sheet->image, number, side, side, sheet->side);
+    samples_fill(&square, sheet->input, 3, 1 / 127.5f, -1);
+    return samples_frame(&square, sheet->targets, count, error);
+}
+
+mien_status train_show_faces(const train_config *config, const face_dataset *data, const char *path, mien_error *error)
+{
+    samples_sheet sheet = {.side = config->crop ? config->crop : FACE_AUGMENT_SIDE};
     face_augment_scratch scratch = {0};
-    size_t *rows = NULL, row_count = 0, area = (size_t)side * (size_t)side;
-    float *input = NULL;
-    face_target *targets = NULL;
-    mien_status status = face_augment_scratch_init(&scratch, side, error);
-    if (status)
-        return status;
-    if ((status = samples_begin(side, &sheet, error)))
-        goto out;
-    if ((status = face_dataset_rows(data, false, &rows, &row_count, error)))
-        goto out;
-    input = memory_aligned(3 * area, sizeof *input);
-    targets = memory_array(FACE_AUGMENT_MOST_TARGETS, sizeof *targets);
-    if (!input || !targets) {
-        status = error_no_memory(error, 3 * area * sizeof *input);
-        goto out;
-    }
-    for (int i = 0; i < SAMPLES_ACROSS * SAMPLES_ACROSS && !status; i++) {
-        random_state stream;
-        size_t count = 0;
-        augment_stream(&stream, (uint64_t)config->seed, 0, (uint32_t)i);
-        face_augment_sample(config, data, rows[(size_t)i * SAMPLES_SPREAD % row_count], &stream, &scratch, side, input,
-                            targets, FACE_AUGMENT_MOST_TARGETS, &count);
-        mien_image square = samples_square(&sheet, i, (size_t)side, (size_t)side, side);
-        samples_fill(&square, input, 3, 1 / 127.5f, -1);
-        status = samples_frame(&square, targets, count, error);
-    }
+    mien_status status = face_augment_scratch_init(&scratch, sheet.side, error);
     if (!status)
-        status = samples_write(&sheet, path, error);
-out:
-    memory_free(rows);
-    memory_free(input);
-    memory_free(targets);
-    mien_image_done(&sheet);
+        status = samples_take(&sheet, (size_t)3 * (size_t)sheet.side * (size_t)sheet.side, error);
+    if (!status)
+        status = face_dataset_rows(data, false, &sheet.rows, &sheet.row_count, error);
+    for (int i = 0; i < SAMPLES_ACROSS * SAMPLES_ACROSS && !status; i++)
+        status = samples_draw_face(config, data, i, &scratch, &sheet, error);
+    if (!status)
+        status = samples_write(&sheet.image, path, error);
+    samples_done(&sheet);
     face_augment_scratch_done(&scratch);
     return status;
+}
+
+static void samples_draw_emotion(const train_config *config, const dataset *data, const architecture *arch, int number,
+                                 augment_scratch *scratch, samples_sheet *sheet)
+{
+    random_state stream;
+    augment_target target = {arch->channels, arch->height, arch->width, 1, 0};
+    size_t chosen = (size_t)number * SAMPLES_SPREAD % sheet->row_count, area = data->height * data->width;
+    augment_stream(&stream, (uint64_t)config->seed, 0, (uint32_t)chosen);
+    augment_picture(config, &target, data->pixels + sheet->rows[chosen] * area, (int)data->height, (int)data->width,
+                    &stream, scratch, sheet->input);
+    mien_image square = samples_square(&sheet->image, number, (size_t)arch->width, (size_t)arch->height, sheet->side);
+    samples_fill(&square, sheet->input, arch->channels, 1, 0);
 }
 
 mien_status train_show_emotions(const train_config *config, const dataset *data, const char *path, mien_error *error)
@@ -124,34 +152,18 @@ mien_status train_show_emotions(const train_config *config, const dataset *data,
     mien_status status = architecture_find(config->arch, &arch, error);
     if (status)
         return status;
-    augment_target target = {arch->channels, arch->height, arch->width, 1, 0};
-    int side = arch->height > arch->width ? arch->height : arch->width;
-    size_t area = (size_t)arch->height * (size_t)arch->width, *rows = NULL, row_count = 0;
-    mien_image sheet = {0};
+    samples_sheet sheet = {.side = arch->height > arch->width ? arch->height : arch->width};
     augment_scratch scratch = {0};
-    float *input = memory_aligned(AUGMENT_MOST_CHANNELS * area, sizeof *input);
-    if (!input)
-        return error_no_memory(error, AUGMENT_MOST_CHANNELS * area * sizeof *input);
-    if ((status = augment_scratch_init(&scratch, error)))
-        goto out;
-    if ((status = samples_begin(side, &sheet, error)))
-        goto out;
-    if ((status = dataset_rows(data, config->split, config->drop_not_face, &rows, &row_count, error)))
-        goto out;
-    for (int i = 0; i < SAMPLES_ACROSS * SAMPLES_ACROSS; i++) {
-        random_state stream;
-        uint32_t row = (uint32_t)((size_t)i * SAMPLES_SPREAD % row_count);
-        augment_stream(&stream, (uint64_t)config->seed, 0, row);
-        augment_picture(config, &target, data->pixels + rows[row] * data->height * data->width, (int)data->height,
-                        (int)data->width, &stream, &scratch, input);
-        mien_image square = samples_square(&sheet, i, (size_t)arch->width, (size_t)arch->height, side);
-        samples_fill(&square, input, arch->channels, 1, 0);
-    }
-    status = samples_write(&sheet, path, error);
-out:
-    memory_free(rows);
-    memory_free(input);
-    mien_image_done(&sheet);
+    status = augment_scratch_init(&scratch, error);
+    if (!status)
+        status = samples_take(&sheet, (size_t)AUGMENT_MOST_CHANNELS * (size_t)sheet.side * (size_t)sheet.side, error);
+    if (!status)
+        status = dataset_rows(data, config->split, config->drop_not_face, &sheet.rows, &sheet.row_count, error);
+    for (int i = 0; i < SAMPLES_ACROSS * SAMPLES_ACROSS && !status; i++)
+        samples_draw_emotion(config, data, arch, i, &scratch, &sheet);
+    if (!status)
+        status = samples_write(&sheet.image, path, error);
+    samples_done(&sheet);
     augment_scratch_done(&scratch);
     return status;
 }

@@ -12,6 +12,7 @@
 #include "train/face_resample.h"
 
 enum {
+    FACE_AUGMENT_SIDE = 320, /* where config->crop asks for none */
     FACE_AUGMENT_LEAST_SIDE = 32,
     FACE_AUGMENT_MOST_SIDE = 1024,
     FACE_AUGMENT_MOST_TARGETS = 1024, /* room for the faces of the fullest sample */

@@ -11,14 +11,14 @@
 #include "train/architecture.h"
 #include "train/face_loss.h"
 
-enum { FACES_SIDE = 320, FACES_STEP = 32 };
+enum { FACES_STEP = 32 };
 
 static const double FACES_FIRST_ANSWERS = 10; /* of one sample, until it is known */
 
 static mien_status faces_open(trainer *t, mien_error *error)
 {
     trainer_seeker *own = t->own;
-    t->height = t->width = t->config.crop ? t->config.crop : FACES_SIDE;
+    t->height = t->width = t->config.crop ? t->config.crop : FACE_AUGMENT_SIDE;
     if (t->height % FACES_STEP || t->height > FACE_AUGMENT_MOST_SIDE)
         return error_set(error, MIEN_EINVAL, "crop: %d is not a multiple of %d up to %d", t->height, FACES_STEP,
                          FACE_AUGMENT_MOST_SIDE);
