@@ -24,6 +24,11 @@ run "$MIEN" train --data "$work/absent.csv" --out "$work/none"
 check "absent data fails" status_is 1
 check "absent data is named" err_has "absent.csv"
 
+run "${train[@]}" --out "$work/unmade" --show-samples "$work/samples.png"
+check "samples are drawn" status_is 0
+check "the sheet is a PNG" test "$(head -c 4 "$work/samples.png" | tail -c 3)" = PNG
+check "drawing samples begins no run" test ! -e "$work/unmade"
+
 run "${train[@]}" --epochs 2 --out "$work/run"
 check "a run ends well" status_is 0
 check "each epoch has a line" test "$(grep -c '^epoch' "$work/out")" -eq 2
