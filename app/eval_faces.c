@@ -1,6 +1,6 @@
 /* `mien eval --faces annotations.csv --images DIR`: several detectors over the same annotated pictures, each as the
- * program would use it: a preset, a face network, or the faceml preset with another cascade. Tables for people, JSON
- * for programs, and on request the pictures with what each detector missed and what it made up. */
+ * program would use it: a preset, a face network, or the faceml preset with another cascade. Networks are asked for
+ * unsure answers too, so that precision-recall curves are whole; what is below their threshold counts there only. */
 #include "eval_faces.h"
 
 #include <getopt.h>
@@ -8,34 +8,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "commands.h"
-#include "image/draw.h"
+#include "eval_faces_output.h"
 #include "pipeline/finder.h"
 #include "train/face_annotations.h"
 
-enum { FACES_MOST = 16, FACES_PICTURE_BYTES = 256 << 20 };
+enum { FACES_MOST = 16, FACES_PICTURE_BYTES = 256 << 20, FACES_CALIBRATION = 32 };
+
+static const float faces_least_score = 0.1f; /* of the curves */
 
 typedef struct faces_detector {
-    const char *name; /* as the user said it */
     mien_analyzer_options analyzer;
     mien_analyze_options options;
     finder *finder;
     finder_session *session;
-    face_metrics metrics;
-    double milliseconds;
 } faces_detector;
 
 typedef struct faces_arguments {
-    const char *annotations, *images, *mistakes;
+    const char *annotations, *images, *mistakes, *report, *calibrate;
     faces_detector detectors[FACES_MOST];
+    faces_result results[FACES_MOST];
     size_t count;
-    int min_face, threads;
+    int min_face, threads, every;
+    float min_score;
+    int precision; /* nn_precision; negative = the model's own */
     bool json;
 } faces_arguments;
 
@@ -53,13 +54,18 @@ static void faces_print_help(void)
         "usage: mien eval --faces FILE --images DIR [--preset NAME | --detector FILE | --cascade FILE …] [options]\n\n"
         "  --faces FILE       CSV with the columns file, x, y, width, height and perhaps ignore, a line a face\n"
         "  --images DIR       where the files are\n"
+        "  --every N          look at every N-th picture only\n"
         "  --preset NAME      default, neo, faceml or history-api; repeatable\n"
         "  --detector FILE    a face network (.onnx) in the default preset; repeatable\n"
         "  --cascade FILE     a cascade (.xml) in the preset faceml; repeatable\n"
         "  --min-face N       smallest face looked for, pixels (default: the preset's rule)\n"
+        "  --min-score S      least score of a network's face (default: the network's own)\n"
+        "  --precision P      f32, bf16 or int8 arithmetic of the networks (default: what each says itself)\n"
         "  --threads N        threads for one picture (default 1)\n"
-        "  --mistakes DIR     pictures with missed faces (yellow), false alarms (red) and found ones (green)\n"
-        "  --json             JSON instead of tables: an object per detector\n");
+        "  --json             JSON instead of tables: an object per detector\n"
+        "  --report FILE      a page with curves and each detector's worst pictures\n"
+        "  --mistakes DIR     every picture with missed faces (yellow), false alarms (red) and found ones (green)\n"
+        "  --calibrate FILE   instead: write the network with the ranges that int8 needs, found on the pictures\n");
 }
 
 static mien_status faces_add_detector(faces_arguments *a, int kind, const char *value, mien_error *error)
@@ -67,7 +73,7 @@ static mien_status faces_add_detector(faces_arguments *a, int kind, const char *
     if (a->count == FACES_MOST)
         return error_set(error, MIEN_ELIMIT, "more than %d detectors", FACES_MOST);
     faces_detector *d = &a->detectors[a->count];
-    d->name = value;
+    a->results[a->count].name = value;
     mien_analyzer_default_options(&d->analyzer);
     mien_analyze_default_options(&d->options);
     mien_status status = MIEN_OK;
@@ -93,6 +99,27 @@ static mien_status faces_set_number(const char *name, const char *value, int mos
     return MIEN_OK;
 }
 
+static mien_status faces_set_score(faces_arguments *a, const char *value, mien_error *error)
+{
+    char *end;
+    float score = strtof(value, &end);
+    if (end == value || *end || !(score > 0 && score <= 1))
+        return error_set(error, MIEN_EINVAL, "--min-score: '%s' is not a number above 0 and at most 1", value);
+    a->min_score = score;
+    return MIEN_OK;
+}
+
+static mien_status faces_set_precision(faces_arguments *a, const char *value, mien_error *error)
+{
+    static const char *const names[] = {[NN_F32] = "f32", [NN_BF16] = "bf16", [NN_INT8] = "int8"};
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(value, names[i])) {
+            a->precision = i;
+            return MIEN_OK;
+        }
+    return error_set(error, MIEN_EINVAL, "--precision: '%s' is none of f32, bf16, int8", value);
+}
+
 static mien_status faces_set(faces_arguments *a, int kind, const char *value, mien_error *error)
 {
     switch (kind) {
@@ -105,10 +132,22 @@ static mien_status faces_set(faces_arguments *a, int kind, const char *value, mi
     case 'w':
         a->mistakes = value;
         return MIEN_OK;
+    case 'r':
+        a->report = value;
+        return MIEN_OK;
+    case 'k':
+        a->calibrate = value;
+        return MIEN_OK;
     case 'm':
         return faces_set_number("min-face", value, 100000, &a->min_face, error);
+    case 'e':
+        return faces_set_number("every", value, 1000000, &a->every, error);
     case 't':
         return faces_set_number("threads", value, 64, &a->threads, error);
+    case 's':
+        return faces_set_score(a, value, error);
+    case 'q':
+        return faces_set_precision(a, value, error);
     case 'j':
         a->json = true;
         return MIEN_OK;
@@ -120,17 +159,14 @@ static mien_status faces_set(faces_arguments *a, int kind, const char *value, mi
 /* Returns -1 to go on, or an exit status. */
 static int faces_read_arguments(int argc, char **argv, faces_arguments *a)
 {
-    static const struct option options[] = {{"faces", 1, NULL, 'f'},
-                                            {"images", 1, NULL, 'i'},
-                                            {"preset", 1, NULL, 'p'},
-                                            {"detector", 1, NULL, 'd'},
-                                            {"cascade", 1, NULL, 'c'},
-                                            {"min-face", 1, NULL, 'm'},
-                                            {"threads", 1, NULL, 't'},
-                                            {"mistakes", 1, NULL, 'w'},
-                                            {"json", 0, NULL, 'j'},
-                                            {"help", 0, NULL, 'h'},
-                                            {0}};
+    static const struct option options[] = {{"faces", 1, NULL, 'f'},     {"images", 1, NULL, 'i'},
+                                            {"preset", 1, NULL, 'p'},    {"detector", 1, NULL, 'd'},
+                                            {"cascade", 1, NULL, 'c'},   {"min-face", 1, NULL, 'm'},
+                                            {"threads", 1, NULL, 't'},   {"mistakes", 1, NULL, 'w'},
+                                            {"every", 1, NULL, 'e'},     {"min-score", 1, NULL, 's'},
+                                            {"precision", 1, NULL, 'q'}, {"report", 1, NULL, 'r'},
+                                            {"calibrate", 1, NULL, 'k'}, {"json", 0, NULL, 'j'},
+                                            {"help", 0, NULL, 'h'},      {0}};
     mien_error error = {0};
     optind = 1;
     for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
@@ -145,8 +181,9 @@ static int faces_read_arguments(int argc, char **argv, faces_arguments *a)
             return EXIT_USAGE;
         }
     }
-    if (optind < argc || !a->annotations || !a->images) {
-        fprintf(stderr, "mien eval: needs --faces and --images; see `mien eval --faces --help`\n");
+    if (optind < argc || !a->annotations || !a->images || (a->calibrate && a->count > 1)) {
+        fprintf(stderr, "mien eval: needs --faces and --images (and one detector to calibrate); see "
+                        "`mien eval --faces --help`\n");
         return EXIT_USAGE;
     }
     if (!a->count)
@@ -161,9 +198,17 @@ static mien_status faces_open(faces_arguments *a, mien_error *error)
         faces_detector *d = &a->detectors[i];
         d->analyzer.threads = a->threads;
         d->options.min_face = a->min_face;
+        d->options.min_score = faces_least_score;
+        a->results[i].data = a->annotations;
         status = finder_create(&d->analyzer, &d->finder, error);
-        if (!status)
-            status = finder_session_create(d->finder, &d->session, error);
+        if (status)
+            return status;
+        if (a->precision >= 0)
+            finder_use_precision(d->finder, (nn_precision)a->precision);
+        float own = detector_min_score(finder_detector(d->finder));
+        if (d->options.preset == MIEN_PRESET_DEFAULT && own > 0) /* a cascade's scores are something else */
+            a->results[i].metrics.threshold = a->min_score > 0 ? a->min_score : own;
+        status = finder_session_create(d->finder, &d->session, error);
     }
     return status;
 }
@@ -173,181 +218,182 @@ static void faces_close(faces_arguments *a)
     for (size_t i = 0; i < a->count; i++) {
         finder_session_destroy(&a->detectors[i].session);
         finder_destroy(&a->detectors[i].finder);
-        face_metrics_done(&a->detectors[i].metrics);
+        faces_result_done(&a->results[i]);
     }
 }
 
-static image_box faces_image_box(const face_box *box)
+static mien_status faces_write_mistakes(const faces_arguments *a, size_t index, const face_verdict *verdict,
+                                        const mien_image *picture, mien_error *error)
 {
-    return (image_box){box->x, box->y, box->width, box->height};
-}
-
-/* Draw one detector's answers and misses; pictures without a mistake are not written. */
-static mien_status faces_write_mistakes(const faces_arguments *a, size_t index, const char *file,
-                                        const mien_image *picture, const face_truth *truths, size_t truth_count,
-                                        const face_answer *answers, const int8_t *hits, size_t answer_count,
-                                        mien_error *error)
-{
-    static const image_colour found = {0, 158, 115}, wrong = {213, 94, 0}, missed = {240, 228, 66};
-    mien_image drawn = {0};
-    mien_image_view view = mien_image_as_view(picture);
-    size_t mistakes = 0, length = 0;
-    uint8_t *bytes = NULL;
     char path[4096], name[1024];
-    mien_status status = mien_image_init(&drawn, picture->width, picture->height, picture->format, error);
-    for (size_t y = 0; !status && y < picture->height; y++)
-        memcpy(drawn.data + y * drawn.stride, view.data + y * view.stride, 3 * picture->width);
-    for (size_t i = 0; i < answer_count && !status; i++) {
-        image_box box = faces_image_box(&answers[i].box);
-        mistakes += hits[i] < 0;
-        if (hits[i])
-            status = image_draw_box(&drawn, &box, hits[i] > 0 ? found : wrong, 0, error);
-    }
-    for (size_t t = 0; t < truth_count && !status; t++) {
-        bool hit = truths[t].ignore || truths[t].box.width * truths[t].box.height < 32 * 32;
-        for (size_t i = 0; i < answer_count && !hit; i++)
-            hit = hits[i] > 0 && face_overlap_of(&answers[i].box, &truths[t].box) >= face_overlap_value(0);
-        image_box box = faces_image_box(&truths[t].box);
-        mistakes += !hit;
-        if (!hit)
-            status = image_draw_box(&drawn, &box, missed, 0, error);
-    }
-    snprintf(name, sizeof name, "%zu_%s", index + 1, file);
+    buffer jpeg;
+    if (!face_verdict_mistakes(verdict))
+        return MIEN_OK;
+    snprintf(name, sizeof name, "%zu_%s", index + 1, verdict->file);
     for (char *at = name; *at; at++)
         *at = *at == '/' ? '_' : *at;
     snprintf(path, sizeof path, "%s/%s.jpg", a->mistakes, name);
-    view = mien_image_as_view(&drawn);
-    if (!status && mistakes)
-        status = mien_image_encode_jpeg(&view, 85, &bytes, &length, error);
-    if (!status && mistakes)
-        status = file_write(path, bytes, length, error);
-    mien_free(bytes);
-    mien_image_done(&drawn);
+    buffer_init(&jpeg, 0);
+    mien_status status = face_verdict_draw(verdict, picture, 0, &jpeg, error);
+    if (!status)
+        status = file_write(path, jpeg.data, jpeg.length, error);
+    buffer_done(&jpeg);
     return status;
 }
 
-static mien_status faces_run_detector(faces_arguments *a, size_t index, const char *file, const mien_image *picture,
-                                      const face_truth *truths, size_t truth_count, mien_error *error)
+/* What one detector said to one picture is counted, timed, and kept where it is to be shown. */
+static mien_status faces_judge(faces_arguments *a, size_t index, face_verdict *verdict, const finder_faces *found,
+                               const mien_image *picture, double milliseconds, mien_error *error)
 {
-    faces_detector *d = &a->detectors[index];
-    mien_image_view view = mien_image_as_view(picture);
-    finder_faces found;
-    double start = clock_monotonic_ms();
-    mien_status status = finder_run(d->session, &view, &d->options, &found, error);
-    if (status)
-        return status;
-    d->milliseconds += clock_monotonic_ms() - start;
-    face_answer *answers = calloc(found.count + 1, sizeof *answers);
-    int8_t *hits = calloc(found.count + 1, 1);
-    if (!answers || !hits)
-        status = error_set(error, MIEN_ENOMEM, "no memory for %zu faces", found.count);
-    for (size_t i = 0; i < found.count && !status; i++) {
-        const mien_rect *box = &found.faces[i].box;
+    faces_result *result = &a->results[index];
+    face_answer *answers = memory_zeroed(found->count, sizeof *answers);
+    int8_t *hits = memory_zeroed(found->count, sizeof *hits);
+    bool *missed = memory_zeroed(verdict->truth_count, sizeof *missed);
+    mien_status status = answers && hits && missed ? MIEN_OK : error_no_memory(error, found->count * sizeof *answers);
+    for (size_t i = 0; i < found->count && !status; i++) {
+        const mien_rect *box = &found->faces[i].box;
         answers[i] =
-            (face_answer){{(float)box->x, (float)box->y, (float)box->width, (float)box->height}, found.faces[i].score};
+            (face_answer){{(float)box->x, (float)box->y, (float)box->width, (float)box->height}, found->faces[i].score};
     }
     if (!status)
-        status = face_metrics_add(&d->metrics, truths, truth_count, answers, found.count, hits, error);
+        status = face_metrics_add_telling(&result->metrics, verdict->truths, verdict->truth_count, answers,
+                                          found->count, hits, missed, error);
+    if (!status)
+        status = faces_result_time(result, milliseconds, error);
+    verdict->answers = answers;
+    verdict->answer_count = found->count;
+    verdict->hits = hits;
+    verdict->missed = missed;
     if (!status && a->mistakes)
-        status = faces_write_mistakes(a, index, file, picture, truths, truth_count, answers, hits, found.count, error);
-    free(answers);
-    free(hits);
+        status = faces_write_mistakes(a, index, verdict, picture, error);
+    if (!status && a->report)
+        status = face_gallery_add(&result->gallery, verdict, picture, error);
+    memory_free(answers);
+    memory_free(hits);
+    memory_free(missed);
     return status;
 }
 
-static mien_status faces_run_picture(faces_arguments *a, const char *file, const face_truth *truths, size_t truth_count,
-                                     mien_error *error)
+static mien_status faces_run_picture(faces_arguments *a, const face_picture *about, const face_truth *truths,
+                                     const mien_image *picture, mien_error *error)
+{
+    mien_image_view view = mien_image_as_view(picture);
+    for (size_t i = 0; i < a->count; i++) {
+        faces_detector *d = &a->detectors[i];
+        face_verdict verdict = {.file = about->file, .truths = truths, .truth_count = about->count};
+        finder_faces found;
+        double start = clock_monotonic_ms();
+        mien_status status = finder_run(d->session, &view, &d->options, &found, error);
+        double passed = clock_monotonic_ms() - start;
+        if (!status)
+            status = faces_judge(a, i, &verdict, &found, picture, passed, error);
+        if (status)
+            return status;
+    }
+    return MIEN_OK;
+}
+
+static mien_status faces_read_picture(const faces_arguments *a, const char *file, mien_image *picture,
+                                      mien_error *error)
 {
     char path[4096];
     buffer bytes;
-    mien_image picture = {0};
     buffer_init(&bytes, FACES_PICTURE_BYTES);
     snprintf(path, sizeof path, "%s/%s", a->images, file);
     mien_status status = file_read(path, FACES_PICTURE_BYTES, &bytes, error);
     if (!status)
-        status = mien_image_decode(bytes.data, bytes.length, NULL, &picture, error);
-    for (size_t i = 0; i < a->count && !status; i++)
-        status = faces_run_detector(a, i, file, &picture, truths, truth_count, error);
-    mien_image_done(&picture);
+        status = mien_image_decode(bytes.data, bytes.length, NULL, picture, error);
     buffer_done(&bytes);
     return status;
 }
 
-static void faces_print_table(const faces_detector *d)
+/* Pictures that cannot be read are said, and the others go on. Returns an exit status. */
+static int faces_run_all(faces_arguments *a, const face_annotations *annotations)
 {
-    printf("%s: %zu pictures, %.2f ms a picture\n  %-7s %6s", d->name, d->metrics.pictures,
-           d->metrics.pictures ? d->milliseconds / (double)d->metrics.pictures : 0, "size", "faces");
-    for (int o = 0; o < FACE_OVERLAP_COUNT; o++)
-        printf("   recall  prec.     F1     AP @%.1f", (double)face_overlap_value(o));
-    printf("\n");
-    for (int size = 0; size < FACE_SIZE_COUNT; size++) {
-        for (int o = 0; o < FACE_OVERLAP_COUNT; o++) {
-            face_figures f;
-            face_metrics_compute(&d->metrics, o, (face_size)size, &f);
-            if (!o)
-                printf("  %-7s %6zu", face_size_name((face_size)size), f.truths);
-            printf("    %.3f  %.3f  %.3f  %.3f     ", f.recall, f.precision, f.f1, f.average_precision);
+    int result = EXIT_SUCCESS;
+    for (size_t i = 0; i < annotations->picture_count; i += (size_t)a->every) {
+        const face_picture *about = &annotations->pictures[i];
+        mien_image picture = {0};
+        mien_error error = {0};
+        mien_status status = faces_read_picture(a, about->file, &picture, &error);
+        if (!status)
+            status = faces_run_picture(a, about, annotations->faces + about->first, &picture, &error);
+        mien_image_done(&picture);
+        if (status) {
+            fprintf(stderr, "mien eval: %s: %s\n", about->file, error.message);
+            result = EXIT_FAILURE;
         }
-        printf("\n");
     }
+    return result;
 }
 
-static int faces_print_json(const faces_detector *d, const faces_arguments *a)
+/* Ranges from pictures spread over the whole list. */
+static mien_status faces_calibrate(const faces_arguments *a, const face_annotations *annotations, mien_error *error)
 {
-    json_t *figures = json_array();
-    for (int o = 0; o < FACE_OVERLAP_COUNT; o++)
-        for (int size = 0; size < FACE_SIZE_COUNT; size++) {
-            face_figures f;
-            face_metrics_compute(&d->metrics, o, (face_size)size, &f);
-            json_array_append_new(
-                figures, json_pack("{s:f,s:s,s:I,s:I,s:I,s:f,s:f,s:f,s:f}", "iou", o == FACE_OVERLAP_40 ? 0.4 : 0.5,
-                                   "size", face_size_name((face_size)size), "faces", (json_int_t)f.truths, "answers",
-                                   (json_int_t)f.answers, "hits", (json_int_t)f.hits, "recall", f.recall, "precision",
-                                   f.precision, "f1", f.f1, "average_precision", f.average_precision));
-        }
-    json_t *all =
-        json_pack("{s:s,s:s,s:I,s:f,s:o}", "detector", d->name, "data", a->annotations, "pictures",
-                  (json_int_t)d->metrics.pictures, "ms_per_picture",
-                  d->metrics.pictures ? d->milliseconds / (double)d->metrics.pictures : 0.0, "figures", figures);
-    char *text = all ? json_dumps(all, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
-    json_decref(all);
-    if (!text)
-        return EXIT_FAILURE;
-    printf("%s\n", text);
-    free(text);
-    return EXIT_SUCCESS;
+    mien_image pictures[FACES_CALIBRATION] = {{0}};
+    mien_image_view views[FACES_CALIBRATION];
+    size_t count = 0, step = annotations->picture_count / FACES_CALIBRATION + 1;
+    mien_status status = MIEN_OK;
+    if (a->detectors[0].options.preset != MIEN_PRESET_DEFAULT)
+        return error_set(error, MIEN_EINVAL, "only a face network can be calibrated");
+    for (size_t i = 0; i < annotations->picture_count && count < FACES_CALIBRATION && !status; i += step) {
+        status = faces_read_picture(a, annotations->pictures[i].file, &pictures[count], error);
+        views[count] = mien_image_as_view(&pictures[count]);
+        count += !status;
+    }
+    if (!status)
+        status = detector_calibrate(finder_detector(a->detectors[0].finder), views, count, a->calibrate, error);
+    for (size_t i = 0; i < count; i++)
+        mien_image_done(&pictures[i]);
+    return status;
+}
+
+static int faces_show(faces_arguments *a, mien_error *error)
+{
+    int result = EXIT_SUCCESS;
+    for (size_t i = 0; i < a->count; i++) {
+        if (!a->json)
+            faces_print_table(&a->results[i]);
+        else if (faces_print_json(&a->results[i]))
+            result = EXIT_FAILURE;
+    }
+    if (a->report && faces_write_report(a->results, a->count, a->report, error)) {
+        fprintf(stderr, "mien eval: %s\n", error->message);
+        result = EXIT_FAILURE;
+    }
+    return result;
 }
 
 int eval_faces(int argc, char **argv)
 {
-    faces_arguments a = {.threads = 1};
+    faces_arguments *a = memory_zeroed(1, sizeof *a);
     face_annotations annotations = {0};
     mien_error error = {0};
-    int result = faces_read_arguments(argc, argv, &a);
-    if (result >= 0)
+    if (!a)
+        return EXIT_FAILURE;
+    *a = (faces_arguments){.threads = 1, .every = 1, .precision = -1};
+    int result = faces_read_arguments(argc, argv, a);
+    if (result >= 0) {
+        memory_free(a);
         return result;
-    result = EXIT_SUCCESS;
-    mien_status status = face_annotations_read(a.annotations, &annotations, &error);
-    if (!status && a.mistakes)
-        status = file_make_folders(a.mistakes, &error);
+    }
+    mien_status status = face_annotations_read(a->annotations, &annotations, &error);
+    if (!status && a->mistakes)
+        status = file_make_folders(a->mistakes, &error);
     if (!status)
-        status = faces_open(&a, &error);
+        status = faces_open(a, &error);
+    if (!status && a->calibrate)
+        status = faces_calibrate(a, &annotations, &error);
     if (status)
         fprintf(stderr, "mien eval: %s\n", error.message);
-    for (size_t i = 0; i < annotations.picture_count && !status; i++) {
-        const face_picture *picture = &annotations.pictures[i];
-        if (faces_run_picture(&a, picture->file, annotations.faces + picture->first, picture->count, &error)) {
-            fprintf(stderr, "mien eval: %s: %s\n", picture->file, error.message);
-            result = EXIT_FAILURE; /* the others go on */
-        }
-    }
-    for (size_t i = 0; i < a.count && !status; i++) {
-        if (!a.json)
-            faces_print_table(&a.detectors[i]);
-        else if (faces_print_json(&a.detectors[i], &a))
+    result = status ? EXIT_FAILURE : EXIT_SUCCESS;
+    if (!status && !a->calibrate) {
+        result = faces_run_all(a, &annotations);
+        if (faces_show(a, &error))
             result = EXIT_FAILURE;
     }
-    faces_close(&a);
+    faces_close(a);
     face_annotations_done(&annotations);
-    return status ? EXIT_FAILURE : result;
+    memory_free(a);
+    return result;
 }

@@ -59,6 +59,10 @@ float detector_min_score(const detector *detector);
 /** Of a network's arithmetic, before its first scratch; detector.precision of the model, else f32, is the default. A
  *  cascade has none. */
 void detector_use_precision(detector *detector, nn_precision precision);
+/** Write a network's model as `path` with the ranges that int8 needs, found on the pictures, and with all that is known
+ *  of it. MIEN_EINVAL: it is a cascade. */
+mien_status detector_calibrate(const detector *detector, const mien_image_view *pictures, size_t count,
+                               const char *path, mien_error *error);
 /** Accepts a pointer to NULL. Its scratches must be gone. */
 void detector_destroy(detector **detector);
 /** "cascade" or "network". */

@@ -12,6 +12,7 @@
 
 struct face_mark {
     float score;
+    int32_t found; /* which face of its picture, -1 = none: at FACE_OVERLAP_40 and FACE_SIZE_FROM_32 */
     int8_t outcome[FACE_OVERLAP_COUNT][FACE_SIZE_COUNT]; /* 1 right, -1 wrong, 0 left out */
 };
 
@@ -53,9 +54,10 @@ static bool face_in_range(const face_box *box, face_size size)
     return side >= sizes[size].from && side < sizes[size].below;
 }
 
-/* What becomes of one answer; `used` marks the faces that earlier ones took. */
+/* What becomes of one answer; `used` marks the faces that earlier ones took, `taken` says which this one took, or -1.
+ */
 static int8_t face_judge(const face_truth *truths, size_t truth_count, const face_box *answer, float overlap,
-                         face_size size, bool *used)
+                         face_size size, bool *used, int32_t *taken)
 {
     size_t best = truth_count;
     float most = overlap;
@@ -72,6 +74,7 @@ static int8_t face_judge(const face_truth *truths, size_t truth_count, const fac
         if (truths[t].ignore && face_shared(&truths[t].box, answer) >= ignored_share * answer->width * answer->height)
             excused = true;
     }
+    *taken = best < truth_count ? (int32_t)best : -1;
     if (best < truth_count) {
         used[best] = true;
         return 1;
@@ -109,12 +112,45 @@ static void face_metrics_match(face_metrics *metrics, const face_truth *truths, 
     for (size_t a = 0; a < answer_count; a++) {
         struct face_mark *mark = metrics->marks + metrics->count + a;
         mark->score = order[a]->score;
-        mark->outcome[overlap][size] = face_judge(truths, truth_count, &order[a]->box, overlaps[overlap], size, used);
+        int32_t taken;
+        mark->outcome[overlap][size] =
+            face_judge(truths, truth_count, &order[a]->box, overlaps[overlap], size, used, &taken);
+        if (overlap == FACE_OVERLAP_40 && size == FACE_SIZE_FROM_32)
+            mark->found = taken;
+    }
+}
+
+/* Of the matching just done at the overlap and range of size that are told of. */
+static void face_metrics_tell(const face_metrics *metrics, const face_answer *answers, const face_answer *const *order,
+                              size_t answer_count, int8_t *hits)
+{
+    for (size_t a = 0; a < answer_count; a++) {
+        int8_t outcome = metrics->marks[metrics->count + a].outcome[FACE_OVERLAP_40][FACE_SIZE_FROM_32];
+        hits[order[a] - answers] = order[a]->score < metrics->threshold ? 0 : outcome;
+    }
+}
+
+static void face_metrics_tell_missed(const face_metrics *metrics, const face_truth *truths, size_t truth_count,
+                                     const face_answer *const *order, size_t answer_count, bool *missed)
+{
+    for (size_t t = 0; t < truth_count; t++)
+        missed[t] = !truths[t].ignore && face_in_range(&truths[t].box, FACE_SIZE_FROM_32);
+    for (size_t a = 0; a < answer_count && order[a]->score >= metrics->threshold; a++) {
+        int32_t found = metrics->marks[metrics->count + a].found;
+        if (found >= 0)
+            missed[found] = false;
     }
 }
 
 mien_status face_metrics_add(face_metrics *metrics, const face_truth *truths, size_t truth_count,
                              const face_answer *answers, size_t answer_count, int8_t *hits, mien_error *error)
+{
+    return face_metrics_add_telling(metrics, truths, truth_count, answers, answer_count, hits, NULL, error);
+}
+
+mien_status face_metrics_add_telling(face_metrics *metrics, const face_truth *truths, size_t truth_count,
+                                     const face_answer *answers, size_t answer_count, int8_t *hits, bool *missed,
+                                     mien_error *error)
 {
     bool *used = memory_zeroed(truth_count, sizeof *used);
     const face_answer **order = memory_array(answer_count, sizeof *order);
@@ -128,8 +164,10 @@ mien_status face_metrics_add(face_metrics *metrics, const face_truth *truths, si
         for (int overlap = 0; overlap < FACE_OVERLAP_COUNT; overlap++)
             for (int size = 0; size < FACE_SIZE_COUNT; size++)
                 face_metrics_match(metrics, truths, truth_count, order, answer_count, overlap, (face_size)size, used);
-        for (size_t a = 0; hits && a < answer_count; a++)
-            hits[order[a] - answers] = metrics->marks[metrics->count + a].outcome[FACE_OVERLAP_40][FACE_SIZE_FROM_32];
+        if (hits)
+            face_metrics_tell(metrics, answers, order, answer_count, hits);
+        if (missed)
+            face_metrics_tell_missed(metrics, truths, truth_count, order, answer_count, missed);
         metrics->count += answer_count;
         metrics->pictures++;
     }
@@ -164,35 +202,41 @@ static double face_average_precision(const face_judged *judged, size_t count, si
     return truths ? area / (double)truths : 0;
 }
 
-/* The answers that count, surest first. NULL without memory or answers. */
-static face_judged *face_judge_all(const face_metrics *metrics, int overlap, face_size size, size_t *count,
-                                   size_t *hits)
+/* The answers that count at an overlap and range of size, surest first; NULL without any, or without memory. */
+static face_judged *face_metrics_judged(const face_metrics *metrics, int overlap, face_size size, size_t *count,
+                                        size_t *hits)
 {
     face_judged *judged = memory_array(metrics->count, sizeof *judged);
     *count = *hits = 0;
-    for (size_t i = 0; i < metrics->count; i++) {
+    for (size_t i = 0; judged && i < metrics->count; i++) {
         int8_t outcome = metrics->marks[i].outcome[overlap][size];
         if (!outcome)
             continue;
-        if (judged)
-            judged[*count] = (face_judged){metrics->marks[i].score, outcome > 0};
-        ++*count;
+        judged[(*count)++] = (face_judged){metrics->marks[i].score, outcome > 0};
         *hits += outcome > 0;
     }
-    if (judged && *count)
+    if (*count)
         qsort(judged, *count, sizeof *judged, face_judged_by_score);
     return judged;
+}
+
+static double face_f1(double recall, double precision)
+{
+    return recall + precision > 0 ? 2 * recall * precision / (recall + precision) : 0;
 }
 
 void face_metrics_compute(const face_metrics *metrics, int overlap, face_size size, face_figures *out)
 {
     face_figures f = {.truths = metrics->truths[overlap][size]};
-    face_judged *judged = face_judge_all(metrics, overlap, size, &f.answers, &f.hits);
+    size_t count, hits;
+    face_judged *judged = face_metrics_judged(metrics, overlap, size, &count, &hits);
+    for (; f.answers < count && judged[f.answers].score >= metrics->threshold; f.answers++)
+        f.hits += judged[f.answers].hit;
     f.recall = f.truths ? (double)f.hits / (double)f.truths : 0;
     f.precision = f.answers ? (double)f.hits / (double)f.answers : 0;
-    f.f1 = f.hits ? 2 * f.recall * f.precision / (f.recall + f.precision) : 0;
-    if (judged)
-        f.average_precision = face_average_precision(judged, f.answers, f.hits, f.truths);
+    f.f1 = face_f1(f.recall, f.precision);
+    if (count)
+        f.average_precision = face_average_precision(judged, count, hits, f.truths);
     memory_free(judged);
     *out = f;
 }
@@ -200,7 +244,7 @@ void face_metrics_compute(const face_metrics *metrics, int overlap, face_size si
 double face_metrics_recall_at(const face_metrics *metrics, int overlap, face_size size, double precision, float *score)
 {
     size_t count, all, hits = 0, best = 0, truths = metrics->truths[overlap][size];
-    face_judged *judged = face_judge_all(metrics, overlap, size, &count, &all);
+    face_judged *judged = face_metrics_judged(metrics, overlap, size, &count, &all);
     *score = 1;
     for (size_t i = 0; judged && i < count; i++) {
         hits += judged[i].hit;
@@ -212,6 +256,29 @@ double face_metrics_recall_at(const face_metrics *metrics, int overlap, face_siz
     }
     memory_free(judged);
     return truths ? (double)best / (double)truths : 0;
+}
+
+size_t face_metrics_curve(const face_metrics *metrics, int overlap, face_size size, face_point *points, size_t capacity,
+                          face_point *best)
+{
+    size_t count, all, hits = 0, made = 0, truths = metrics->truths[overlap][size];
+    double most = -1;
+    face_judged *judged = face_metrics_judged(metrics, overlap, size, &count, &all);
+    for (size_t i = 0; i < count; i++) {
+        hits += judged[i].hit;
+        if (i + 1 < count && judged[i + 1].score == judged[i].score)
+            continue; /* no threshold tells them apart */
+        face_point point = {truths ? (double)hits / (double)truths : 0, (double)hits / (double)(i + 1),
+                            judged[i].score};
+        double f1 = face_f1(point.recall, point.precision);
+        if (best && f1 > most)
+            *best = point;
+        most = f1 > most ? f1 : most;
+        if (i + 1 == count || (made + 1 < capacity && i * capacity >= made * count))
+            points[made++] = point;
+    }
+    memory_free(judged);
+    return made;
 }
 
 void face_metrics_done(face_metrics *metrics)

@@ -1,4 +1,5 @@
-# Guards `mien eval --faces`: its table and JSON, wrong usage, missing pictures, the pictures of mistakes.
+# Guards `mien eval --faces`: its table, JSON and page, wrong usage, missing pictures, the pictures of mistakes, ranges
+# for eight bits.
 source "$(dirname "$0")/tap.bash"
 
 printf 'BM\x46\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\2\0\0\0\2\0\0\0\1\0\x18\0\0\0\0\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\377\377\377\0\0\0\0\0\0\0\0\377\377\377\0\0' >"$work/tiny.bmp"
@@ -25,6 +26,10 @@ echo "x,y" >"$work/other.csv"
 run "$MIEN" eval --faces "$work/other.csv" --images "$work" --preset faceml
 check "another table is refused" status_is 1
 check "… with the missing column" err_has '"file"'
+run "$MIEN" eval --faces "$work/faces.csv" --images "$work" --preset faceml --calibrate "$work/own.onnx"
+check "a cascade has nothing to calibrate" status_is 1
+run "$MIEN" eval --faces "$work/faces.csv" --images "$work" --precision f16
+check "an unknown precision is wrong usage" status_is 2
 echo "not a model" >"$work/model.onnx"
 run "$MIEN" eval --faces "$work/faces.csv" --images "$work" --detector "$work/model.onnx"
 check "a foreign detector is refused by name" err_has "model.onnx"
@@ -36,6 +41,17 @@ if [ -r "$photos/annotations.csv" ] && [ -r "$SHARED/models/version-RFB-320.onnx
   check "photographs are measured" status_is 0
   check "the network finds more than the cascade" json \
     '[f["recall"] for f in d[1]["figures"]][0] > [f["recall"] for f in d[0]["figures"]][0] > 0.5'
+  check "… by its threshold, with a curve beyond it" json \
+    'd[1]["threshold"] == 0.5 and d[1]["curve"][-1][0] < 0.5 and d[1]["best"]["f1"] >= max(f["f1"] for f in d[1]["figures"] if f["iou"] == 0.4 and f["size"] == "32+") - 1e-6'
+  run "$MIEN" eval --faces "$work/dlib.csv" --images "$photos" --every 4 --detector "$SHARED/models/version-RFB-320.onnx" --min-score 0.99 --report "$work/page.html" --json
+  check "a threshold is obeyed" json 'abs(d[0]["threshold"] - 0.99) < 1e-6 and d[0]["pictures"] < 5'
+  check "a page shows what was missed" grep -q "data:image/jpeg;base64" "$work/page.html"
+  run "$MIEN" eval --faces "$work/dlib.csv" --images "$photos" --detector "$SHARED/models/version-RFB-320.onnx" --precision int8
+  check "eight bits without ranges are refused" err_has "ranges for eight bits"
+  run "$MIEN" eval --faces "$work/dlib.csv" --images "$photos" --detector "$SHARED/models/version-RFB-320.onnx" --calibrate "$work/own.onnx"
+  check "ranges are found" status_is 0
+  run "$MIEN" eval --faces "$work/dlib.csv" --images "$photos" --every 4 --detector "$work/own.onnx" --precision int8 --json
+  check "… and a network runs in eight bits" json '[f["recall"] for f in d[0]["figures"]][0] > 0.5'
 else
   skip "photographs are measured" "the shared photographs or models are not here"
 fi

@@ -61,6 +61,32 @@ static void test_matching(void **state)
     face_metrics_done(&metrics);
 }
 
+/* Answers below the threshold stand in the curve and in average precision, and nowhere else. */
+static void test_threshold(void **state)
+{
+    (void)state;
+    const face_truth truths[] = {truth(0, 0, 40, false), truth(100, 0, 40, false), truth(0, 100, 20, false)};
+    const face_answer answers[] = {answer(0, 0, 40, 0.9f), answer(500, 0, 40, 0.8f), answer(101, 0, 40, 0.3f)};
+    face_metrics metrics = {.threshold = 0.5f};
+    mien_error error = {0};
+    int8_t hits[3];
+    bool missed[3];
+    assert_ok(face_metrics_add_telling(&metrics, truths, 3, answers, 3, hits, missed, &error), &error);
+    static const int8_t expected[3] = {1, -1, 0};
+    assert_memory_equal(hits, expected, sizeof hits);
+    assert_true(!missed[0] && missed[1] && !missed[2]); /* the third is too small to be asked for */
+    face_figures f = figures(&metrics, FACE_SIZE_FROM_32);
+    assert_true(f.answers == 2 && f.hits == 1 && f.recall == 0.5 && f.precision == 0.5);
+    assert_true(fabs(f.average_precision - (1 + 2.0 / 3) / 2) < 1e-9);
+    face_point points[8], best;
+    assert_int_equal(face_metrics_curve(&metrics, FACE_OVERLAP_40, FACE_SIZE_FROM_32, points, 8, &best), 3);
+    assert_true(points[0].recall == 0.5 && points[0].precision == 1 && points[2].recall == 1);
+    assert_true(best.score == 0.3f);
+    assert_int_equal(face_metrics_curve(&metrics, FACE_OVERLAP_40, FACE_SIZE_FROM_32, points, 1, NULL), 1);
+    assert_true(points[0].recall == 1);
+    face_metrics_done(&metrics);
+}
+
 static void test_nothing(void **state)
 {
     (void)state;
@@ -116,6 +142,6 @@ static void test_annotations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_matching), cmocka_unit_test(test_nothing),
-                                       cmocka_unit_test(test_annotations)};
+                                       cmocka_unit_test(test_threshold), cmocka_unit_test(test_annotations)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
