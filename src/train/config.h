@@ -56,7 +56,7 @@ typedef struct train_config {
     char negatives_data[CONFIG_TEXT], paste_data[CONFIG_TEXT];
     int picture_side;
     float mosaic, paste, negatives, jpeg, saturation, grey, tint;
-    float face_min, face_most, enlarge;
+    float face_min, face_most, face_small, enlarge;
     int samples;
     float box_weight;
     float dropout; /* negative = the architecture's */

@@ -36,7 +36,7 @@ void face_augment_scratch_done(face_augment_scratch *scratch);
  * Make one sample. Draw the stream with augment_stream(stream, seed, epoch, number of the sample in the epoch), so that
  * a picture that is used more than once in an epoch gives different samples.
  * @param config   flip, brightness, contrast, gamma, blur, noise, erasing, mosaic, paste, negatives, jpeg, saturation,
- *                 grey, tint, face_min, face_most, enlarge.
+ *                 grey, tint, face_min, face_most, face_small, enlarge.
  * @param index    of the picture that the sample begins with; mosaics add others of the same side of the split.
  * @param side     of the sample, at most scratch->side.
  * @param input    [out] [3, side, side], red first, f32 (value - 127.5) / 127.5; beyond the picture about 0.

@@ -5,10 +5,9 @@
 
 #include "train/face_sample.h"
 
-enum { CUT_MOST_TILES = 4, CUT_TRIES = 12, CUT_SMALL_MOST = 64 };
+enum { CUT_MOST_TILES = 4, CUT_TRIES = 12, CUT_SMALL_MOST = 32 };
 
 static const float CUT_RANDOM_PLACE = 0.12f; /* share of the cuts that are about no face */
-static const float CUT_SMALL_SHARE = 0.7f;   /* of sizes up to CUT_SMALL_MOST pixels */
 static const float CUT_COARSE = 0.3f;        /* share of pictures resized as quick programs do */
 static const float CUT_STRETCH = 0.08f;      /* logarithm of width over height, either way, halved */
 static const float CUT_VISIBLE = 0.5f;       /* share of a face that must be seen for it to count */
@@ -31,7 +30,7 @@ static float cut_draw_size(const face_sample *sample, float side)
 {
     float least = sample->config->face_min, most = fmaxf(sample->config->face_most * side, least);
     float middle = fminf(fmaxf(CUT_SMALL_MOST, least), most);
-    bool small = random_unit(sample->stream) < CUT_SMALL_SHARE;
+    bool small = random_unit(sample->stream) < sample->config->face_small;
     return small ? face_sample_factor(sample->stream, least, middle) : face_sample_factor(sample->stream, middle, most);
 }
 
