@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "server/dialects.h"
 #include "server/endpoints.h"
+#include "server/own_models.h"
 #include "server/server.h"
 
 #include <malloc.h>
@@ -17,7 +18,7 @@
 
 typedef struct serving {
     settings settings;
-    vision *vision;
+    own_models *models;
     service *service;
     server *server;
     endpoints *endpoints;
@@ -114,27 +115,28 @@ static mien_status read_settings(int *count, char **arguments, settings *setting
     return status ? status : settings_check(settings, error);
 }
 
-static mien_status open_vision(const settings *settings, vision **vision, mien_error *error)
+static size_t count_workers(const settings *settings)
 {
-    mien_analyzer_options options;
-    mien_analyzer_default_options(&options);
-    options.model_path = *settings->model_path ? settings->model_path : NULL;
-    options.cascade_path = *settings->cascade_path ? settings->cascade_path : NULL;
-    options.detector_path = *settings->detector_path ? settings->detector_path : NULL;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    size_t workers = settings->workers ? (size_t)settings->workers : processors > 0 ? (size_t)processors : 1;
-    return vision_create(&options, workers, vision, error);
+    return settings->workers ? (size_t)settings->workers : processors > 0 ? (size_t)processors : 1;
 }
 
+/* SIGHUP reads the models again; but when the terminal that we run in is closed it means the end. SIGTERM and SIGINT
+ * stop. */
 static void *wait_for_signal(void *context)
 {
+    serving *s = context;
     sigset_t signals;
     int caught;
+    bool terminal = isatty(STDIN_FILENO);
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
-    if (!sigwait(&signals, &caught))
-        server_stop(context);
+    sigaddset(&signals, SIGHUP);
+    while (!sigwait(&signals, &caught) && caught == SIGHUP && (!terminal || isatty(STDIN_FILENO)))
+        own_models_reload(s->models, &s->service->models);
+    server_stop(s->server);
+    sigdelset(&signals, SIGHUP);
     sigwait(&signals, &caught); /* asked twice: at once */
     _exit(1);
 }
@@ -146,6 +148,7 @@ static void block_signals(void)
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of writing, not the end */
@@ -175,9 +178,11 @@ static void keep_memory_small(void)
 
 static mien_status open_all(serving *s, bool check, mien_error *error)
 {
-    mien_status status = open_vision(&s->settings, &s->vision, error);
+    mien_status status = own_models_open(&s->settings, count_workers(&s->settings), &s->models, error);
     if (!status)
-        status = service_create(&s->settings, s->vision, &s->service, error);
+        status = service_create(&s->settings, own_models_first(s->models), &s->service, error);
+    if (!status)
+        status = own_models_offer(s->models, &s->service->models, error);
     if (!status && !check)
         status = server_create(s->service, &dialects_router, &s->server, error);
     if (!status && !check)
@@ -190,7 +195,7 @@ static void close_all(serving *s)
     server_destroy(&s->server);
     endpoints_destroy(&s->endpoints);
     service_destroy(&s->service);
-    vision_destroy(&s->vision);
+    own_models_close(&s->models);
     settings_done(&s->settings);
 }
 
@@ -220,10 +225,13 @@ int cmd_serve(int argc, char **argv)
     } else {
         pthread_t waiter;
         say_where(&s);
-        if (!pthread_create(&waiter, NULL, wait_for_signal, s.server))
+        if (!pthread_create(&waiter, NULL, wait_for_signal, &s))
             pthread_detach(waiter);
-        if (server_run(s.server) == MIEN_ETIMEOUT) {
-            fprintf(stderr, "mien serve: requests were still running after STOP_TIMEOUT\n");
+        mien_status status = server_run(s.server);
+        if (status) { /* what still runs uses what would be freed */
+            fprintf(stderr, "mien serve: %s\n",
+                    status == MIEN_ETIMEOUT ? "requests were still running after STOP_TIMEOUT"
+                                            : "the event loop failed");
             _exit(1);
         }
     }

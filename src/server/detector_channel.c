@@ -4,7 +4,7 @@
  *
  * data.faces tells of every face, with an identity that lasts from frame to frame. On /ws?search=assisted the frames
  * are taken for a film: most are searched only where the tracker expects faces. Otherwise each is searched wholly,
- * because clients also send pictures that have nothing to do with each other. */
+ * because clients also send pictures that have nothing to do with each other. /ws?model=NAME asks for a model. */
 #include "server/detector_channel.h"
 
 #include "base/clock.h"
@@ -32,6 +32,7 @@ typedef struct stream {
     channel *channel;      /* NULL: closed while a worker was busy */
     mien_tracker *tracker; /* the worker's while one is running */
     bool assisted;
+    char model[VISION_NAME]; /* asked for; "" = the one selected */
     frame pending, current;
     bool waiting; /* `pending` holds a frame */
     bool running;
@@ -73,11 +74,11 @@ static mien_status need_tracker(stream *s, mien_error *error)
 }
 
 /* The whole frame, through the cache, then who is who by motion. */
-static mien_status recognise_whole(stream *s, const void *bytes, size_t length, const json_t *bounds, size_t worker,
-                                   mien_frame_result *found, const char **model, mien_error *error)
+static mien_status recognise_whole(stream *s, model_pick *pick, const void *bytes, size_t length, const json_t *bounds,
+                                   size_t worker, mien_frame_result *found, mien_error *error)
 {
     mien_result *result = &found->result;
-    mien_status status = detector_recognise(s->service, worker, bytes, length, bounds, result, model, error);
+    mien_status status = detector_recognise(s->service, worker, pick, bytes, length, bounds, result, error);
     if (status || !result->face_count)
         return status;
     found->tracks = memory_zeroed(result->face_count, sizeof *found->tracks);
@@ -87,14 +88,14 @@ static mien_status recognise_whole(stream *s, const void *bytes, size_t length, 
                                error);
 }
 
-static mien_status recognise_assisted(stream *s, const void *bytes, size_t length, size_t worker,
-                                      mien_frame_result *found, mien_error *error)
+static mien_status recognise_assisted(stream *s, const model_pick *pick, const void *bytes, size_t length,
+                                      size_t worker, mien_frame_result *found, mien_error *error)
 {
     mien_analyze_options options;
     uint64_t begin = clock_monotonic_ns();
     detector_options(s->service, &options);
-    mien_status status = vision_analyze_frame(s->service->vision, worker, s->tracker, bytes, length,
-                                              clock_monotonic_ms(), &options, found, error);
+    mien_status status = vision_analyze_frame(pick->vision, worker, s->tracker, bytes, length, clock_monotonic_ms(),
+                                              &options, found, error);
     if (!status)
         metrics_inference(s->service->metrics, (double)(clock_monotonic_ns() - begin) / 1e9, found->result.face_count);
     return status;
@@ -117,20 +118,23 @@ static json_t *result_message(stream *s, const void *bytes, size_t length, const
     uint64_t begin = clock_monotonic_ns();
     mien_frame_result found = {0};
     mien_error error = {0};
-    const char *model = s->service->vision->model_name;
+    model_pick pick;
+    if (model_list_pick(&s->service->models, s->model, MODEL_DETECTOR, &pick, &error))
+        return error_message(error.message);
     mien_status status = need_tracker(s, &error);
     if (!status)
-        status = s->assisted && !json_is_object(bounds)
-                     ? recognise_assisted(s, bytes, length, worker, &found, &error)
-                     : recognise_whole(s, bytes, length, bounds, worker, &found, &model, &error);
-    json_t *answer = message_of(model, &found, !status, bounds, begin);
+        status = s->assisted && !pick.remote && !json_is_object(bounds)
+                     ? recognise_assisted(s, &pick, bytes, length, worker, &found, &error)
+                     : recognise_whole(s, &pick, bytes, length, bounds, worker, &found, &error);
+    model_pick_done(&pick);
+    json_t *answer = message_of(pick.name, &found, !status, bounds, begin);
     mien_frame_result_done(&found);
     return answer;
 }
 
 /* Faces that the client found: who is who is told by where they stand, for the frame itself was not sent. */
-static mien_status recognise_crops(stream *s, const detector_crops *crops, const buffer *sheet, size_t worker,
-                                   mien_frame_result *found, mien_error *error)
+static mien_status recognise_crops(stream *s, const model_pick *pick, const detector_crops *crops, const buffer *sheet,
+                                   size_t worker, mien_frame_result *found, mien_error *error)
 {
     mien_analyze_options options;
     mien_status status = MIEN_OK;
@@ -139,8 +143,8 @@ static mien_status recognise_crops(stream *s, const detector_crops *crops, const
     options.face_box_count = crops->count;
     uint64_t begin = clock_monotonic_ns();
     if (crops->count)
-        status = s->service->vision->functions->analyze(s->service->vision, worker, sheet->data, sheet->length,
-                                                        &options, &found->result, error);
+        status = pick->vision->functions->analyze(pick->vision, worker, sheet->data, sheet->length, &options,
+                                                  &found->result, error);
     if (status)
         return status;
     metrics_inference(s->service->metrics, (double)(clock_monotonic_ns() - begin) / 1e9, crops->count);
@@ -163,6 +167,10 @@ static json_t *answer_crops(stream *s, const json_t *data, size_t worker)
     detector_crops crops;
     mien_error error = {0};
     mien_frame_result found = {0};
+    model_pick pick;
+    if (model_list_pick(&s->service->models, s->model, MODEL_DETECTOR, &pick, &error))
+        return error_message(error.message);
+    memcpy(pick.name, pick.vision->model_name, sizeof pick.name); /* crops are never sent elsewhere */
     buffer sheet;
     buffer_init(&sheet, detector_max_bytes(s->service));
     mien_status status = detector_crops_read(json_object_get(data, "faces"), &crops, &error);
@@ -171,9 +179,9 @@ static json_t *answer_crops(stream *s, const json_t *data, size_t worker)
     if (!status && crops.count)
         status = body_picture(json_string_value(image), json_string_length(image), &sheet, &error);
     if (!status)
-        status = recognise_crops(s, &crops, &sheet, worker, &found, &error);
-    json_t *answer =
-        status ? error_message(error.message) : message_of(s->service->vision->model_name, &found, true, NULL, begin);
+        status = recognise_crops(s, &pick, &crops, &sheet, worker, &found, &error);
+    model_pick_done(&pick);
+    json_t *answer = status ? error_message(error.message) : message_of(pick.name, &found, true, NULL, begin);
     mien_frame_result_done(&found);
     buffer_done(&sheet);
     return answer;
@@ -298,8 +306,12 @@ static void select_model(stream *s, const json_t *message)
 {
     const char *id = json_string_value(json_object_get(json_object_get(message, "data"), "model_id"));
     bool known = id && model_list_select(&s->service->models, id);
-    send_json(s, json_pack("{sss{sbss}}", "type", "model_selected", "data", "success", known, "selected_model",
-                           model_list_selected(&s->service->models)));
+    char selected[VISION_NAME];
+    if (known)
+        *s->model = 0; /* what is asked for last holds */
+    model_list_selected(&s->service->models, selected);
+    send_json(s,
+              json_pack("{sss{sbss}}", "type", "model_selected", "data", "success", known, "selected_model", selected));
 }
 
 static void message(void *state, bool binary, const uint8_t *bytes, size_t length)
@@ -339,6 +351,7 @@ static void *opened(void *context, channel *channel, const http_request *request
     s->assisted = asks_for_assisted_search(request);
     s->server = context;
     s->service = request->service;
+    dialect_model_name(request, s->model);
     s->channel = channel;
     s->job.run = run;
     s->job.news = news;

@@ -48,36 +48,43 @@ static void take_over(mien_face *face, const float probabilities[MIEN_EMOTION_CO
     face->confidence = probabilities[face->emotion];
 }
 
-const char *detector_ask_remote(service *service, const void *bytes, size_t length, mien_result *result)
+/* Ask the remote models in turn, beginning with the one picked. @return whether one answered; its name is in `name`. */
+static bool ask_in_turn(service *service, size_t first, const void *bytes, size_t length, double until,
+                        float probabilities[MIEN_EMOTION_COUNT], char name[VISION_NAME])
 {
-    model_list *models = &service->models;
-    size_t first = atomic_load(&models->used);
-    const char *own = models->names[models->local];
-    if (first == models->local || !result->face_count)
-        return own;
+    const model_list *models = &service->models; /* whose remote part does not change */
+    for (size_t i = 0; i < models->own; i++) {
+        const char *asked = models->entries[(first + i) % models->own].name;
+        double left = (until - clock_monotonic_ms()) / 1e3;
+        remote_model remote = {service->settings->hf_endpoint, service->settings->hf_api_key, left};
+        mien_error error = {0};
+        if (left <= 0)
+            return false;
+        if (!remote_model_classify(&remote, asked, bytes, length, probabilities, &error)) {
+            memcpy(name, asked, VISION_NAME);
+            return true;
+        }
+        log_write(LOG_WARNING, "remote model %s: %s", asked, error.message);
+    }
+    return false;
+}
+
+void detector_ask_remote(service *service, model_pick *pick, const void *bytes, size_t length, mien_result *result)
+{
+    if (!pick->remote)
+        return;
+    memcpy(pick->name, pick->vision->model_name, sizeof pick->name);
+    if (!result->face_count)
+        return;
     mien_face *face = &result->faces[dialect_largest_face(result)];
     uint8_t *jpeg = NULL;
     size_t jpeg_length = 0;
     bool cut = cut_out(bytes, length, &face->box, &jpeg, &jpeg_length);
     double limit = service->settings->request_timeout * 0.8, until = clock_monotonic_ms();
     until += (limit < longest ? limit : longest) * 1e3;
-    const char *answered = NULL;
-    for (size_t i = 0; i < models->count && !answered; i++) {
-        size_t at = (first + i) % models->count;
-        double left = (until - clock_monotonic_ms()) / 1e3;
-        remote_model remote = {service->settings->hf_endpoint, service->settings->hf_api_key, left};
-        float probabilities[MIEN_EMOTION_COUNT];
-        mien_error error = {0};
-        if (at == models->local || left <= 0)
-            continue;
-        if (remote_model_classify(&remote, models->names[at], cut ? jpeg : bytes, cut ? jpeg_length : length,
-                                  probabilities, &error)) {
-            log_write(LOG_WARNING, "remote model %s: %s", models->names[at], error.message);
-            continue;
-        }
+    float probabilities[MIEN_EMOTION_COUNT];
+    if (ask_in_turn(service, pick->index, cut ? jpeg : bytes, cut ? jpeg_length : length, until, probabilities,
+                    pick->name))
         take_over(face, probabilities);
-        answered = models->names[at];
-    }
     mien_free(jpeg);
-    return answered ? answered : own;
 }

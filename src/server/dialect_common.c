@@ -37,9 +37,40 @@ double dialect_round(double value, int decimals)
     return round(value * scale) / scale;
 }
 
+void dialect_model_name(const http_request *request, char name[VISION_NAME])
+{
+    buffer text = {0};
+    bool asked = http_request_query(request, "model", &text);
+    snprintf(name, VISION_NAME, "%s", asked ? buffer_text(&text) : "");
+    buffer_done(&text);
+}
+
+mien_status dialect_pick(const http_request *request, model_scope scope, model_pick *pick, mien_error *error)
+{
+    char name[VISION_NAME];
+    dialect_model_name(request, name);
+    return model_list_pick(&request->service->models, name, scope, pick, error);
+}
+
+mien_status dialect_analyze(const http_request *request, const void *bytes, size_t length,
+                            const mien_analyze_options *options, mien_result *result, char name[VISION_NAME],
+                            mien_error *error)
+{
+    model_pick pick;
+    mien_status status = dialect_pick(request, MODEL_OWN, &pick, error);
+    if (status)
+        return status;
+    status = service_analyze(request->service, pick.vision, request->worker, bytes, length, options, result, error);
+    if (name)
+        memcpy(name, pick.name, VISION_NAME);
+    model_pick_done(&pick);
+    return status;
+}
+
 int dialect_failure_status(mien_status status)
 {
     switch (status) {
+    case MIEN_ENOTFOUND: /* the model that was asked for */
     case MIEN_EFORMAT:
     case MIEN_EUNSUPPORTED:
     case MIEN_EINVAL:

@@ -38,8 +38,8 @@ void detector_options(const service *service, mien_analyze_options *options)
         options->limits.max_side = (size_t)side;
 }
 
-mien_status detector_recognise(service *service, size_t worker, const void *bytes, size_t length,
-                               const json_t *face_bounds, mien_result *result, const char **model, mien_error *error)
+mien_status detector_recognise(service *service, size_t worker, model_pick *pick, const void *bytes, size_t length,
+                               const json_t *face_bounds, mien_result *result, mien_error *error)
 {
     mien_analyze_options options;
     mien_rect box;
@@ -48,10 +48,9 @@ mien_status detector_recognise(service *service, size_t worker, const void *byte
         options.face_boxes = &box;
         options.face_box_count = 1;
     }
-    *model = model_list_selected(&service->models);
-    mien_status status = service_analyze(service, worker, bytes, length, &options, result, error);
+    mien_status status = service_analyze(service, pick->vision, worker, bytes, length, &options, result, error);
     if (!status)
-        *model = detector_ask_remote(service, bytes, length, result);
+        detector_ask_remote(service, pick, bytes, length, result);
     return status;
 }
 
@@ -104,17 +103,20 @@ static mien_status answer(const http_request *request, const void *bytes, size_t
     uint64_t begin = clock_monotonic_ns();
     mien_result result = {0};
     mien_error error = {0};
-    const char *model = NULL;
+    model_pick pick;
     if (length > detector_max_bytes(request->service))
         return http_response_error(response, 413, "detail", "Image size exceeds the maximum");
+    if (dialect_pick(request, MODEL_DETECTOR, &pick, &error))
+        return http_response_error(response, 400, "detail", error.message);
     mien_status status =
-        detector_recognise(request->service, request->worker, bytes, length, bounds, &result, &model, &error);
+        detector_recognise(request->service, request->worker, &pick, bytes, length, bounds, &result, &error);
+    model_pick_done(&pick);
     int http = status ? dialect_failure_status(status) : 200;
     if (http >= 413)
         return http_response_error(response, http, "detail", error.message);
     json_t *object = json_pack("{sb}", "success", !status && result.face_count > 0);
     json_t *rest =
-        detector_result(model, &result, !status, bounds, scores, (double)(clock_monotonic_ns() - begin) / 1e9);
+        detector_result(pick.name, &result, !status, bounds, scores, (double)(clock_monotonic_ns() - begin) / 1e9);
     json_object_update(object, rest);
     json_decref(rest);
     memory_free(result.faces);
@@ -223,18 +225,18 @@ mien_status detector_upload(const http_request *request, http_response *response
 }
 
 /* One picture of a batch; what cannot be decoded is neutral, like a single one. */
-static json_t *batch_entry(const http_request *request, const buffer *picture)
+static json_t *batch_entry(const http_request *request, const model_pick *model, const buffer *picture)
 {
     mien_result result = {0};
     mien_error error = {0};
-    const char *model = NULL;
-    mien_status status = detector_recognise(request->service, request->worker, picture->data, picture->length, NULL,
-                                            &result, &model, &error);
+    model_pick pick = *model; /* each picture may be answered by another one in its place */
+    mien_status status = detector_recognise(request->service, request->worker, &pick, picture->data, picture->length,
+                                            NULL, &result, &error);
     const mien_face *face = !status && result.face_count ? &result.faces[dialect_largest_face(&result)] : NULL;
     json_t *object = json_object();
     set_emotion(object, face, true);
     json_object_set_new(object, "face_detected", json_boolean(face != NULL));
-    json_object_set_new(object, "model_used", json_string(model));
+    json_object_set_new(object, "model_used", json_string(pick.name));
     memory_free(result.faces);
     return object;
 }
@@ -247,19 +249,25 @@ static mien_status batch_array(const http_request *request, const json_t *images
         snprintf(message, sizeof message, "Batch size exceeds maximum of %zu", most);
         return http_response_error(response, 400, "detail", message);
     }
+    mien_error error = {0};
+    model_pick pick;
+    if (dialect_pick(request, MODEL_DETECTOR, &pick, &error))
+        return http_response_error(response, 400, "detail", error.message);
     json_t *results = json_array();
-    for (size_t i = 0; i < json_array_size(images); i++) {
+    mien_status status = MIEN_OK;
+    bool refused = false;
+    for (size_t i = 0; i < json_array_size(images) && !status && !refused; i++) {
         buffer picture = {0};
-        bool refused;
         json_t *place = json_pack("[sI]", "body", (json_int_t)i);
-        mien_status status = picture_of(request, json_array_get(images, i), place, &picture, response, &refused);
+        status = picture_of(request, json_array_get(images, i), place, &picture, response, &refused);
         if (!status && !refused)
-            json_array_append_new(results, batch_entry(request, &picture));
+            json_array_append_new(results, batch_entry(request, &pick, &picture));
         buffer_done(&picture);
-        if (status || refused) {
-            json_decref(results);
-            return status;
-        }
+    }
+    model_pick_done(&pick);
+    if (status || refused) {
+        json_decref(results);
+        return status;
     }
     return http_response_json(response, 200, json_pack("{sbso}", "success", 1, "results", results));
 }

@@ -47,8 +47,7 @@ static mien_status recognise(const http_request *request, const json_t *text, js
     service_options(request->service, MIEN_PRESET_FACEML, &options);
     mien_status status = body_picture(json_string_value(text), json_string_length(text), &picture, &error);
     if (!status)
-        status =
-            service_analyze(request->service, request->worker, picture.data, picture.length, &options, &result, &error);
+        status = dialect_analyze(request, picture.data, picture.length, &options, &result, NULL, &error);
     buffer_done(&picture);
     if (status) {
         char message[300];

@@ -117,10 +117,10 @@ static mien_status detect_file(const http_request *request, const person *who, c
     mien_error error = {0};
     *http = 200;
     service_options(service, MIEN_PRESET_HISTORY_API, &options);
-    mien_status status = service_analyze(service, request->worker, part->data, part->length, &options, &result, &error);
+    mien_status status = dialect_analyze(request, part->data, part->length, &options, &result, NULL, &error);
     if (status) {
         *http = dialect_failure_status(status);
-        bool format = *http == 400;
+        bool format = *http == 400 && status != MIEN_ENOTFOUND;
         if (format)
             snprintf(detail, capacity, "File '%s' is not a valid image format", part->filename);
         else

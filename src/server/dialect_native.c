@@ -1,6 +1,6 @@
 /* mien's own paths, which the web page uses: POST /api/faces answers every face of a picture in the form of `mien
- * detect --json` and keeps nothing; GET /api/notice is what the deployer wants people to read before a camera starts
- * (EU AI Act, article 50), and for how long what they choose to keep is kept. */
+ * detect --json` says which model judged, and keeps nothing; GET /api/notice is what the deployer wants people to read
+ * before a camera starts (EU AI Act, article 50), and for how long what they choose to keep is kept. */
 #include "server/dialects.h"
 #include "server/multipart.h"
 
@@ -30,16 +30,18 @@ mien_status native_faces(const http_request *request, http_response *response)
     mien_analyze_options options;
     mien_result result = {0};
     mien_error error = {0};
+    char model[VISION_NAME] = "";
     const uint8_t *bytes;
     size_t length;
     service_options(request->service, MIEN_PRESET_DEFAULT, &options);
     mien_status status = find_picture(request, &bytes, &length, &error);
     if (!status)
-        status = service_analyze(request->service, request->worker, bytes, length, &options, &result, &error);
+        status = dialect_analyze(request, bytes, length, &options, &result, model, &error);
     if (status)
         return http_response_error(response, dialect_failure_status(status), "detail", error.message);
     json_t *object = result_to_json(&result, NULL);
     mien_result_done(&result);
+    json_object_set_new(object, "model", json_string(model));
     return object ? http_response_json(response, 200, object) : MIEN_ENOMEM;
 }
 

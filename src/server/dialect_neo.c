@@ -126,7 +126,7 @@ static mien_status answer(const http_request *request, const void *bytes, size_t
     long side = request->service->settings->max_image;
     if (side <= 16384)
         options.limits.max_side = (size_t)side;
-    mien_status status = service_analyze(request->service, request->worker, bytes, length, &options, &result, &error);
+    mien_status status = dialect_analyze(request, bytes, length, &options, &result, NULL, &error);
     if (status)
         return http_response_error(response, dialect_failure_status(status), "error", error.message);
     json_t *object = answer_object(&result, wants_all_classes(request));

@@ -69,6 +69,14 @@ json_t *dialect_probabilities(const float probabilities[MIEN_EMOTION_COUNT]);
 /** Index of the face with the largest box; `result` has at least one. */
 size_t dialect_largest_face(const mien_result *result);
 double dialect_round(double value, int decimals);
+/** What ?model= says; "" when it is not there. Cut off where no model's name is as long. */
+void dialect_model_name(const http_request *request, char name[VISION_NAME]);
+/** The model that a request asks for with ?model=, or the default. MIEN_ENOTFOUND. */
+mien_status dialect_pick(const http_request *request, model_scope scope, model_pick *pick, mien_error *error);
+/** Analyse with the model that the request asks for. `name` (may be NULL) becomes the name of the one that answered. */
+mien_status dialect_analyze(const http_request *request, const void *bytes, size_t length,
+                            const mien_analyze_options *options, mien_result *result, char name[VISION_NAME],
+                            mien_error *error);
 /** The HTTP status for an analysis that failed: 400 for the picture's fault, 413, 503 or 500. */
 int dialect_failure_status(mien_status status);
 /** Seconds since 1970 with a fraction. */
@@ -89,15 +97,14 @@ const char *dialect_text(const json_t *object, const char *key);
 json_t *detector_result(const char *model, const mien_result *result, bool detected, const json_t *face_bounds,
                         bool scores, double seconds);
 /** Recognise as the detector dialect does: the face in `face_bounds` (may be NULL), else all faces. A picture that
- * cannot be decoded is MIEN_EFORMAT. */
-/** `*model` is the name of the model that answered, valid as long as the service. */
-mien_status detector_recognise(service *service, size_t worker, const void *bytes, size_t length,
-                               const json_t *face_bounds, mien_result *result, const char **model, mien_error *error);
+ * cannot be decoded is MIEN_EFORMAT. The pick's name becomes that of the model that answered. */
+mien_status detector_recognise(service *service, size_t worker, model_pick *pick, const void *bytes, size_t length,
+                               const json_t *face_bounds, mien_result *result, mien_error *error);
 /** How the dialect recognises a picture. */
 void detector_options(const service *service, mien_analyze_options *options);
-/** Let the selected remote model judge the largest face (detector_remote.c). @return the name of the model whose word
- * stands. */
-const char *detector_ask_remote(service *service, const void *bytes, size_t length, mien_result *result);
+/** Let the remote model of the pick judge the largest face (detector_remote.c). The pick's name becomes that of the
+ * model whose word stands. */
+void detector_ask_remote(service *service, model_pick *pick, const void *bytes, size_t length, mien_result *result);
 /** Longest picture in bytes that the dialect takes. */
 size_t detector_max_bytes(const service *service);
 

@@ -158,6 +158,8 @@ static long route_limit(const settings *settings, const exchange *e)
     }
     if (route->flags & ROUTE_GUARDED)
         return guarded_limit;
+    if (route->flags & ROUTE_PICTURES)
+        return settings->rate_limit_faces;
     bool other = route->flags & ROUTE_SHARED && http_request_is(&e->request, "multipart/form-data");
     return route->flags & ROUTE_LIMITED && !other ? settings->rate_limit : 0;
 }

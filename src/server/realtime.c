@@ -184,10 +184,25 @@ static void on_disconnected(void *context, socketio_socket *socket)
         client_release(c);
 }
 
+/** A model by name; "" for the default again. */
+static mien_status take_model(client *c, const char *name, realtime_config *config, mien_error *error)
+{
+    model_pick pick;
+    mien_status status = model_list_pick(&server_service(c->realtime->server)->models, name, MODEL_OWN, &pick, error);
+    if (status)
+        return status;
+    memcpy(config->model, *name ? pick.name : "", *name ? sizeof config->model : 1);
+    model_pick_done(&pick);
+    return MIEN_OK;
+}
+
 /** Read what a client may set; unknown names are passed over, as clients send settings of their own. */
 static mien_status read_config(client *c, const json_t *config, mien_error *error)
 {
     realtime_config next = *realtime_stream_config(c->stream);
+    const char *model = json_string_value(json_object_get(config, "model"));
+    if (model && take_model(c, model, &next, error))
+        return MIEN_ENOTFOUND;
     const json_t *preset = json_object_get(config, "preset"), *face = json_object_get(config, "min_face_size");
     const json_t *neighbors = json_object_get(config, "min_neighbors"),
                  *scale = json_object_get(config, "scale_factor");

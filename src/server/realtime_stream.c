@@ -79,28 +79,41 @@ static mien_status take_picture(realtime_stream *s, buffer *picture)
     return body_picture(json_string_value(frame->text), json_string_length(frame->text), picture, &s->error);
 }
 
-static mien_status recognise(realtime_stream *s, size_t worker)
+static void take_options(const realtime_stream *s, mien_analyze_options *options)
+{
+    service_options(server_service(s->server), s->config.preset, options);
+    options->min_face = s->config.min_face;
+    if (s->config.scale_factor > 0)
+        options->scale_factor = s->config.scale_factor;
+    if (s->config.min_neighbors >= 0)
+        options->min_neighbors = s->config.min_neighbors;
+}
+
+/* Not through the cache: no frame comes twice. */
+static mien_status analyze(realtime_stream *s, size_t worker, const buffer *picture)
 {
     service *service = server_service(s->server);
     mien_analyze_options options;
+    model_pick pick;
+    mien_status status = model_list_pick(&service->models, s->config.model, MODEL_OWN, &pick, &s->error);
+    if (status)
+        return status;
+    take_options(s, &options);
+    uint64_t began = clock_monotonic_ns();
+    status = vision_analyze_frame(pick.vision, worker, s->tracker, picture->data ? picture->data : (const uint8_t *)"",
+                                  picture->length, s->current.arrived_ms, &options, &s->found, &s->error);
+    model_pick_done(&pick);
+    if (!status)
+        metrics_inference(service->metrics, (double)(clock_monotonic_ns() - began) / 1e9, s->found.result.face_count);
+    return status;
+}
+
+static mien_status recognise(realtime_stream *s, size_t worker)
+{
     buffer picture = {0};
     mien_status status = take_picture(s, &picture);
-    uint64_t began = clock_monotonic_ns();
-    if (!status) {
-        service_options(service, s->config.preset, &options);
-        options.min_face = s->config.min_face;
-        if (s->config.scale_factor > 0)
-            options.scale_factor = s->config.scale_factor;
-        if (s->config.min_neighbors >= 0)
-            options.min_neighbors = s->config.min_neighbors;
-        /* Not through the cache: no frame comes twice. */
-        status =
-            vision_analyze_frame(service->vision, worker, s->tracker, picture.data ? picture.data : (const uint8_t *)"",
-                                 picture.length, s->current.arrived_ms, &options, &s->found, &s->error);
-        if (!status)
-            metrics_inference(service->metrics, (double)(clock_monotonic_ns() - began) / 1e9,
-                              s->found.result.face_count);
-    }
+    if (!status)
+        status = analyze(s, worker, &picture);
     buffer_done(&picture);
     return status;
 }

@@ -11,6 +11,7 @@
 
 /** What a client may set. */
 typedef struct realtime_config {
+    char model[VISION_NAME]; /* "" = the first of our own */
     mien_preset preset;
     int32_t min_face;
     double scale_factor;

@@ -66,20 +66,28 @@ void result_cache_destroy(result_cache **cache)
     *cache = NULL;
 }
 
-void result_cache_key(const void *bytes, size_t length, const mien_analyze_options *options, result_key *key)
+void result_cache_key(const void *bytes, size_t length, const mien_analyze_options *options, uint64_t load,
+                      result_key *key)
 {
     struct {
         double scale_factor;
+        uint64_t load;
         uint64_t max_pixels;
         uint64_t max_faces, max_side;
         int32_t preset, min_face, min_neighbors, box_count;
         float min_confidence;
         float min_score;
-    } settings = {options->scale_factor,   options->limits.max_pixels,
-                  options->max_faces,      options->limits.max_side,
-                  options->preset,         options->min_face,
-                  options->min_neighbors,  (int32_t)options->face_box_count,
-                  options->min_confidence, options->min_score};
+    } settings = {options->scale_factor,
+                  load,
+                  options->limits.max_pixels,
+                  options->max_faces,
+                  options->limits.max_side,
+                  options->preset,
+                  options->min_face,
+                  options->min_neighbors,
+                  (int32_t)options->face_box_count,
+                  options->min_confidence,
+                  options->min_score};
     crypto_generichash_state state;
     crypto_generichash_init(&state, NULL, 0, sizeof key->bytes);
     crypto_generichash_update(&state, (const unsigned char *)&settings, sizeof settings);

@@ -20,8 +20,10 @@ typedef struct result_cache_counts {
 mien_status result_cache_create(size_t capacity, double seconds, result_cache **cache, mien_error *error);
 void result_cache_destroy(result_cache **cache);
 
-/** Key of these bytes under these options: BLAKE2b, so that nobody can make two pictures meet. */
-void result_cache_key(const void *bytes, size_t length, const mien_analyze_options *options, result_key *key);
+/** Key of these bytes under these options and one load of a model: BLAKE2b, so that nobody can make two pictures meet.
+ */
+void result_cache_key(const void *bytes, size_t length, const mien_analyze_options *options, uint64_t load,
+                      result_key *key);
 /** Copy the result out (over what `result` held) when it is there and fresh. `now_ns` of the monotonic clock. */
 bool result_cache_get(result_cache *cache, const result_key *key, uint64_t now_ns, mien_result *result);
 /** Keep a copy; when memory is short nothing is kept. */

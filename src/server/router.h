@@ -13,7 +13,8 @@ enum {
     ROUTE_DOCUMENT = 1 << 2, /* a page of the API documents, with their looser content policy */
     ROUTE_STATIC = 1 << 3,   /* exists only where a file of that name does */
     ROUTE_SHARED = 1 << 4,   /* two dialects answer: ROUTE_LIMITED counts the one that sends JSON */
-    ROUTE_GUARDED = 1 << 5,  /* takes credentials: a small limit of its own, against guessing */
+    ROUTE_PICTURES = 1 << 5, /* counts against RATE_LIMIT_FACES unless RATE_LIMIT_ROUTES says otherwise */
+    ROUTE_GUARDED = 1 << 6,  /* takes credentials: a small limit of its own, against guessing */
 };
 
 typedef struct route {

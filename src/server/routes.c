@@ -33,7 +33,7 @@ static const route routes[] = {
     {HTTP_GET, "/api/models", detector_models, 0},
     {HTTP_POST, "/api/models/select", detector_select, 0},
 
-    {HTTP_POST, "/api/faces", native_faces, ROUTE_WORKER | ROUTE_LIMITED},
+    {HTTP_POST, "/api/faces", native_faces, ROUTE_WORKER | ROUTE_PICTURES},
     {HTTP_GET, "/api/notice", native_notice, 0},
 
     {HTTP_POST, "/auth/verify-token", auth_verify_token, ROUTE_WORKER | ROUTE_GUARDED},

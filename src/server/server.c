@@ -443,7 +443,7 @@ mien_status server_create(service *service, const router *router, server **out, 
     if (!status)
         status = create_context(created, error);
     if (!status)
-        status = job_queue_create(service->vision->workers, (size_t)service->settings->queue, run_and_announce,
+        status = job_queue_create(service->workers, (size_t)service->settings->queue, run_and_announce,
                                   &created->queue, error);
     service->queue = created->queue;
     if (!status)

@@ -22,10 +22,12 @@ mien_status service_create(const settings *settings, vision *vision, service **o
     if (!created)
         return error_no_memory(error, sizeof *created);
     created->settings = settings;
-    created->vision = vision;
+    created->workers = vision->workers;
     created->started_ns = clock_monotonic_ns();
-    model_list_init(&created->models, settings, vision);
-    mien_status status = metrics_create(&created->metrics, error);
+    model_list_init(&created->models, settings);
+    mien_status status = model_list_add(&created->models, vision, error);
+    if (!status)
+        status = metrics_create(&created->metrics, error);
     if (!status)
         status = rate_limit_create(LIMITED_CLIENTS, &created->limits, error);
     if (!status)
@@ -47,6 +49,7 @@ void service_destroy(service **service)
     result_cache_destroy(&(*service)->cache);
     rate_limit_destroy(&(*service)->limits);
     metrics_destroy(&(*service)->metrics);
+    model_list_done(&(*service)->models);
     memory_free(*service);
     *service = NULL;
 }
@@ -62,20 +65,19 @@ void service_options(const service *service, mien_preset preset, mien_analyze_op
     options->min_neighbors = (int)settings->min_neighbors;
 }
 
-mien_status service_analyze(service *service, size_t worker, const void *bytes, size_t length,
+mien_status service_analyze(service *service, vision *vision, size_t worker, const void *bytes, size_t length,
                             const mien_analyze_options *options, mien_result *result, mien_error *error)
 {
     uint64_t begin = clock_monotonic_ns();
     result_key key;
     if (service->cache) {
-        result_cache_key(bytes, length, options, &key);
+        result_cache_key(bytes, length, options, vision->load, &key);
         if (result_cache_get(service->cache, &key, begin, result)) {
             result->timing = (mien_timing){.total = (double)(clock_monotonic_ns() - begin) / 1e6};
             return MIEN_OK;
         }
     }
-    mien_status status =
-        service->vision->functions->analyze(service->vision, worker, bytes, length, options, result, error);
+    mien_status status = vision->functions->analyze(vision, worker, bytes, length, options, result, error);
     uint64_t end = clock_monotonic_ns();
     if (status)
         return status;

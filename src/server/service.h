@@ -17,12 +17,12 @@
 
 typedef struct service {
     const settings *settings;
-    vision *vision;
     metrics *metrics;
     rate_limit *limits;
     result_cache *cache; /* NULL = off */
     people *people;
     model_list models;
+    size_t workers;
     job_queue *queue; /* set by the server; NULL in tests */
     uint64_t started_ns;
     atomic_bool stopping;
@@ -30,14 +30,15 @@ typedef struct service {
     atomic_long sockets;     /* open WebSockets */
 } service;
 
-/** `settings` and `vision` are borrowed and must outlive the service. */
+/** `settings` is borrowed and must outlive the service. `vision` is the first model, for as many workers as the server
+ *  will have; further ones join with model_list_add(). */
 mien_status service_create(const settings *settings, vision *vision, service **service, mien_error *error);
 void service_destroy(service **service);
 
 /** The options of a preset under the settings. */
 void service_options(const service *service, mien_preset preset, mien_analyze_options *options);
 /** Analyse through the cache, and count it. `result` must be initialised; its timing.total is what this call took. */
-mien_status service_analyze(service *service, size_t worker, const void *bytes, size_t length,
+mien_status service_analyze(service *service, vision *vision, size_t worker, const void *bytes, size_t length,
                             const mien_analyze_options *options, mien_result *result, mien_error *error);
 
 /** Resident memory of this process in MiB. */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -89,6 +90,7 @@ mien_status settings_set(settings *settings, const setting *entry, const char *v
     switch (entry->kind) {
     case SETTING_TEXT:
     case SETTING_SECRET:
+    case SETTING_PATHS:
         return set_text(target, entry, value, source, error);
     case SETTING_SWITCH:
         return set_switch(target, entry, value, source, error);
@@ -112,7 +114,7 @@ void settings_done(settings *settings)
 {
     for (size_t i = 0; i < settings_count; i++) {
         const setting *entry = &settings_table[i];
-        if (entry->kind == SETTING_TEXT || entry->kind == SETTING_SECRET) {
+        if (entry->kind < SETTING_INTEGER) {
             char **text = member(settings, entry);
             memory_free(*text);
             *text = NULL;
@@ -210,20 +212,40 @@ mien_status settings_read_environment(settings *settings, mien_error *error)
 
 static const setting *find_by_flag(const char *argument, const char **value)
 {
-    for (size_t i = 0; i < settings_count; i++) {
-        const char *flag = settings_table[i].flag;
-        size_t length = flag ? strlen(flag) : 0;
-        if (!length || strncmp(argument, flag, length) || (argument[length] && argument[length] != '='))
-            continue;
-        *value = argument[length] ? argument + length + 1 : NULL;
-        return &settings_table[i];
-    }
+    char name[64];
+    size_t length = strcspn(argument, "=");
+    if (!length || length >= sizeof name)
+        return NULL;
+    memcpy(name, argument, length);
+    name[length] = 0;
+    *value = argument[length] ? argument + length + 1 : NULL;
+    for (size_t i = 0; i < settings_count; i++)
+        if (settings_table[i].flag && word_in(settings_table[i].flag, name, false))
+            return &settings_table[i];
     return NULL;
+}
+
+/* The first flag of a list replaces what came from elsewhere, further ones add to it. */
+static mien_status set_from_flag(settings *settings, const setting *entry, const char *value, bool again,
+                                 mien_error *error)
+{
+    char flag[64];
+    snprintf(flag, sizeof flag, "%.*s", (int)strcspn(entry->flag, " "), entry->flag);
+    if (entry->kind != SETTING_PATHS || !again)
+        return settings_set(settings, entry, value, flag, error);
+    buffer joined = {0};
+    buffer_append_format(&joined, "%s:%s", *(char **)member(settings, entry), value);
+    mien_status status = buffer_status(&joined, error);
+    if (!status)
+        status = settings_set(settings, entry, buffer_text(&joined), flag, error);
+    buffer_done(&joined);
+    return status;
 }
 
 mien_status settings_read_flags(settings *settings, int count, char **arguments, mien_error *error)
 {
     mien_status status = MIEN_OK;
+    bool seen[128] = {false};
     for (int i = 0; i < count && !status; i++) {
         const char *value = NULL;
         const setting *entry = find_by_flag(arguments[i], &value);
@@ -235,8 +257,10 @@ mien_status settings_read_flags(settings *settings, int count, char **arguments,
         else if (!value && i + 1 < count)
             value = arguments[++i];
         if (!value)
-            return error_set(error, MIEN_EINVAL, "option %s needs a value", entry->flag);
-        status = settings_set(settings, entry, value, entry->flag, error);
+            return error_set(error, MIEN_EINVAL, "option %.100s needs a value", arguments[i]);
+        size_t index = (size_t)(entry - settings_table) % (sizeof seen / sizeof *seen);
+        status = set_from_flag(settings, entry, value, seen[index], error);
+        seen[index] = true;
     }
     return status;
 }
@@ -270,8 +294,13 @@ mien_status settings_help(buffer *out)
 {
     for (size_t i = 0; i < settings_count; i++) {
         const setting *entry = &settings_table[i];
-        buffer_append_format(out, "  %s%s%s\n      %s\n      Default: %s", entry->flag ? entry->flag : "",
-                             entry->flag ? ", " : "", entry->name, entry->help,
+        buffer_append_text(out, "  ");
+        for (const char *at = entry->flag ? entry->flag : ""; *at; at += strspn(at, " ")) {
+            size_t length = strcspn(at, " ");
+            buffer_append_format(out, "%.*s, ", (int)length, at);
+            at += length;
+        }
+        buffer_append_format(out, "%s\n      %s\n      Default: %s", entry->name, entry->help,
                              *entry->standard ? entry->standard : "none");
         if (entry->kind == SETTING_INTEGER || entry->kind == SETTING_NUMBER)
             buffer_append_format(out, "; from %.12g to %.12g", entry->low, entry->high);

@@ -13,7 +13,8 @@ typedef struct settings {
     char *cors_origins;
     bool trust_proxy;
     /* what it recognises with */
-    char *model_path, *cascade_path, *detector_path;
+    char *model_path; /* several divided by colons */
+    char *cascade_path, *detector_path;
     double confidence_threshold, scale_factor;
     long min_neighbors;
     long max_pixels;
@@ -24,7 +25,7 @@ typedef struct settings {
     long max_connections, max_connections_per_address;
     double request_timeout, header_timeout, body_timeout, keep_alive, stop_timeout;
     long min_rate;
-    long rate_limit;
+    long rate_limit, rate_limit_faces;
     char *rate_limit_routes;
     long cache_size;
     double cache_ttl;
@@ -46,6 +47,7 @@ typedef struct settings {
 typedef enum setting_kind {
     SETTING_TEXT,
     SETTING_SECRET,
+    SETTING_PATHS, /* flags that come again add to the list, divided by colons */
     SETTING_INTEGER,
     SETTING_NUMBER,
     SETTING_SWITCH
@@ -54,7 +56,7 @@ typedef enum setting_kind {
 typedef struct setting {
     const char *name;    /* environment name, the one that messages use */
     const char *aliases; /* further environment names, separated by blanks */
-    const char *flag;    /* "--port" */
+    const char *flag;    /* "--port"; others for the same divided by blanks */
     setting_kind kind;
     size_t offset;
     const char *standard; /* default as text; "" = unset */

@@ -13,6 +13,10 @@
     {                                                                                                                  \
         name, aliases, flag, SETTING_TEXT, AT(member), standard, 0, 0, choices, help                                   \
     }
+#define PATHS(name, aliases, flag, member, help)                                                                       \
+    {                                                                                                                  \
+        name, aliases, flag, SETTING_PATHS, AT(member), "", 0, 0, NULL, help                                           \
+    }
 #define SECRET(name, aliases, member, help)                                                                            \
     {                                                                                                                  \
         name, aliases, NULL, SETTING_SECRET, AT(member), "", 0, 0, NULL, help                                          \
@@ -40,7 +44,11 @@ const setting settings_table[] = {
          "Origins that other sites' pages may call from, separated by commas; * for any."),
     SWITCH("TRUST_PROXY", "", "--trust-proxy", trust_proxy, "false",
            "Take the client's address from the last X-Forwarded-For entry; only behind a proxy that sets it."),
-    TEXT("MODEL_PATH", "", "--model-path", model_path, "", "Emotion model (.onnx); the shipped one by default."),
+    PATHS("MODEL_PATH", "", "--model --model-path", model_path,
+          "Emotion model (.onnx, .h5) or a folder of them; several divided by colons, or by giving the flag again. The "
+          "first "
+          "answers by default; clients choose by name with ?model=. SIGHUP reads them again. The shipped one by "
+          "default."),
     TEXT("CASCADE_PATH", "", "--cascade-path", cascade_path, "",
          "OpenCV cascade (.xml); haarcascade_frontalface_default.xml by default."),
     TEXT("DETECTOR_PATH", "", "--detector-path", detector_path, "", "Face network (.onnx) of the default preset."),
@@ -89,6 +97,9 @@ const setting settings_table[] = {
            "Seconds that running requests may take when the server is told to stop."),
     COUNT("RATE_LIMIT_REQUESTS", "", "--rate-limit-requests", rate_limit, "100", 0, 1000000,
           "Requests a minute and client to the /api/detect family with JSON; 0 turns the limit off."),
+    COUNT(
+        "RATE_LIMIT_FACES", "", "--rate-limit-faces", rate_limit_faces, "600", 0, 1000000,
+        "Requests a minute and client to /api/faces, which the web page sends one picture at a time; 0 turns it off."),
     TEXT("RATE_LIMIT_ROUTES", "", "--rate-limit-routes", rate_limit_routes, "",
          "Limits of single routes a minute and client, for example /predict=60,/predict_file=60."),
     COUNT("CACHE_SIZE", "", "--cache-size", cache_size, "1024", 0, 1000000, "Results kept by picture; 0 turns it off."),

@@ -1,5 +1,6 @@
 /* Recognition by libmien. The analyzer is immutable and shared; sessions hold the memory of a run, one per worker, so
- * workers never wait for each other. Each run uses one thread: with a picture per worker, more would only contend. */
+ * workers never wait for each other, and none is made before it is needed: of several models most are seldom asked.
+ * Each run uses one thread: with a picture per worker, more would only contend. */
 #include "server/vision.h"
 
 #include "base/error.h"
@@ -15,11 +16,18 @@ typedef struct local_vision {
     mien_session **sessions;
 } local_vision;
 
+static mien_status need_session(local_vision *local, size_t worker, mien_error *error)
+{
+    mien_session **session = &local->sessions[worker];
+    return *session ? MIEN_OK : mien_session_create(local->analyzer, session, error);
+}
+
 static mien_status local_analyze(vision *base, size_t worker, const void *bytes, size_t length,
                                  const mien_analyze_options *options, mien_result *result, mien_error *error)
 {
     local_vision *local = (local_vision *)base;
-    return mien_analyze_bytes(local->sessions[worker], bytes, length, options, result, error);
+    mien_status status = need_session(local, worker, error);
+    return status ? status : mien_analyze_bytes(local->sessions[worker], bytes, length, options, result, error);
 }
 
 static void local_destroy(vision *base)
@@ -38,7 +46,10 @@ static mien_status local_analyze_frame(vision *base, size_t worker, mien_tracker
                                        mien_frame_result *result, mien_error *error)
 {
     local_vision *local = (local_vision *)base;
-    return mien_analyze_frame(local->sessions[worker], tracker, bytes, length, timestamp_ms, options, result, error);
+    mien_status status = need_session(local, worker, error);
+    return status ? status
+                  : mien_analyze_frame(local->sessions[worker], tracker, bytes, length, timestamp_ms, options, result,
+                                       error);
 }
 
 static const vision_functions local_functions = {local_analyze, local_destroy, local_analyze_frame};
@@ -72,13 +83,26 @@ mien_status vision_analyze_frame(vision *vision, size_t worker, mien_tracker *tr
     return analyze_and_track(vision, worker, tracker, bytes, length, timestamp_ms, options, result, error);
 }
 
+/* The part of a path that names the file, without its last ending. */
+static void file_name_of(const char *path, char name[VISION_NAME])
+{
+    const char *slash = strrchr(path, '/'), *begin = slash ? slash + 1 : path, *dot = strrchr(begin, '.');
+    int length = dot && dot > begin ? (int)(dot - begin) : (int)strlen(begin);
+    snprintf(name, VISION_NAME, "%.*s", length, begin);
+}
+
+/* By the model's own name, else by its file's. In the name that clients use, as in a URL, only what needs no escape. */
 static void name_model(vision *vision, const char *path)
 {
-    const char *name = path ? strrchr(path, '/') : NULL;
-    name = name ? name + 1 : path ? path : "fer7.onnx";
-    int length = (int)strcspn(name, ".");
-    snprintf(vision->model_name, sizeof vision->model_name, "mien/%.*s", length > 64 ? 64 : length, name);
-    snprintf(vision->model_title, sizeof vision->model_title, "mien %.*s", length > 64 ? 64 : length, name);
+    const char *own = json_string_value(json_object_get(vision->card, "name"));
+    if (path)
+        file_name_of(path, vision->file_name);
+    const char *title = own && *own ? own : *vision->file_name ? vision->file_name : "model";
+    snprintf(vision->model_title, sizeof vision->model_title, "%s", title);
+    snprintf(vision->model_name, sizeof vision->model_name, "mien/%.64s", title);
+    for (char *at = vision->model_name + strlen("mien/"); *at; at++)
+        if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-", *at))
+            *at = '-';
 }
 
 mien_status vision_create(const mien_analyzer_options *options, size_t workers, vision **out, mien_error *error)
@@ -88,26 +112,32 @@ mien_status vision_create(const mien_analyzer_options *options, size_t workers, 
         return error_no_memory(error, sizeof *local);
     local->base.functions = &local_functions;
     local->base.workers = workers;
-    name_model(&local->base, options ? options->model_path : NULL);
     local->sessions = memory_zeroed(workers, sizeof *local->sessions);
     mien_status status = local->sessions ? MIEN_OK : error_no_memory(error, workers * sizeof *local->sessions);
     if (!status)
         status = mien_analyzer_create(options, &local->analyzer, error);
     if (!status)
-        local->base.card = analyzer_card(local->analyzer);
-    for (size_t i = 0; i < workers && !status; i++)
-        status = mien_session_create(local->analyzer, &local->sessions[i], error);
+        status = need_session(local, 0, error); /* a model that cannot run is found out now */
     if (status) {
         local_destroy(&local->base);
         return status;
     }
+    local->base.card = analyzer_card(local->analyzer);
+    name_model(&local->base, options ? options->model_path : NULL);
     *out = &local->base;
     return MIEN_OK;
 }
 
-void vision_destroy(vision **vision)
+vision *vision_ref(vision *vision)
 {
-    if (*vision)
+    if (vision)
+        atomic_fetch_add(&vision->users, 1);
+    return vision;
+}
+
+void vision_unref(vision **vision)
+{
+    if (*vision && !atomic_fetch_sub(&(*vision)->users, 1))
         (*vision)->functions->destroy(*vision);
     *vision = NULL;
 }

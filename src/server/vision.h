@@ -6,9 +6,12 @@
 #include <jansson.h>
 #include <mien/tracker.h>
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 typedef struct vision vision;
+
+enum { VISION_NAME = 96 };
 
 typedef struct vision_functions {
     /** As mien_analyze_bytes(). Called by several workers at once, each with its own number. */
@@ -25,14 +28,21 @@ typedef struct vision_functions {
 struct vision {
     const vision_functions *functions;
     size_t workers;
-    char model_name[96];  /* as clients see it, owner/name */
-    char model_title[96]; /* for people */
-    json_t *card;         /* what the model says about itself; owned, NULL = nothing */
+    char model_name[VISION_NAME];  /* as clients see it, owner/name */
+    char model_title[VISION_NAME]; /* for people */
+    char file_name[VISION_NAME];   /* of the model's file, without folder and ending; "" = none */
+    json_t *card;                  /* what the model says about itself; owned, NULL = nothing */
+    uint64_t load;                 /* tells one load from the next; set by who offers it */
+    atomic_size_t users;           /* besides whoever made it */
 };
 
-/** The real one: an analyzer shared by all workers and one session for each. */
+/** The real one: an analyzer shared by all workers and one session for each, made when the worker first needs it. The
+ *  caller's reference ends with vision_unref(). */
 mien_status vision_create(const mien_analyzer_options *options, size_t workers, vision **vision, mien_error *error);
-void vision_destroy(vision **vision);
+/** Accepts NULL. @return the same. */
+vision *vision_ref(vision *vision);
+/** The last one destroys it. Accepts a pointer to NULL. */
+void vision_unref(vision **vision);
 /** One frame of a stream, by whichever way the implementation has. The tracker is the caller's for the call. */
 mien_status vision_analyze_frame(vision *vision, size_t worker, mien_tracker *tracker, const void *bytes, size_t length,
                                  double timestamp_ms, const mien_analyze_options *options, mien_frame_result *result,

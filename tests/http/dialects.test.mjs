@@ -219,7 +219,7 @@ test('detector: status and models', async () => {
   const config = each(['name', 'full_name', 'company', 'provider', 'description', 'accuracy', 'speed', 'model_type', 'training_data', 'strengths', 'id'], 'string');
   shape(status.model_configs, [{ ...config, is_primary: 'boolean' }]);
   const models = (await get('/api/models')).json;
-  shape(models, { models: [{ ...config, is_primary: 'boolean', available: 'boolean', selected: 'boolean', status: 'string' }], total: 'number', available: 'number' });
+  shape(models, { models: [{ ...config, is_primary: 'boolean', is_default: 'boolean', available: 'boolean', selected: 'boolean', status: 'string' }], total: 'number', available: 'number' });
   const id = status.current_model;
   assert.deepEqual((await post(server, '/api/models/select', { model_id: id })).json,
     { success: true, selected_model: id, message: `Successfully selected model: ${id}` });
@@ -233,7 +233,7 @@ const ownFace = {
 };
 
 test("mien's own: /api/faces tells of every face, as raw bytes or as a form; /api/notice", async () => {
-  const own = { width: 'number', height: 'number', faces: [ownFace], timing_ms: each(['decode', 'detect', 'classify', 'total'], 'number') };
+  const own = { width: 'number', height: 'number', faces: [ownFace], timing_ms: each(['decode', 'detect', 'classify', 'total'], 'number'), model: 'string' };
   const raw = await post(server, '/api/faces', Buffer.from('faces 2'), { 'content-type': 'image/jpeg' });
   assert.equal(raw.status, 200);
   shape(raw.json, own);

@@ -230,7 +230,7 @@ test('connections are limited in all and per address', async () => {
 });
 
 test('rate limits are exact, and say when to come back', async () => {
-  const strict = await startStub(['--rate-limit-requests', '5', '--rate-limit-routes', '/predict_file=2']);
+  const strict = await startStub(['--rate-limit-requests', '5', '--rate-limit-routes', '/predict_file=2', '--rate-limit-faces', '3']);
   const image = base64('faces 1');
   const replies = await Promise.all(Array.from({ length: 12 }, () => post(strict, '/api/detect', { image })));
   assert.equal(replies.filter((r) => r.status === 200).length, 5);
@@ -241,6 +241,8 @@ test('rate limits are exact, and say when to come back', async () => {
   const files = await Promise.all(Array.from({ length: 5 }, () => upload(strict, '/predict_file', 'faces 1')));
   assert.equal(files.filter((r) => r.status === 200).length, 2);
   assert.equal((await post(strict, '/predict', { image })).status, 200);
+  const own = await Promise.all(Array.from({ length: 6 }, () => upload(strict, '/api/faces', 'faces 1')));
+  assert.equal(own.filter((r) => r.status === 200).length, 3); // a limit of its own
   assert.equal(await strict.stop(), 0);
 });
 

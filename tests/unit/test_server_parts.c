@@ -181,9 +181,9 @@ static void test_cache_keeps_and_forgets(void **state)
     mien_result result = {.width = 7, .faces = &face, .face_count = 1}, out = {0};
     mien_analyze_options options = {.preset = MIEN_PRESET_NEO}, other = {.preset = MIEN_PRESET_FACEML};
     result_key a, b, c;
-    result_cache_key("a", 1, &options, &a);
-    result_cache_key("a", 1, &other, &b);
-    result_cache_key("c", 1, &options, &c);
+    result_cache_key("a", 1, &options, 1, &a);
+    result_cache_key("a", 1, &other, 1, &b);
+    result_cache_key("c", 1, &options, 1, &c);
     assert_memory_not_equal(&a, &b, sizeof a);
     assert_ok(result_cache_create(2, 10, &cache, &error), &error);
     assert_false(result_cache_get(cache, &a, 0, &out));
