@@ -1,5 +1,6 @@
-/* MODEL_PATH is a list as PATH is one, divided by colons; a folder in it stands for the models in it, by name. A file
- * that has vanished at a reload keeps its model: a deployment that replaces files is seldom at rest. */
+/* MODEL_PATH is a list as PATH is one, divided by colons; a folder in it stands for the emotion models in it, by name:
+ * networks that find faces may lie beside them. A file that has vanished at a reload keeps its model: a deployment that
+ * replaces files is seldom at rest. */
 #include "server/own_models.h"
 
 #include "base/error.h"

@@ -45,10 +45,10 @@ const setting settings_table[] = {
     SWITCH("TRUST_PROXY", "", "--trust-proxy", trust_proxy, "false",
            "Take the client's address from the last X-Forwarded-For entry; only behind a proxy that sets it."),
     PATHS("MODEL_PATH", "", "--model --model-path", model_path,
-          "Emotion model (.onnx, .h5) or a folder of them; several divided by colons, or by giving the flag again. The "
-          "first "
-          "answers by default; clients choose by name with ?model=. SIGHUP reads them again. The shipped one by "
-          "default."),
+          "Emotion model (.onnx, .h5), the name of one that ships, or a folder of models; several divided by colons, "
+          "or by "
+          "giving the flag again. The first answers by default; clients choose by name with ?model=. SIGHUP reads the "
+          "files again. Default: the models that ship."),
     TEXT("CASCADE_PATH", "", "--cascade-path", cascade_path, "",
          "OpenCV cascade (.xml); haarcascade_frontalface_default.xml by default."),
     TEXT("DETECTOR_PATH", "", "--detector-path", detector_path, "", "Face network (.onnx) of the default preset."),
