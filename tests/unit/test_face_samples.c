@@ -292,24 +292,30 @@ static bool is_red(const sample *s, int x, int y)
     return at[0] - fmaxf(at[AREA], at[2 * AREA]) > 0.5f;
 }
 
-/* How well the red pixels and the boxes are the same set: pixels in one only, apart from a seam around each box. */
+/* Red outside the boxes, or something else inside, apart from a seam around each box. */
+static bool is_strange(const sample *s, float seam, int x, int y)
+{
+    float px = (float)x + 0.5f, py = (float)y + 0.5f;
+    bool inside = false;
+    for (size_t i = 0; i < s->count; i++) {
+        const face_target *face = &s->targets[i];
+        float left = px - face->left, top = py - face->top, right = face->right - px, bottom = face->bottom - py;
+        float edge = fminf(fminf(left, right), fminf(top, bottom));
+        if (fabsf(edge) < seam)
+            return false;
+        inside |= edge > 0;
+    }
+    return inside != is_red(s, x, y);
+}
+
+/* Places where the red pixels and the boxes are not the same; not slivers one pixel wide, which a face just beyond the
+ * edge of a sample or of a tile leaves. */
 static size_t count_strangers(const sample *s, float seam)
 {
     size_t strangers = 0;
-    for (int y = 0; y < SIDE; y++)
-        for (int x = 0; x < SIDE; x++) {
-            float px = (float)x + 0.5f, py = (float)y + 0.5f;
-            bool inside = false, near = false;
-            for (size_t i = 0; i < s->count; i++) {
-                const face_target *face = &s->targets[i];
-                inside |= px > face->left && px < face->right && py > face->top && py < face->bottom;
-                near |= (fabsf(px - face->left) < seam || fabsf(px - face->right) < seam ||
-                         fabsf(py - face->top) < seam || fabsf(py - face->bottom) < seam) &&
-                        px > face->left - seam && px < face->right + seam && py > face->top - seam &&
-                        py < face->bottom + seam;
-            }
-            strangers += !near && inside != is_red(s, x, y);
-        }
+    for (int y = 0; y + 1 < SIDE; y++)
+        for (int x = 0; x + 1 < SIDE; x++)
+            strangers += is_strange(s, seam, x, y) && is_strange(s, seam, x + 1, y) && is_strange(s, seam, x, y + 1);
     return strangers;
 }
 
@@ -331,8 +337,8 @@ static void check_boxes(const train_config *config, const face_dataset *data, fl
     for (uint32_t i = 0; i < 150; i++) {
         draw(config, data, i, &scratch, &s);
         size_t strangers = count_strangers(&s, seam);
-        if (strangers > 12)
-            fail_msg("sample %u: %zu pixels outside the boxes or not red inside", i, strangers);
+        if (strangers)
+            fail_msg("sample %u: %zu places that are red outside the boxes or something else inside", i, strangers);
         boxes += s.count;
         for (size_t k = 0; k < s.count; k++)
             cut += s.targets[k].ignored;
