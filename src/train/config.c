@@ -85,6 +85,7 @@ static const config_key config_table[] = {
     NUMBER(distill_weight, 0, 1, "share of the teachers in the loss"),
     NUMBER(distill_temperature, 0.1, 100, "temperature of the teachers' probabilities"),
     SWITCH(distill_stored, "ask the teachers once, about the pictures as they are stored: quicker, less exact"),
+    SWITCH(distill_mirror, "ask the teachers about the mirror image as well and take the mean"),
     NUMBER(flip, 0, 1, "probability of a mirror image"),
     NUMBER(rotation, 0, 180, "degrees either way"),
     NUMBER(shift, 0, 0.5, "share of the side, either way"),

@@ -47,7 +47,7 @@ typedef struct train_config {
     char class_weights[16]; /* none, balanced, sqrt */
     char teachers[CONFIG_TEXT];
     float distill_weight, distill_temperature;
-    bool distill_stored;
+    bool distill_stored, distill_mirror;
     /* augmentation */
     float flip, rotation, shift, zoom, brightness, contrast, gamma, erasing, blur, noise;
     float mixup, cutmix, mix_probability, mix_until;

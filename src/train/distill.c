@@ -19,15 +19,21 @@ typedef struct distill_teacher {
     nn_session **sessions; /* one per worker */
     float scale, shift;    /* teacher's value = student's value · scale + shift */
     bool probability;
+    bool votes; /* has a second output of as many classes */
 } distill_teacher;
 
 struct distill {
     distill_teacher teachers[DISTILL_MOST];
-    int count, batch;
-    size_t workers, input_count;
-    float temperature;
-    nn_precision precision;
+    int count, votes; /* teachers; those with a second output */
+    augment_target target;
+    distill_options options; /* of which the borrowed pointers are not used after creation */
 };
+
+static bool distill_gives_classes(const nn_graph *graph, int output)
+{
+    const nn_shape *shape = output < graph->output_count ? &graph->nodes[graph->outputs[output]].shape : NULL;
+    return shape && shape->rank == 2 && shape->dim[1] == DATASET_CLASSES;
+}
 
 static mien_status distill_check(const model *m, const char *path, const augment_target *target, mien_error *error)
 {
@@ -37,36 +43,38 @@ static mien_status distill_check(const model *m, const char *path, const augment
         (input->width && input->width != target->width))
         return error_set(error, MIEN_EUNSUPPORTED, "%s: a teacher must take %d x %d x %d as the student does", path,
                          target->width, target->height, target->channels);
-    const nn_shape *shape = &m->graph.nodes[m->graph.outputs[0]].shape;
-    if (shape->rank != 2 || shape->dim[1] != DATASET_CLASSES)
+    if (!distill_gives_classes(&m->graph, 0))
         return error_set(error, MIEN_EUNSUPPORTED, "%s: a teacher must give %d classes", path, DATASET_CLASSES);
     return MIEN_OK;
 }
 
-static mien_status distill_compile(distill *d, distill_teacher *teacher, const model *m, const augment_target *target,
-                                   mien_error *error)
+static mien_status distill_compile(distill *d, distill_teacher *teacher, const model *m, mien_error *error)
 {
     const model_input *input = &m->info.input;
+    const augment_target *target = &d->target;
     float scale = input->scale / input->std[0], shift = -input->mean[0] / input->std[0];
     teacher->scale = scale / target->scale;
     teacher->shift = shift - target->shift * teacher->scale;
     teacher->probability = model_output_is_probability(m, 0);
+    teacher->votes = distill_gives_classes(&m->graph, 1) && !model_output_is_probability(m, 1);
+    d->votes += teacher->votes;
+    size_t workers = d->options.workers;
     nn_plan_options options;
     nn_plan_default_options(&options);
-    options.batch = d->batch;
-    options.precision = d->precision;
+    options.batch = d->options.batch;
+    options.precision = d->options.precision;
     options.height = target->height;
     options.width = target->width;
     mien_status status = nn_plan_create(&m->graph, &options, &teacher->plan, error);
-    teacher->sessions = status ? NULL : memory_zeroed(d->workers, sizeof(*teacher->sessions));
+    teacher->sessions = status ? NULL : memory_zeroed(workers, sizeof(*teacher->sessions));
     if (!status && !teacher->sessions)
-        status = error_no_memory(error, d->workers * sizeof(*teacher->sessions));
-    for (size_t w = 0; !status && w < d->workers; w++)
+        status = error_no_memory(error, workers * sizeof(*teacher->sessions));
+    for (size_t w = 0; !status && w < workers; w++)
         status = nn_session_create(teacher->plan, &teacher->sessions[w], error);
     return status;
 }
 
-static mien_status distill_add(distill *d, const char *path, const augment_target *target, mien_error *error)
+static mien_status distill_add(distill *d, const char *path, mien_error *error)
 {
     if (d->count == DISTILL_MOST)
         return error_set(error, MIEN_ELIMIT, "more than %d teachers", DISTILL_MOST);
@@ -74,28 +82,24 @@ static mien_status distill_add(distill *d, const char *path, const augment_targe
     mien_status status = model_load(path, NULL, &m, error);
     if (status)
         return status;
-    status = distill_check(&m, path, target, error);
+    status = distill_check(&m, path, &d->target, error);
     if (!status)
-        status = distill_compile(d, &d->teachers[d->count++], &m, target, error);
+        status = distill_compile(d, &d->teachers[d->count++], &m, error);
     model_done(&m);
     return status;
 }
 
-mien_status distill_create(const char *paths, const augment_target *target, int batch, size_t workers,
-                           float temperature, nn_precision precision, distill **out, mien_error *error)
+mien_status distill_create(const distill_options *options, distill **out, mien_error *error)
 {
     distill *d = memory_zeroed(1, sizeof(*d));
-    char *list = memory_text(paths), *rest = NULL;
-    mien_status status = d && list ? MIEN_OK : error_no_memory(error, sizeof(*d) + strlen(paths));
+    char *list = memory_text(options->paths), *rest = NULL;
+    mien_status status = d && list ? MIEN_OK : error_no_memory(error, sizeof(*d) + strlen(options->paths));
     if (d) {
-        d->batch = batch;
-        d->workers = workers;
-        d->temperature = temperature;
-        d->precision = precision;
-        d->input_count = (size_t)batch * (size_t)target->channels * (size_t)target->height * (size_t)target->width;
+        d->target = *options->target;
+        d->options = *options;
     }
     for (char *path = status ? NULL : strtok_r(list, ",", &rest); path && !status; path = strtok_r(NULL, ",", &rest))
-        status = distill_add(d, path + strspn(path, " "), target, error);
+        status = distill_add(d, path + strspn(path, " "), error);
     memory_free(list);
     if (status)
         distill_destroy(&d);
@@ -110,7 +114,7 @@ void distill_destroy(distill **d)
         return;
     for (int i = 0; i < (*d)->count; i++) {
         distill_teacher *teacher = &(*d)->teachers[i];
-        for (size_t w = 0; teacher->sessions && w < (*d)->workers; w++)
+        for (size_t w = 0; teacher->sessions && w < (*d)->options.workers; w++)
             nn_session_destroy(&teacher->sessions[w]);
         memory_free(teacher->sessions);
         nn_plan_destroy(&teacher->plan);
@@ -119,37 +123,56 @@ void distill_destroy(distill **d)
     *d = NULL;
 }
 
-static mien_status distill_add_teacher(const distill *d, const distill_teacher *teacher, size_t worker,
-                                       const float *input, float *out, mien_error *error)
+bool distill_knows_votes(const distill *d)
 {
-    nn_session *session = teacher->sessions[worker];
-    float *values = nn_session_input(session, 0);
-    for (size_t i = 0; i < d->input_count; i++)
-        values[i] = input[i] * teacher->scale + teacher->shift;
-    mien_status status = nn_session_run(session, error);
-    if (status)
-        return status;
-    const float *result = nn_session_output(session, 0);
-    for (int i = 0; i < d->batch; i++) {
+    return d->votes > 0;
+}
+
+/* The pictures in the teacher's scale, each row backwards where the mirror image is asked about. */
+static void distill_fill(const distill *d, const distill_teacher *teacher, bool mirror, const float *input,
+                         float *values)
+{
+    size_t width = (size_t)d->target.width;
+    size_t rows = (size_t)d->options.batch * (size_t)d->target.channels * (size_t)d->target.height;
+    for (size_t row = 0; row < rows; row++)
+        for (size_t x = 0; x < width; x++)
+            values[row * width + x] =
+                input[row * width + (mirror ? width - 1 - x : x)] * teacher->scale + teacher->shift;
+}
+
+static void distill_add_output(const distill *d, const float *result, bool probability, float weight, float *out)
+{
+    for (int i = 0; i < d->options.batch; i++) {
         float logits[DATASET_CLASSES], p[DATASET_CLASSES];
         for (int c = 0; c < DATASET_CLASSES; c++) {
             float value = result[i * DATASET_CLASSES + c];
-            logits[c] = teacher->probability ? logf(fmaxf(value, 1e-7f)) : value;
+            logits[c] = probability ? logf(fmaxf(value, 1e-7f)) : value;
         }
-        loss_softmax(logits, DATASET_CLASSES, d->temperature, p);
+        loss_softmax(logits, DATASET_CLASSES, d->options.temperature, p);
         for (int c = 0; c < DATASET_CLASSES; c++)
-            out[i * DATASET_CLASSES + c] += p[c] / (float)d->count;
+            out[i * DATASET_CLASSES + c] += weight * p[c];
     }
-    return MIEN_OK;
 }
 
-mien_status distill_predict(distill *d, size_t worker, const float *input, float *out, mien_error *error)
+mien_status distill_predict(distill *d, size_t worker, const float *input, float *labels, float *votes,
+                            mien_error *error)
 {
-    memset(out, 0, (size_t)d->batch * DATASET_CLASSES * sizeof(float));
-    for (int i = 0; i < d->count; i++) {
-        mien_status status = distill_add_teacher(d, &d->teachers[i], worker, input, out, error);
+    size_t bytes = (size_t)d->options.batch * DATASET_CLASSES * sizeof(float);
+    int looks = d->options.mirror ? 2 : 1;
+    memset(labels, 0, bytes);
+    if (votes)
+        memset(votes, 0, bytes);
+    for (int i = 0; i < d->count * looks; i++) {
+        const distill_teacher *teacher = &d->teachers[i / looks];
+        nn_session *session = teacher->sessions[worker];
+        distill_fill(d, teacher, i % looks, input, nn_session_input(session, 0));
+        mien_status status = nn_session_run(session, error);
         if (status)
             return status;
+        distill_add_output(d, nn_session_output(session, 0), teacher->probability, 1 / (float)(looks * d->count),
+                           labels);
+        if (votes && teacher->votes)
+            distill_add_output(d, nn_session_output(session, 1), false, 1 / (float)(looks * d->votes), votes);
     }
     return MIEN_OK;
 }

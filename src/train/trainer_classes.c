@@ -116,8 +116,9 @@ static mien_status classes_equip(trainer *t, trainer_worker *worker, mien_error 
     pupil->targets = memory_zeroed(count, sizeof(float));
     pupil->votes = memory_zeroed(count, sizeof(float));
     pupil->teacher = memory_zeroed(count, sizeof(float));
+    pupil->teacher_votes = memory_zeroed(count, sizeof(float));
     pupil->weights = memory_zeroed((size_t)t->config.microbatch, sizeof(float));
-    bool good = pupil->targets && pupil->votes && pupil->teacher && pupil->weights;
+    bool good = pupil->targets && pupil->votes && pupil->teacher && pupil->teacher_votes && pupil->weights;
     return good ? MIEN_OK : error_no_memory(error, count * sizeof(float));
 }
 
@@ -130,6 +131,7 @@ static void classes_dismiss(trainer_worker *worker)
     memory_free(pupil->targets);
     memory_free(pupil->votes);
     memory_free(pupil->teacher);
+    memory_free(pupil->teacher_votes);
     memory_free(pupil->weights);
     memory_free(pupil);
 }
@@ -139,10 +141,18 @@ static mien_status classes_begin(trainer *t, mien_error *error)
     trainer_classes *own = t->own;
     if (!*t->config.teachers)
         return MIEN_OK;
-    mien_status status =
-        distill_create(t->config.teachers, &own->target, t->config.microbatch, (size_t)t->config.threads,
-                       t->config.distill_temperature, trainer_precision(t), &own->teachers, error);
-    return status || !t->config.distill_stored ? status : classes_ask_teachers(t, error);
+    distill_options options = {.paths = t->config.teachers,
+                               .target = &own->target,
+                               .batch = t->config.microbatch,
+                               .workers = (size_t)t->config.threads,
+                               .temperature = t->config.distill_temperature,
+                               .precision = trainer_precision(t),
+                               .mirror = t->config.distill_mirror && !t->config.distill_stored};
+    mien_status status = distill_create(&options, &own->teachers, error);
+    if (status || t->config.distill_stored)
+        return status ? status : classes_ask_teachers(t, error);
+    own->votes_taught = t->outputs > 1 && distill_knows_votes(own->teachers);
+    return MIEN_OK;
 }
 
 static void classes_log(const trainer_epoch *epoch, buffer *line)

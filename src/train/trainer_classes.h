@@ -13,15 +13,17 @@ typedef struct trainer_classes {
     float class_weights[DATASET_CLASSES];
     distill *teachers; /* NULL = none, or asked beforehand */
     float *taught;     /* [row_count, classes] what the teachers said beforehand; NULL = ask them as it goes */
+    bool votes_taught; /* the second output learns from the teachers' second outputs as well */
 } trainer_classes;
 
 /** What one thread owns beside its tape. */
 typedef struct trainer_pupil {
     augment_scratch scratch;
-    float *targets; /* [microbatch, classes] for the first output */
-    float *votes;   /* the same for the second; a row of negative numbers = no votes */
-    float *teacher; /* the teachers' probabilities */
-    float *weights; /* [microbatch] */
+    float *targets;       /* [microbatch, classes] for the first output */
+    float *votes;         /* the same for the second; a row of negative numbers = no votes */
+    float *teacher;       /* the teachers' probabilities */
+    float *teacher_votes; /* those of their second outputs */
+    float *weights;       /* [microbatch] */
 } trainer_pupil;
 
 mien_status classes_fill(trainer *t, size_t first, bool mixing, size_t worker, mien_error *error);

@@ -82,7 +82,8 @@ mien_status classes_fill(trainer *t, size_t first, bool mixing, size_t worker_in
         classes_sample(t, first + i, mixing, worker, i);
     if (!own->teachers)
         return MIEN_OK;
-    return distill_predict(own->teachers, worker_index, nn_tape_input(worker->tape), pupil->teacher, error);
+    return distill_predict(own->teachers, worker_index, nn_tape_input(worker->tape), pupil->teacher,
+                           own->votes_taught ? pupil->teacher_votes : NULL, error);
 }
 
 /* Loss and gradient of the first output: the label's cross-entropy and the teachers' share. */
@@ -105,6 +106,24 @@ static double classes_first_loss(const trainer *t, trainer_worker *worker, size_
     return (double)loss;
 }
 
+/* The same of the second output, whose truth is the votes; a picture without any has only the teachers. */
+static double classes_second_loss(const trainer *t, trainer_worker *worker, size_t index)
+{
+    const trainer_classes *own = t->own;
+    const trainer_pupil *pupil = worker->own;
+    const float *logits = nn_tape_output(worker->tape, 1) + index * DATASET_CLASSES;
+    const float *votes = pupil->votes + index * DATASET_CLASSES;
+    float *gradient = worker->gradients[1] + index * DATASET_CLASSES;
+    float weight = t->config.votes_head / (float)t->config.batch, loss = 0;
+    float share = own->votes_taught ? t->config.distill_weight : 0;
+    if (votes[0] >= 0)
+        loss += loss_cross_entropy(logits, votes, DATASET_CLASSES, (1 - share) * weight, gradient);
+    if (own->votes_taught)
+        loss += loss_distill(logits, pupil->teacher_votes + index * DATASET_CLASSES, DATASET_CLASSES,
+                             t->config.distill_temperature, share * weight, gradient);
+    return (double)loss;
+}
+
 mien_status classes_compare(trainer *t, trainer_worker *worker, trainer_slot *slot, mien_error *error)
 {
     (void)error;
@@ -116,11 +135,8 @@ mien_status classes_compare(trainer *t, trainer_worker *worker, trainer_slot *sl
         slot->right += metrics_argmax(logits, DATASET_CLASSES) ==
                        metrics_argmax(pupil->targets + i * DATASET_CLASSES, DATASET_CLASSES);
         loss += classes_first_loss(t, worker, i);
-        const float *votes = pupil->votes + i * DATASET_CLASSES;
-        if (t->outputs > 1 && votes[0] >= 0)
-            loss += (double)loss_cross_entropy(nn_tape_output(worker->tape, 1) + i * DATASET_CLASSES, votes,
-                                               DATASET_CLASSES, t->config.votes_head / (float)t->config.batch,
-                                               worker->gradients[1] + i * DATASET_CLASSES);
+        if (t->outputs > 1)
+            loss += classes_second_loss(t, worker, i);
     }
     slot->loss = loss;
     return MIEN_OK;

@@ -23,8 +23,8 @@ static void teach_task(void *context, size_t index, size_t worker_index)
             augment_plain(&own->target, t->config.crop, flip, data->pixels + row * data->height * data->width,
                           (int)data->height, (int)data->width, nn_tape_input(worker->tape) + i * size);
         }
-        slot->status =
-            distill_predict(own->teachers, worker_index, nn_tape_input(worker->tape), pupil->teacher, &slot->error);
+        slot->status = distill_predict(own->teachers, worker_index, nn_tape_input(worker->tape), pupil->teacher, NULL,
+                                       &slot->error);
         float *kept = own->taught + first * DATASET_CLASSES;
         for (size_t i = 0; i < here * DATASET_CLASSES; i++)
             kept[i] += 0.5f * pupil->teacher[i];

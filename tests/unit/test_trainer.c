@@ -410,6 +410,12 @@ static void test_learns_from_a_teacher(void **state)
     float *beforehand = finish(&config, &data, false, &count);
     assert_true(memcmp(beforehand, alone, count * sizeof(float)));
     assert_true(memcmp(beforehand, taught, count * sizeof(float)));
+    config.distill_stored = false;
+    config.distill_mirror = true;
+    snprintf(config.out, sizeof(config.out), "%s/mirrored", folder);
+    float *mirrored = finish(&config, &data, false, &count);
+    assert_true(memcmp(mirrored, taught, count * sizeof(float)));
+    memory_free(mirrored);
     memory_free(beforehand);
     memory_free(taught);
     memory_free(alone);
@@ -417,6 +423,32 @@ static void test_learns_from_a_teacher(void **state)
     trainer *t = NULL;
     mien_error error = {0};
     assert_int_equal(trainer_create(&config, &data, &data, "test", NULL, &t, &error), MIEN_ENOTFOUND);
+    dataset_done(&data);
+}
+
+/* Without votes of its own the second output learns from a teacher that has one too, and from no other. */
+static void test_second_output_learns_from_a_teacher(void **state)
+{
+    (void)state;
+    static const char *const teachers[] = {"", "learns", "two"};
+    dataset data = make_stripes(140);
+    model trained[3] = {{0}};
+    size_t count = 0;
+    train_config config = small_run("two", 1, 2);
+    config.votes_head = 1;
+    for (int i = 0; i < 3; i++) {
+        if (*teachers[i])
+            snprintf(config.teachers, sizeof(config.teachers), "%s/%s/best.onnx", folder, teachers[i]);
+        if (i)
+            snprintf(config.out, sizeof(config.out), "%s/taught%d", folder, i);
+        memory_free(finish(&config, &data, false, &count));
+        load_best(&config, &trained[i]);
+    }
+    const nn_weight *drawn = find_weight(&trained[0], "votes.weight");
+    assert_memory_equal(find_weight(&trained[1], "votes.weight")->data, drawn->data, drawn->count * sizeof(float));
+    assert_memory_not_equal(find_weight(&trained[2], "votes.weight")->data, drawn->data, drawn->count * sizeof(float));
+    for (int i = 0; i < 3; i++)
+        model_done(&trained[i]);
     dataset_done(&data);
 }
 
@@ -536,6 +568,7 @@ int main(void)
         cmocka_unit_test(test_learns),
         cmocka_unit_test(test_transfer_from_a_backbone),
         cmocka_unit_test(test_learns_from_a_teacher),
+        cmocka_unit_test(test_second_output_learns_from_a_teacher),
         cmocka_unit_test(test_resumes_to_the_same_bits),
         cmocka_unit_test(test_threads_do_not_show),
         cmocka_unit_test(test_holds_rows_out_where_none_validate),
