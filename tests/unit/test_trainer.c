@@ -432,7 +432,8 @@ static void test_second_output_learns_from_a_teacher(void **state)
     (void)state;
     static const char *const teachers[] = {"", "learns", "two"};
     dataset data = make_stripes(140);
-    model trained[3] = {{0}};
+    model trained[3];
+    memset(trained, 0, sizeof(trained));
     size_t count = 0;
     train_config config = small_run("two", 1, 2);
     config.votes_head = 1;
