@@ -150,6 +150,8 @@ static const char *picture_type(const buffer *bytes)
         return "image/gif";
     if (bytes->length > 12 && !memcmp(b + 8, "WEBP", 4))
         return "image/webp";
+    if (bytes->length > 2 && !memcmp(b, "BM", 2))
+        return "image/bmp";
     return "application/octet-stream";
 }
 

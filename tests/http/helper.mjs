@@ -31,6 +31,7 @@ export async function start(command, flags = [], environment = {}) {
     child.on('exit', (code) => reject(new Error(`the server ended with ${code}: ${server.log}`)));
   });
   server.base = `http://127.0.0.1:${server.port}`;
+  own.add(server.base);
   server.stop = async () => {
     child.kill('SIGTERM');
     const [code] = await server.ended;
@@ -50,8 +51,9 @@ export async function startReal(flags, environment) {
 
 export const base64 = (bytes) => Buffer.from(bytes).toString('base64');
 
-// Every JSON answer of the tests is checked against the server's own description of itself.
-const description = JSON.parse(readFileSync(path.join(root, 'src/server/openapi.json')));
+// Every answer of the tests is checked against the server's own description of itself.
+export const description = JSON.parse(readFileSync(path.join(root, 'src/server/openapi.json')));
+const own = new Set(); // where the servers under test are
 
 /** Throw where `value` is not what the schema says. The parts of JSON Schema that the description uses. */
 export function conform(value, schema, where = '$') {
@@ -70,6 +72,7 @@ export function conform(value, schema, where = '$') {
   const type = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
   const types = [schema.type ?? []].flat();
   if (types.length && !types.includes(type) && !(types.includes('integer') && Number.isInteger(value))) fail(`not ${types}`);
+  if (schema.format === 'date-time' && type === 'string' && !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(value)) fail('no date-time');
   if (type === 'number' && (value < schema.minimum || value > schema.maximum)) fail('out of range');
   if (type === 'array') {
     if (value.length < schema.minItems || value.length > schema.maxItems) fail('wrong length');
@@ -85,18 +88,52 @@ export function conform(value, schema, where = '$') {
   }
 }
 
-/** Check an answer of the server against the description of its path, method and status. */
-export function described(method, where, status, json) {
+/** The description of a method and path; undefined for what stands outside it: files of the page, sockets, unknown paths. */
+export function operation(method, where) {
   const asked = where.split('?')[0];
   const match = (pattern) => new RegExp(`^${pattern.replace(/\{[^}]*\}/g, '[^/]+')}$`).test(asked);
   const found = description.paths[asked] ?? description.paths[Object.keys(description.paths).find(match)];
-  const operation = found?.[method.toLowerCase()];
-  if (!operation) return;
-  const response = operation.responses[status];
-  assert.ok(response, `${method} ${asked} is not described as answering ${status}`);
-  const schema = response.content?.['application/json']?.schema;
-  if (schema) conform(json, schema, `${method} ${asked} ${status}`);
+  return found?.[(method === 'HEAD' ? 'GET' : method).toLowerCase()];
 }
+
+const failure = { anyOf: [{ $ref: '#/components/schemas/Detail' }, { $ref: '#/components/schemas/Error' }] };
+
+/** Check an answer against the description of its path, method and status. `text` is the body. */
+export function described(method, where, status, type, text) {
+  const what = `${method} ${where.split('?')[0]} ${status}`;
+  const json = type?.startsWith('application/json') ? JSON.parse(text) : undefined;
+  const found = operation(method, where);
+  if (!found || status === 405) {
+    if (status >= 400 && json) conform(json, failure, what);
+    return;
+  }
+  if (status === 304 || method === 'HEAD') return;
+  const response = found.responses[status];
+  assert.ok(response, `${what} is not described`);
+  if (!response.content) return assert.equal(text, '', what);
+  const named = Object.keys(response.content).find((one) => one === type?.split(';')[0] || (one.endsWith('/*') && type?.startsWith(one.slice(0, -1))));
+  assert.ok(named, `${what} is not described as ${type}`);
+  const { schema } = response.content[named];
+  if (json !== undefined) conform(json, schema, what);
+  else if (named === 'text/event-stream')
+    for (const event of text.split('\n\n').filter(Boolean)) conform(JSON.parse(event.replace(/^data: /, '')), schema, what);
+}
+
+const plainFetch = globalThis.fetch;
+/** Everybody's fetch, which checks what the servers under test answer. */
+globalThis.fetch = async (where, options = {}) => {
+  const reply = await plainFetch(where, options);
+  const asked = new URL(where);
+  if (own.has(asked.origin)) {
+    const method = options.method ?? 'GET';
+    const found = operation(method, asked.pathname);
+    for (const field of Object.keys(found?.responses[reply.status]?.headers ?? {}))
+      assert.ok(reply.headers.get(field), `${method} ${asked.pathname} ${reply.status} lacks ${field}`);
+    const text = reply.status === 204 ? '' : await reply.clone().text();
+    described(method, asked.pathname, reply.status, reply.headers.get('content-type'), text);
+  }
+  return reply;
+};
 
 export async function post(server, where, body, headers = {}) {
   const reply = await fetch(server.base + where, {
@@ -104,18 +141,14 @@ export async function post(server, where, body, headers = {}) {
     headers: { 'content-type': 'application/json', ...headers },
     body: typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body),
   });
-  const json = await reply.json();
-  described('POST', where, reply.status, json);
-  return { status: reply.status, headers: reply.headers, json };
+  return { status: reply.status, headers: reply.headers, json: await reply.json() };
 }
 
 export async function upload(server, where, content, { field = 'file', name = 'a.jpg', type = 'image/jpeg', headers = {} } = {}) {
   const form = new FormData();
   form.append(field, new Blob([content], { type }), name);
   const reply = await fetch(server.base + where, { method: 'POST', body: form, headers });
-  const json = await reply.json();
-  described('POST', where, reply.status, json);
-  return { status: reply.status, headers: reply.headers, json };
+  return { status: reply.status, headers: reply.headers, json: await reply.json() };
 }
 
 /** A bare connection that remembers what it received. */
@@ -175,7 +208,10 @@ export async function exchange(server, data, count = 1) {
   raw.send(data);
   await raw.answered(count);
   raw.close();
-  return raw.answers();
+  const answers = raw.answers();
+  for (const { status, head, body } of answers) // which request each one answers is not known here; how errors look is
+    if (status >= 400 && /^content-type: application\/json/m.test(head) && body) conform(JSON.parse(body), failure, `raw ${status}`);
+  return answers;
 }
 
 /** One masked client frame; `first` is the byte of FIN and opcode. */

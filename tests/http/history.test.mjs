@@ -5,7 +5,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
-import { described, post, startStub, upload } from './helper.mjs';
+import { post, startStub, upload } from './helper.mjs';
 
 let server, folder;
 before(async () => {
@@ -24,7 +24,6 @@ const ask = async (where, { method = 'GET', token, cookie, headers = {} } = {}) 
   });
   const text = await reply.text();
   const json = text && JSON.parse(text);
-  described(method, where, reply.status, json);
   return { status: reply.status, headers: reply.headers, json };
 };
 let serial = 0;

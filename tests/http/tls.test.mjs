@@ -8,7 +8,7 @@ import https from 'node:https';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
-import { base64, startStub } from './helper.mjs';
+import { base64, described, startStub } from './helper.mjs';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'mien-tls-'));
 const [certificate, key] = [path.join(folder, 'c.pem'), path.join(folder, 'k.pem')];
@@ -23,11 +23,14 @@ try {
 function request(client, headers, body) {
   return new Promise((resolve, reject) => {
     const stream = client.request(headers);
-    let status, text = '';
+    let status, type, text = '';
     stream.setEncoding('utf8');
-    stream.on('response', (h) => { status = h[':status']; });
+    stream.on('response', (h) => { status = h[':status']; type = h['content-type']; });
     stream.on('data', (data) => { text += data; });
-    stream.on('end', () => resolve({ status, text }));
+    stream.on('end', () => {
+      described(headers[':method'] ?? 'GET', headers[':path'], status, type, text);
+      resolve({ status, text });
+    });
     stream.on('error', reject);
     stream.end(body);
   });
