@@ -169,13 +169,18 @@ static bool key_set_should_fetch(key_set *set, int64_t now, bool unknown_key)
     return should;
 }
 
-/* Whoever holds keys does not wait for somebody else's fetch: a provider that hangs must not hold up every worker. */
-static mien_status key_set_fetch_when_due(key_set *set, int64_t now, mien_error *error)
+static bool key_set_holds_any(key_set *set)
 {
     pthread_mutex_lock(&set->lock);
     bool held = set->count > 0;
     pthread_mutex_unlock(&set->lock);
-    if (held ? pthread_mutex_trylock(&set->fetching) : pthread_mutex_lock(&set->fetching))
+    return held;
+}
+
+/* Whoever holds keys does not wait for somebody else's fetch: a provider that hangs must not hold up every worker. */
+static mien_status key_set_fetch_when_due(key_set *set, int64_t now, mien_error *error)
+{
+    if (key_set_holds_any(set) ? pthread_mutex_trylock(&set->fetching) : pthread_mutex_lock(&set->fetching))
         return MIEN_OK;
     mien_status status = key_set_should_fetch(set, now, false) ? key_set_refresh(set, now, error) : MIEN_OK;
     pthread_mutex_unlock(&set->fetching);
@@ -218,5 +223,7 @@ mien_status key_set_verify(key_set *set, const char *token, int64_t now, json_t 
     else if (status == MIEN_ENOTFOUND)
         status = key_set_retry(set, id, token, now, claims, error);
     json_decref(header);
+    if (status == MIEN_ENOTFOUND && !key_set_holds_any(set))
+        return error_set(error, MIEN_EIO, "the key set could not be fetched a moment ago");
     return status == MIEN_ENOTFOUND ? error_set(error, MIEN_EDENIED, "invalid token: its key is not known") : status;
 }

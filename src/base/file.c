@@ -104,7 +104,7 @@ static void file_sync_folder(const char *path)
     memory_free(folder);
 }
 
-mien_status file_write(const char *path, const void *bytes, size_t length, mien_error *error)
+static mien_status file_write_as(const char *path, const void *bytes, size_t length, mode_t mode, mien_error *error)
 {
     size_t space = strlen(path) + 16;
     char *temporary = memory_array(space, 1);
@@ -118,7 +118,7 @@ mien_status file_write(const char *path, const void *bytes, size_t length, mien_
         return status;
     }
     mien_status status = MIEN_OK;
-    if (file_write_all(fd, bytes, length) || fchmod(fd, 0644) || fsync(fd))
+    if (file_write_all(fd, bytes, length) || fchmod(fd, mode) || fsync(fd))
         status = file_failed(error, path, "cannot write");
     if (close(fd) && !status)
         status = file_failed(error, path, "cannot write");
@@ -130,6 +130,16 @@ mien_status file_write(const char *path, const void *bytes, size_t length, mien_
         file_sync_folder(path);
     memory_free(temporary);
     return status;
+}
+
+mien_status file_write(const char *path, const void *bytes, size_t length, mien_error *error)
+{
+    return file_write_as(path, bytes, length, 0644, error);
+}
+
+mien_status file_write_private(const char *path, const void *bytes, size_t length, mien_error *error)
+{
+    return file_write_as(path, bytes, length, 0600, error);
 }
 
 mien_status file_make_folders(const char *path, mien_error *error)

@@ -10,6 +10,8 @@ mien_status file_read(const char *path, size_t limit, buffer *out, mien_error *e
 
 /** Write to a temporary name beside `path`, flush to the disk, rename over it. A full disk leaves the old file. */
 mien_status file_write(const char *path, const void *bytes, size_t length, mien_error *error);
+/** The same, readable for the owner alone at every moment. */
+mien_status file_write_private(const char *path, const void *bytes, size_t length, mien_error *error);
 
 /** Create the folder and those above it; an existing folder is fine. */
 mien_status file_make_folders(const char *path, mien_error *error);

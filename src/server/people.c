@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 struct people {
     const settings *settings;
@@ -42,12 +41,7 @@ static mien_status make_secret(const char *path, buffer *secret, mien_error *err
     mien_status status = random_secret(bytes, sizeof bytes, error);
     if (!status)
         status = base64_encode_url(bytes, sizeof bytes, secret);
-    if (!status && path) {
-        mode_t before = umask(077);
-        status = file_write(path, secret->data, secret->length, error);
-        umask(before);
-    }
-    return status;
+    return !status && path ? file_write_private(path, secret->data, secret->length, error) : status;
 }
 
 static mien_status find_secret(const settings *settings, buffer *secret, mien_error *error)

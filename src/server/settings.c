@@ -252,7 +252,8 @@ mien_status settings_read_flags(settings *settings, int count, char **arguments,
         if (!entry)
             return error_set(error, MIEN_EINVAL, "unknown option %.*s; see mien serve --help",
                              (int)strcspn(arguments[i], "="), arguments[i]); /* what follows may be a secret */
-        if (!value && entry->kind == SETTING_SWITCH)
+        bool stated = i + 1 < count && word_in("1 true yes on 0 false no off", arguments[i + 1], true);
+        if (!value && entry->kind == SETTING_SWITCH && !stated)
             value = "true";
         else if (!value && i + 1 < count)
             value = arguments[++i];

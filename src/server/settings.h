@@ -78,7 +78,7 @@ mien_status settings_set(settings *settings, const setting *entry, const char *v
  * other programs). MIEN_EFORMAT names the line. */
 mien_status settings_read_file(settings *settings, const char *path, mien_error *error);
 mien_status settings_read_environment(settings *settings, mien_error *error);
-/** Flags "--name value", "--name=value" and bare switches. Anything left over is MIEN_EINVAL. */
+/** Flags "--name value", "--name=value" and switches, bare or with true or false. Anything left over is MIEN_EINVAL. */
 mien_status settings_read_flags(settings *settings, int count, char **arguments, mien_error *error);
 /** What only makes sense together: a key with its certificate, no example secrets, and so on. */
 mien_status settings_check(const settings *settings, mien_error *error);

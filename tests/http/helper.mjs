@@ -11,9 +11,11 @@ export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '
 export const build = process.env.MIEN_BUILD || path.join(root, 'build');
 export const shared = process.env.MIEN_SHARED || path.join(root, '../shared');
 
-/** Start a server program on a free port. `environment` replaces the inherited settings. */
-export async function start(command, flags = [], environment = {}) {
-  const child = spawn(command[0], [...command.slice(1), '--port', '0', ...flags], {
+/** Start a server program on a free port. `environment` replaces the inherited settings; a `wrapper` is a command that ends
+ *  in starting the one that follows it, in the same process. */
+export async function start(command, flags = [], environment = {}, wrapper = []) {
+  const words = [...wrapper, ...command, '--port', '0', ...flags];
+  const child = spawn(words[0], words.slice(1), {
     cwd: '/tmp',
     env: { PATH: process.env.PATH, HOME: process.env.HOME, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -41,12 +43,27 @@ export async function start(command, flags = [], environment = {}) {
 }
 
 /** The server whose recognition is told by the bytes sent; see stub_server.c. */
-export const startStub = (flags, environment) => start([path.join(build, 'tests/http/stub_server')], flags, environment);
+export const startStub = (flags, environment, wrapper) => start([path.join(build, 'tests/http/stub_server')], flags, environment, wrapper);
 
 /** The real program; null where it was not built. */
-export async function startReal(flags, environment) {
+export async function startReal(flags, environment, wrapper) {
   const program = process.env.MIEN || path.join(build, 'mien');
-  return existsSync(program) ? start([program, 'serve'], flags, environment) : null;
+  return existsSync(program) ? start([program, 'serve'], flags, environment, wrapper) : null;
+}
+
+/** A sanitizer keeps freed memory for a while, so resident memory says nothing there; it has its own eyes for leaks. */
+export const sanitized = existsSync(path.join(build, 'tests/http/stub_server')) && readFileSync(path.join(build, 'tests/http/stub_server')).includes('__asan_init');
+
+/** One value of /metrics; `name` with its labels. */
+export async function metric(server, name) {
+  const text = await (await fetch(`${server.base}/metrics`)).text();
+  const line = text.split('\n').find((one) => one.startsWith(`${name} `));
+  return line === undefined ? undefined : Number(line.slice(name.length + 1));
+}
+
+/** Ask until a metric has that value. */
+export async function untilMetric(server, name, value) {
+  while (await metric(server, name) !== value);
 }
 
 export const base64 = (bytes) => Buffer.from(bytes).toString('base64');

@@ -1,7 +1,7 @@
 // Guards the wire forms of history-api: accounts, tokens, API keys, guests and their quota, detections, server-sent batches,
 // history and who may see it; and that what was acknowledged survives kill -9. Recognition is a stand-in.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
@@ -232,7 +232,50 @@ test('what was acknowledged survives kill -9', async () => {
   const list = await (await fetch(`${mine.base}/api/history?limit=1000`, { headers })).json();
   const kept = new Set(list.map((r) => r.detection_id));
   assert.ok(acknowledged.size >= 40);
-  for (const id of acknowledged) assert.ok(kept.has(id), id);
+  for (const id of acknowledged) {
+    assert.ok(kept.has(id), id);
+    const picture = await fetch(`${mine.base}/api/history/${id}/picture`, { headers });
+    assert.match(await picture.text(), /^faces /, id);
+  }
+  assert.equal(await mine.stop(), 0);
+  rmSync(place, { recursive: true });
+});
+
+const pictures = (place) => existsSync(path.join(place, 'pictures'))
+  ? readdirSync(path.join(place, 'pictures'), { recursive: true }).filter((name) => /[0-9a-f]{64}/.test(name)) : [];
+
+test('records do not outlive HISTORY_TTL, nor pictures their records', async () => {
+  const place = mkdtempSync(path.join(tmpdir(), 'mien-ttl-'));
+  let mine = await startStub(['--data-dir', place]);
+  const { json } = await post(mine, '/auth/register', { email: 'ttl@example.com', password: 'correct horse' });
+  const headers = { authorization: `Bearer ${json.access_token}` };
+  const count = async () => (await (await fetch(`${mine.base}/api/history`, { headers })).json()).length;
+  for (let i = 0; i < 3; i++) assert.equal((await upload(mine, '/api/detect', `faces ${i}`, { headers })).status, 200);
+  assert.equal(await mine.stop(), 0);
+  mine = await startStub(['--data-dir', place, '--history-ttl', '100000']);
+  assert.equal(await count(), 3, 'not yet');
+  assert.equal(pictures(place).length, 3);
+  assert.equal(await mine.stop(), 0);
+  mine = await startStub(['--data-dir', place, '--history-ttl', '0.001']);
+  while (await count()); // the first round of pruning comes with the start, on a worker
+  while (pictures(place).length) await count();
+  assert.equal((await fetch(`${mine.base}/auth/profile`, { headers })).status, 200);
+  assert.equal(await mine.stop(), 0);
+  rmSync(place, { recursive: true });
+});
+
+test('storing pictures can be turned off', async () => {
+  const place = mkdtempSync(path.join(tmpdir(), 'mien-off-'));
+  const mine = await startStub(['--data-dir', place, '--store-pictures', 'false']);
+  const { json } = await post(mine, '/auth/register', { email: 'off@example.com', password: 'correct horse' });
+  const headers = { authorization: `Bearer ${json.access_token}` };
+  const made = await upload(mine, '/api/detect', 'faces 1', { headers });
+  assert.deepEqual([made.status, made.json.image_url], [200, null]);
+  const list = await (await fetch(`${mine.base}/api/history`, { headers })).json();
+  assert.deepEqual(list.map((r) => r.image_url), [null]);
+  assert.equal((await fetch(`${mine.base}/api/history/${made.json.detection_id}/picture`, { headers })).status, 404);
+  assert.deepEqual(pictures(place), []);
+  assert.equal((await (await fetch(`${mine.base}/api/notice`)).json()).pictures_kept, false);
   assert.equal(await mine.stop(), 0);
   rmSync(place, { recursive: true });
 });

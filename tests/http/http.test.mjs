@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import test, { after, before } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import {
-  base64, exchange, frame, post, Raw, startStub, upload, WebSocketClient, webSocketHello, webSocketKey,
+  base64, exchange, frame, post, Raw, startStub, untilMetric, upload, WebSocketClient, webSocketHello, webSocketKey,
 } from './helper.mjs';
 
 let server;
@@ -162,14 +162,6 @@ test('a slow head, a slow body and an idle connection time out', async () => {
   assert.equal(idle.answers().length, 1);
   assert.equal(await impatient.stop(), 0);
 });
-
-/** Ask for the metrics until `name` has that value. */
-async function untilMetric(server, name, value) {
-  for (;;) {
-    const text = await (await fetch(`${server.base}/metrics`)).text();
-    if (new RegExp(`^${name} ${value}$`, 'm').test(text)) return;
-  }
-}
 
 test('a full queue answers 503 at once, with Retry-After', async () => {
   const small = await startStub(['--workers', '1', '--queue-size', '1']);

@@ -1,7 +1,7 @@
 // Guards the command `mien serve` itself: help, refused settings, --check, .env files, logs, a real picture, signals.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test, { after } from 'node:test';
@@ -29,22 +29,42 @@ test('a wrong value is refused at start by name, with the range, and without rep
     [['--nonsense'], {}, /unknown option --nonsense/],
     [['--tls-key', 'x'], {}, /TLS_CERTIFICATE and TLS_KEY/],
     [[], { SECRET_KEY: 'your_secret_key_here' }, /SECRET_KEY/],
+    [[], { JWT_SECRET: 'my-your_secret_key_here-but-long-enough-to-pass' }, /SECRET_KEY.*example/],
+    [[], { SECRET_KEY: 'short' }, /SECRET_KEY.*32 characters/],
+    [[], { HF_API_KEY: 'hf_xxxxxxxxxxxxxxxx' }, /HF_API_KEY/],
+    [['--secret-key=your_secret_key_here'], {}, /unknown option --secret-key/], // others could read it in the list of processes
+    [[], { FIREBASE_AUTH_EMULATOR_HOST: 'localhost:9099' }, /FIREBASE_PROJECT_ID/],
+    [[], { FIREBASE_AUTH_EMULATOR_HOST: 'localhost:9099', FIREBASE_PROJECT_ID: 'p', ENVIRONMENT: 'production' }, /FIREBASE_AUTH_EMULATOR_HOST/],
     [['--scale-factor', '1'], {}, /SCALE_FACTOR/],
   ];
   for (const [flags, environment, message] of cases) {
     const { status, error } = run(flags, environment);
     assert.equal(status, 2, String(message));
     assert.match(error, message);
-    assert.ok(!error.includes('your_secret_key_here'));
+    assert.ok(!error.includes('your_secret_key_here') && !error.includes('hf_xxxx'));
   }
 });
 
 test('--check looks at settings and models; an address that cannot be had is an error', () => {
   assert.equal(run(['--check']).status, 0);
+  assert.equal(run(['--check'], { FIREBASE_AUTH_EMULATOR_HOST: 'localhost:9099', FIREBASE_PROJECT_ID: 'p', ENVIRONMENT: 'development' }).status, 0);
   const { status, error } = run(['--check', '--model-path', '/nonexistent.onnx']);
   assert.equal(status, 1);
   assert.match(error, /nonexistent/);
   assert.equal(run(['--host', '203.0.113.1', '--port', '0']).status, 1);
+});
+
+test('--check beside a running server, which alone may use the folder; its secrets are for its user only', async () => {
+  const data = path.join(folder, 'data');
+  const server = await startReal(['--data-dir', data]);
+  assert.equal(run(['--check', '--data-dir', data]).status, 0);
+  const second = run(['--port', '0', '--data-dir', data]);
+  assert.equal(second.status, 1);
+  assert.match(second.error, /in use by another mien/);
+  assert.equal(statSync(data).mode & 0o077, 0);
+  assert.equal(statSync(path.join(data, 'secret_key')).mode & 0o077, 0);
+  assert.equal((await fetch(`${server.base}/readyz`)).status, 200);
+  assert.equal(await server.stop(), 0);
 });
 
 test('settings come from a file, recognition is real, logs are JSON without persons, SIGTERM ends it', async () => {

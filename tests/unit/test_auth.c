@@ -208,6 +208,14 @@ static void test_id_tokens(void **state)
     id_token_done(&who);
     id_token_verifier_destroy(&v);
 
+    /* no keys at all: the provider's fault, however often one asks, and it is not asked that often */
+    assert_ok(id_token_verifier_create(&options, &v, &error), &error);
+    p.fetches = 0;
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(verify_once(v, sign(&p, 0, "first", "RS256", good), NOW, &who), MIEN_EIO);
+    assert_true(p.fetches <= 6);
+    id_token_verifier_destroy(&v);
+
     options.emulator = true;
     assert_ok(id_token_verifier_create(&options, &v, &error), &error);
     assert_ok(id_token_verify(v, token, NOW, &who, &error), &error);

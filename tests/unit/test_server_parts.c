@@ -92,8 +92,9 @@ static void test_settings_come_from_where_they_should(void **state)
     assert_ok(settings_read_environment(&s, &error), &error);
     assert_int_equal(s.port, 9001);
     unsetenv("PORT");
-    char *flags[] = {"--port", "9002", "--min-neighbors=3", "--trust-proxy"};
-    assert_ok(settings_read_flags(&s, 4, flags, &error), &error);
+    char *flags[] = {"--port", "9002", "--min-neighbors=3", "--trust-proxy", "--store-pictures", "false", "--debug"};
+    assert_ok(settings_read_flags(&s, 7, flags, &error), &error);
+    assert_false(s.store_pictures);
     assert_int_equal(s.port, 9002);
     assert_int_equal(s.min_neighbors, 3);
     assert_true(s.trust_proxy);
