@@ -87,7 +87,8 @@ typedef struct nn_node {
 enum {
     NN_WEIGHT_TRAINABLE = 1 << 0, /* gradients are computed */
     NN_WEIGHT_DECAY = 1 << 1,     /* weight decay applies: kernels, not biases nor normalisation */
-    NN_WEIGHT_STATISTIC = 1 << 2  /* running mean or variance */
+    NN_WEIGHT_STATISTIC = 1 << 2, /* running mean or variance */
+    NN_WEIGHT_GLOROT = 1 << 3     /* nn_graph_initialise draws this kernel as Keras does by default */
 };
 
 typedef struct nn_weight {
@@ -160,8 +161,8 @@ int nn_binary(nn_graph *graph, nn_op op, const char *name, int a, int b);
 int nn_pool(nn_graph *graph, nn_op op, const char *name, int input, int kernel, int stride, int pad);
 int nn_dropout(nn_graph *graph, const char *name, int input, float probability);
 
-/** He-normal kernels (fan-in; Glorot-uniform for the last dense layer before a softmax or an output), zero biases,
- *  gamma 1, beta 0, mean 0, variance 1. Deterministic in `seed`. */
+/** He-normal kernels (fan-in; Glorot-uniform for the last dense layer before a softmax or an output, and where
+ *  NN_WEIGHT_GLOROT says so), zero biases, gamma 1, beta 0, mean 0, variance 1. Deterministic in `seed`. */
 void nn_graph_initialise(nn_graph *graph, uint64_t seed);
 
 #endif

@@ -165,13 +165,16 @@ static void fill(nn_weight *weight, float value)
         weight->data[i] = value;
 }
 
-static void fill_kernel(nn_weight *weight, bool logits, random_state *random)
+/* He et al. 2015 with the numbers that come in, or Glorot & Bengio 2010 with those that come in and go out. */
+static void fill_kernel(nn_weight *weight, bool glorot, random_state *random)
 {
-    double outputs = (double)weight->shape.dim[0], inputs = (double)weight->count / outputs;
+    double filters = (double)weight->shape.dim[0], inputs = (double)weight->count / filters;
+    double outputs =
+        weight->shape.rank == 4 ? filters * (double)(weight->shape.dim[2] * weight->shape.dim[3]) : filters;
     float deviation = (float)sqrt(2.0 / inputs);
     float bound = (float)sqrt(6.0 / (inputs + outputs));
     for (size_t i = 0; i < weight->count; i++)
-        weight->data[i] = logits ? random_range(random, -bound, bound) : deviation * random_normal(random);
+        weight->data[i] = glorot ? random_range(random, -bound, bound) : deviation * random_normal(random);
 }
 
 static void initialise_node(nn_graph *graph, int index, uint64_t seed)
@@ -191,7 +194,9 @@ static void initialise_node(nn_graph *graph, int index, uint64_t seed)
         else if (node->op == NN_SCALE_SHIFT)
             fill(weight, slot == 0 ? 1.0f : 0.0f);
         else if (slot == 0)
-            fill_kernel(weight, node->op == NN_DENSE && gives_logits(graph, index), &random);
+            fill_kernel(weight,
+                        weight->flags & NN_WEIGHT_GLOROT || (node->op == NN_DENSE && gives_logits(graph, index)),
+                        &random);
         else
             fill(weight, 0.0f);
     }

@@ -12,7 +12,7 @@
 
 #define RECIPE_SOURCE4                                                                                                 \
     "optimizer = adam\nlr = 0.001\nepsilon = 1e-7\nbatch = 128\nepochs = 30\nseed = 2025\nrotation = 10\n"             \
-    "shift = 0.1\nzoom = 0.1\nflip = 0.5\nschedule = plateau\nmin_lr = 0.01\n"
+    "shift = 0.1\nzoom = 0.1\nflip = 0.5\nschedule = plateau\nmin_lr = 0.01\nema = 0.99\nstatistics = 1024\n"
 
 #define RECIPE_MIEN                                                                                                    \
     "optimizer = sgd\nlr = 0.05\nmomentum = 0.9\nweight_decay = 0.0005\nbatch = 128\nepochs = 60\n"                    \
@@ -33,8 +33,9 @@ static const architecture architecture_table[] = {
     {"atulapra", "four convolutions without normalisation, dense 1024 (source 1)", 1, 48, 48, 0, 1, 0.5f,
      "optimizer = adam\nlr = 0.0001\nbatch = 64\nepochs = 50\n", architecture_trunk_atulapra, NULL, NULL},
     {"dcnn", "six convolutions 64/128/256 with ELU (source 0)", 1, 48, 48, 0, 1, 0.6f,
-     "optimizer = adam\nlr = 0.001\nbatch = 32\nepochs = 100\nrotation = 15\nshift = 0.15\nzoom = 0.15\nflip = 0.5\n"
-     "schedule = plateau\nplateau_patience = 7\npatience = 11\n",
+     "optimizer = adam\nlr = 0.001\nbatch = 32\nmicrobatch = 16\nepochs = 100\nrotation = 15\nshift = 0.15\nzoom = "
+     "0.15\nflip = 0.5\n"
+     "schedule = plateau\nplateau_patience = 7\npatience = 11\nema = 0.99\nstatistics = 1024\n",
      architecture_trunk_dcnn, NULL, NULL},
     {"mobilenetv2", "inverted residuals at 96 x 96, convolution 128, dense 256 (source 4, model B)", 3, 96, 96, 0.5f,
      0.5f, 0.5f, RECIPE_SOURCE4, architecture_trunk_mobilenetv2, architecture_head_mobilenetv2, NULL},

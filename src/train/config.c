@@ -72,6 +72,8 @@ static const config_key config_table[] = {
     NUMBER(weight_decay, 0, 1, "of kernels; never of biases and normalisation"),
     NUMBER(clip, 0, 1e9, "largest norm of the gradient; 0 = no limit"),
     NUMBER(ema, 0, 0.999999, "decay of the weights' running average, which is validated and saved; 0 = none"),
+    WHOLE(statistics, 0, 1000000,
+          "pictures that normalisation is measured on anew before each validation; 0 = the running mean"),
     CHOICE(schedule, "constant|cosine|step|plateau", "how the learning rate falls"),
     NUMBER(warmup, 0, 100000, "epochs of linear rise"),
     NUMBER(min_lr, 0, 1, "lowest share of the learning rate"),

@@ -34,6 +34,7 @@ typedef struct train_config {
     /* optimiser */
     char optimizer[16]; /* sgd, adam, adamw */
     float lr, momentum, beta2, epsilon, weight_decay, clip, ema;
+    int statistics; /* training pictures whose batch statistics are validated and saved, 0 = the running ones are */
     /* schedule */
     char schedule[16]; /* constant, cosine, step, plateau */
     float warmup;      /* epochs */

@@ -301,6 +301,20 @@ mien_status optimizer_step(optimizer *opt, thread_pool *pool, const cluster *gro
     return MIEN_OK;
 }
 
+mien_status optimizer_set_statistics(optimizer *opt, thread_pool *pool, const cluster *group, size_t rounds,
+                                     mien_error *error)
+{
+    thread_pool_run(pool, (opt->piece_count + OPTIMIZER_GROUP - 1) / OPTIMIZER_GROUP, optimizer_sum_task, opt);
+    mien_status status = cluster_sum_floats(group, opt->gradients[0], opt->count, error);
+    float share = 1 / (float)(opt->all_slots * rounds), *average = optimizer_average(opt);
+    for (size_t p = 0; p < opt->piece_count && !status; p++) {
+        const optimizer_piece *piece = &opt->pieces[p];
+        for (size_t i = 0; piece->flags & NN_WEIGHT_STATISTIC && !piece->frozen && i < piece->length; i++)
+            average[piece->begin + i] = opt->gradients[0][piece->begin + i] * share;
+    }
+    return status;
+}
+
 void optimizer_state(optimizer *opt, optimizer_visit visit, void *context)
 {
     size_t bytes = opt->count * sizeof(float);

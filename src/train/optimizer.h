@@ -34,6 +34,11 @@ float *optimizer_gradient(optimizer *opt, size_t slot);
 mien_status optimizer_step(optimizer *opt, thread_pool *pool, const cluster *group, double rate, double *norm,
                            mien_error *error);
 
+/** Put the mean of what the slots of all processes gathered, `rounds` microbatches each, in the place of the average's
+ *  running statistics. Fails only where processes cannot be reached. */
+mien_status optimizer_set_statistics(optimizer *opt, thread_pool *pool, const cluster *group, size_t rounds,
+                                     mien_error *error);
+
 /** Everything that a checkpoint must hold: `visit` is called with each array and number in a fixed order. */
 typedef void (*optimizer_visit)(void *context, void *bytes, size_t length);
 void optimizer_state(optimizer *opt, optimizer_visit visit, void *context);

@@ -82,7 +82,9 @@ static mien_status run_finish_epoch(trainer *t, double rate, const trainer_event
         .kind = t->task->kind, .epoch = (int)t->now.epoch + 1, .epochs = t->config.epochs, .rate = rate};
     epoch.loss = t->now.loss_sum / (double)t->now.seen;
     epoch.share = run_share(t);
-    mien_status status = t->task->validate(t, &epoch, error);
+    mien_status status = trainer_measure_statistics(t, error);
+    if (!status)
+        status = t->task->validate(t, &epoch, error);
     if (status)
         return status;
     epoch.improved = epoch.score > t->now.best_score;

@@ -106,6 +106,9 @@ nn_precision trainer_precision(const trainer *t);
 
 /** One step of the optimiser. `signals` holds what this process wants and becomes what all do. */
 mien_status trainer_step(trainer *t, trainer_signals *signals, double *rate, mien_error *error);
+/** Replace the averaged weights' running statistics by those of config->statistics training pictures, as they are shown
+ *  to the averaged weights. */
+mien_status trainer_measure_statistics(trainer *t, mien_error *error);
 /** Run `task` for `count` parts on the pool. It says in t->slot[worker] when it fails; the first failure is returned.
  */
 mien_status trainer_work(trainer *t, size_t count, thread_pool_task task, void *context, mien_error *error);

@@ -274,6 +274,23 @@ static void test_initial_values(void **state)
     nn_graph_done(&b);
 }
 
+/* Keras's way of drawing: within the bound of Glorot & Bengio, whose outputs count the kernel's area too. */
+static void test_kernels_drawn_as_keras_does(void **state)
+{
+    (void)state;
+    nn_graph g = {0};
+    nn_graph_set_output(&g, nn_conv(&g, "conv", nn_input(&g, "input", 8, 6, 6), 32, 3, 1, 1, 1, true));
+    nn_graph_initialise(&g, 5);
+    assert_true(fabs(variance_of(find(&g, "conv.weight")) / (2.0 / 72) - 1) < 0.15);
+    g.weights[0].flags |= NN_WEIGHT_GLOROT;
+    nn_graph_initialise(&g, 5);
+    const nn_weight *kernel = find(&g, "conv.weight");
+    assert_true(fabs(variance_of(kernel) / (2.0 / (72 + 288)) - 1) < 0.15);
+    for (size_t i = 0; i < kernel->count; i++)
+        assert_true(fabs((double)kernel->data[i]) <= sqrt(6.0 / (72 + 288)));
+    nn_graph_done(&g);
+}
+
 static void test_every_operator_has_a_name(void **state)
 {
     (void)state;
@@ -293,6 +310,7 @@ int main(void)
         cmocka_unit_test(test_hostile_sizes),
         cmocka_unit_test(test_copy_shares_nothing),
         cmocka_unit_test(test_initial_values),
+        cmocka_unit_test(test_kernels_drawn_as_keras_does),
         cmocka_unit_test(test_every_operator_has_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -338,6 +338,31 @@ static void test_learns(void **state)
     dataset_done(&data);
 }
 
+/* What the sources' networks learn shows in the validation at once: statistics that limp behind the weights would
+ * answer one class for everything. */
+static void test_sources_networks_are_validated_fairly(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"baseline", "dcnn"};
+    dataset data = make_stripes(350);
+    for (int i = 0; i < 2; i++) {
+        train_config config = small_run(names[i], 5, 2);
+        strcpy(config.arch, names[i]);
+        config.mixup = config.noise = config.shift = 0;
+        config.dropout = 0;
+        config.statistics = 128;
+        trainer_epoch last = {0};
+        trainer_events events = {.context = &last, .epoch = keep_epoch};
+        trainer *t = NULL;
+        mien_error error = {0};
+        assert_ok(trainer_create(&config, &data, &data, "test", NULL, &t, &error), &error);
+        assert_ok(trainer_run(t, &events, &error), &error);
+        trainer_destroy(&t);
+        assert_true(last.validation.top1 > last.share - 0.15);
+    }
+    dataset_done(&data);
+}
+
 static const nn_weight *find_weight(const model *m, const char *name)
 {
     for (int w = 0; w < m->graph.weight_count; w++)
@@ -567,6 +592,7 @@ int main(void)
         cmocka_unit_test(test_architectures),
         cmocka_unit_test(test_optimisers),
         cmocka_unit_test(test_learns),
+        cmocka_unit_test(test_sources_networks_are_validated_fairly),
         cmocka_unit_test(test_transfer_from_a_backbone),
         cmocka_unit_test(test_learns_from_a_teacher),
         cmocka_unit_test(test_second_output_learns_from_a_teacher),
