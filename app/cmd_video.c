@@ -70,6 +70,16 @@ typedef struct run {
     size_t frame_count;
 } run;
 
+static bool parse_pixels(const char *text, int32_t *pixels)
+{
+    char *end;
+    long number = strtol(text, &end, 10);
+    if (end == text || *end || number < 1 || number > 1000000)
+        return false;
+    *pixels = (int32_t)number;
+    return true;
+}
+
 static int parse_arguments(int argc, char **argv, settings *s)
 {
     enum {
@@ -79,7 +89,8 @@ static int parse_arguments(int argc, char **argv, settings *s)
         OPTION_MODEL,
         OPTION_PRECISION,
         OPTION_DETECTOR,
-        OPTION_CASCADE
+        OPTION_CASCADE,
+        OPTION_MIN_FACE
     };
     static const struct option options[] = {
         {"json", no_argument, NULL, OPTION_JSON},
@@ -89,6 +100,7 @@ static int parse_arguments(int argc, char **argv, settings *s)
         {"precision", required_argument, NULL, OPTION_PRECISION},
         {"detector", required_argument, NULL, OPTION_DETECTOR},
         {"cascade", required_argument, NULL, OPTION_CASCADE},
+        {"min-face", required_argument, NULL, OPTION_MIN_FACE},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -127,6 +139,12 @@ static int parse_arguments(int argc, char **argv, settings *s)
             break;
         case OPTION_CASCADE:
             s->analyzer.cascade_path = optarg;
+            break;
+        case OPTION_MIN_FACE:
+            if (!parse_pixels(optarg, &s->analyze.min_face)) {
+                fprintf(stderr, "mien video: --min-face %s: expected a number of pixels, 1 or more\n", optarg);
+                return EXIT_USAGE;
+            }
             break;
         case 'h':
             fputs(help, stdout);

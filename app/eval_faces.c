@@ -111,13 +111,13 @@ static mien_status faces_set_score(faces_arguments *a, const char *value, mien_e
 
 static mien_status faces_set_precision(faces_arguments *a, const char *value, mien_error *error)
 {
-    static const char *const names[] = {[NN_F32] = "f32", [NN_BF16] = "bf16", [NN_INT8] = "int8"};
-    for (int i = 0; i < 3; i++)
-        if (!strcmp(value, names[i])) {
-            a->precision = i;
-            return MIEN_OK;
-        }
-    return error_set(error, MIEN_EINVAL, "--precision: '%s' is none of f32, bf16, int8", value);
+    static const nn_precision precisions[] = {
+        [MIEN_PRECISION_F32] = NN_F32, [MIEN_PRECISION_BF16] = NN_BF16, [MIEN_PRECISION_INT8] = NN_INT8};
+    mien_precision named;
+    mien_status status = mien_precision_from_name(value, &named, error);
+    if (!status)
+        a->precision = (int)precisions[named];
+    return status;
 }
 
 static mien_status faces_set(faces_arguments *a, int kind, const char *value, mien_error *error)

@@ -12,12 +12,8 @@ enum { DETECT_MAX_THREADS = 64 };
 
 void detect_default_options(detect_options *options)
 {
-    *options = (detect_options){.scale_factor = 1.1,
-                                .min_neighbors = 5,
-                                .min_width = 30,
-                                .min_height = 30,
-                                .overlap = 0.4f,
-                                .threads = 1};
+    *options = (detect_options){
+        .scale_factor = 1.1, .min_neighbors = 5, .min_width = 30, .min_height = 30, .overlap = 0.4f, .threads = 1};
 }
 
 void detector_destroy(detector **detector)

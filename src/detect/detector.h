@@ -84,6 +84,10 @@ void detect_scratch_destroy(detect_scratch **scratch);
 mien_status detector_find(const detector *detector, detect_scratch *scratch, const mien_image_view *view,
                           const detect_options *options, detect_faces *faces, mien_error *error);
 
+/** What a search of a picture of that size would cost, in numbers that the same detector's searches can be compared by;
+ *  0 for a cascade, whose cost depends on what it sees. */
+double detector_cost(const detector *detector, size_t width, size_t height, int32_t least_side);
+
 mien_status detect_faces_add(detect_faces *faces, const detect_face *face, mien_error *error);
 void detect_faces_done(detect_faces *faces);
 

@@ -143,14 +143,32 @@ static mien_status network_look(const network_detector *detector, network_scratc
     return status;
 }
 
+static size_t network_plan_levels(const network_detector *detector, size_t width, size_t height, int32_t least,
+                                  network_level levels[NETWORK_MAX_LEVELS])
+{
+    network_reach reach = {detector->width, detector->height, (double)detector->least_face, least};
+    return network_levels(&reach, width, height, levels);
+}
+
+double detector_cost(const detector *base, size_t width, size_t height, int32_t least_side)
+{
+    network_level levels[NETWORK_MAX_LEVELS];
+    double pixels = 0;
+    if (base->type != &network_class)
+        return 0;
+    size_t count = network_plan_levels((const network_detector *)base, width, height, least_side, levels);
+    for (size_t l = 0; l < count; l++)
+        pixels += (double)levels[l].width * levels[l].height * levels[l].across * levels[l].down;
+    return pixels;
+}
+
 static mien_status network_look_everywhere(const network_detector *detector, network_scratch *scratch,
                                            const mien_image_view *picture, const detect_options *options,
                                            mien_error *error)
 {
     int32_t least = options->min_width > options->min_height ? options->min_width : options->min_height;
-    network_reach reach = {detector->width, detector->height, (double)detector->least_face, least};
     network_level levels[NETWORK_MAX_LEVELS];
-    size_t count = network_levels(&reach, picture->width, picture->height, levels);
+    size_t count = network_plan_levels(detector, picture->width, picture->height, least, levels);
     for (size_t l = 0; l < count; l++) {
         const network_level *level = &levels[l];
         for (int i = 0; i < level->across * level->down; i++) {

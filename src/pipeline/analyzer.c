@@ -287,3 +287,9 @@ mien_image_view session_grey(const mien_session *session)
 {
     return finder_grey(session->finder);
 }
+
+bool session_prefers_whole(const mien_session *session, size_t width, size_t height,
+                           const mien_analyze_options *options)
+{
+    return finder_prefers_whole(session->finder, width, height, options);
+}

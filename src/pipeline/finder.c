@@ -14,7 +14,13 @@
 #include "pipeline/shipped.h"
 #include "prep/prep.h"
 
-enum { CASCADE_MOST_BYTES = 64 << 20, WORK_SIDE = 1024, NETWORK_FACE_SIDE = 32, REGION_FACE_SIDE = 30 };
+enum {
+    CASCADE_MOST_BYTES = 64 << 20,
+    WORK_SIDE = 1024,
+    NETWORK_FACE_SIDE = 32,
+    REGION_FACE_SIDE = 30,
+    REGION_CLOSER = 2
+};
 
 static const char *const cascade_places[] = {
     "/usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml",
@@ -309,16 +315,44 @@ static mien_status find_network(finder_session *s, const mien_image_view *view, 
     return detector_find(s->finder->network, s->network, view, &wanted, &s->faces, error);
 }
 
-/* The smallest face is NETWORK_FACE_SIDE pixels of a picture fitted into WORK_SIDE. */
+/* The rule of the default preset: the smallest face is NETWORK_FACE_SIDE pixels of a picture fitted into WORK_SIDE,
+ * unless the caller says otherwise. How closely that makes the network look: detect/network_tiles.h. */
+static int32_t default_min_face(size_t width, size_t height, const mien_analyze_options *options)
+{
+    size_t longer = width > height ? width : height;
+    double factor = longer > WORK_SIDE ? (double)longer / WORK_SIDE : 1;
+    return min_side_of(options, (int32_t)(NETWORK_FACE_SIDE * factor + 0.5));
+}
+
 static mien_status find_default_network(finder_session *s, const mien_image_view *picture,
                                         const mien_analyze_options *options, finder_faces *found, mien_error *error)
 {
-    size_t longer = picture->width > picture->height ? picture->width : picture->height;
-    double factor = longer > WORK_SIDE ? (double)longer / WORK_SIDE : 1;
-    mien_status status = find_network(s, picture, min_side_of(options, (int32_t)(NETWORK_FACE_SIDE * factor + 0.5)), 0,
-                                      options->min_score, error);
+    int32_t least = default_min_face(picture->width, picture->height, options);
+    mien_status status = find_network(s, picture, least, 0, options->min_score, error);
     found->raw_count = s->faces.count;
     return status;
+}
+
+/* Around a known face a network may look closer than the whole picture allows: its boxes jitter less there. */
+static int32_t region_least(const mien_search_region *region)
+{
+    return region->min_side / REGION_CLOSER > 1 ? region->min_side / REGION_CLOSER : 1;
+}
+
+bool finder_prefers_whole(const finder_session *session, size_t width, size_t height,
+                          const mien_analyze_options *options)
+{
+    const detector *network = session->finder->network;
+    double regions = 0;
+    if (!network)
+        return false;
+    for (size_t i = 0; i < options->region_count; i++) {
+        const mien_search_region *region = &options->regions[i];
+        if (region->box.width > 0 && region->box.height > 0)
+            regions +=
+                detector_cost(network, (size_t)region->box.width, (size_t)region->box.height, region_least(region));
+    }
+    return regions >= detector_cost(network, width, height, default_min_face(width, height, options));
 }
 
 /* Pictures larger than WORK_SIDE are searched at that size: a face worth reading is not smaller there than in FER-2013.

@@ -35,6 +35,10 @@ void finder_session_destroy(finder_session **session);
 mien_status finder_run(finder_session *session, const mien_image_view *picture, const mien_analyze_options *options,
                        finder_faces *found, mien_error *error);
 
+/** Whether a face network would see the whole picture for no more than the options' regions cost it. */
+bool finder_prefers_whole(const finder_session *session, size_t width, size_t height,
+                          const mien_analyze_options *options);
+
 /** The grey picture that the last run looked at; empty after one that was given its boxes. */
 mien_image_view finder_grey(const finder_session *session);
 

@@ -1,5 +1,6 @@
 /* Frames of a stream: the tracker says where to look, the analyser looks, the tracker says who was seen. Where known
- * faces are, a small region at a small scale is searched instead of the frame, so most frames cost a fraction. */
+ * faces are, a small region at a small scale is searched instead of the frame, so most frames cost a fraction; a
+ * network that sees the whole frame for no more than the regions cost sees the whole frame. */
 #include <mien/tracker.h>
 
 #include "base/clock.h"
@@ -42,10 +43,13 @@ mien_status mien_analyze_frame_view(mien_session *session, mien_tracker *tracker
     wanted.face_boxes = NULL;
     wanted.regions = NULL;
     mien_tracker_search(tracker, timestamp_ms, view->width, view->height, &search);
-    made.full_search = search.full || wanted.preset != MIEN_PRESET_DEFAULT;
-    if (!made.full_search) {
-        wanted.regions = search.regions;
-        wanted.region_count = search.count;
+    wanted.regions = search.regions;
+    wanted.region_count = search.count;
+    made.full_search = search.full || wanted.preset != MIEN_PRESET_DEFAULT ||
+                       session_prefers_whole(session, view->width, view->height, &wanted);
+    if (made.full_search) {
+        wanted.regions = NULL;
+        wanted.region_count = 0;
     }
     mien_status status = mien_analyze_view(session, view, &wanted, &made.result, error);
     if (!status)

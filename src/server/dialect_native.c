@@ -4,8 +4,12 @@
 #include "server/dialects.h"
 #include "server/multipart.h"
 
+#include <stdlib.h>
+
 #include "base/error.h"
 #include "pipeline/result_json.h"
+
+enum { NATIVE_MOST_FACE = 10000 };
 
 /* The picture is the whole body, or the form's field "file". */
 static mien_status find_picture(const http_request *request, const uint8_t **bytes, size_t *length, mien_error *error)
@@ -25,6 +29,22 @@ static mien_status find_picture(const http_request *request, const uint8_t **byt
     return *length ? MIEN_OK : error_set(error, MIEN_EFORMAT, "the picture is empty");
 }
 
+/* ?min_face=N; false: it is no such number. */
+static bool native_min_face(const http_request *request, int32_t *min_face)
+{
+    buffer text = {0};
+    bool fine = true;
+    if (http_request_query(request, "min_face", &text)) {
+        char *end;
+        long number = strtol(buffer_text(&text), &end, 10);
+        fine = text.length && !*end && number >= 1 && number <= NATIVE_MOST_FACE;
+        if (fine)
+            *min_face = (int32_t)number;
+    }
+    buffer_done(&text);
+    return fine;
+}
+
 mien_status native_faces(const http_request *request, http_response *response)
 {
     mien_analyze_options options;
@@ -34,6 +54,8 @@ mien_status native_faces(const http_request *request, http_response *response)
     const uint8_t *bytes;
     size_t length;
     service_options(request->service, MIEN_PRESET_DEFAULT, &options);
+    if (!native_min_face(request, &options.min_face))
+        return http_response_error(response, 400, "detail", "min_face is a number of pixels within 1..10000");
     mien_status status = find_picture(request, &bytes, &length, &error);
     if (!status)
         status = dialect_analyze(request, bytes, length, &options, &result, model, &error);

@@ -82,7 +82,8 @@ static mien_status take_picture(realtime_stream *s, buffer *picture)
 static void take_options(const realtime_stream *s, mien_analyze_options *options)
 {
     service_options(server_service(s->server), s->config.preset, options);
-    options->min_face = s->config.min_face;
+    if (s->config.min_face > 0)
+        options->min_face = s->config.min_face;
     if (s->config.scale_factor > 0)
         options->scale_factor = s->config.scale_factor;
     if (s->config.min_neighbors >= 0)

@@ -61,6 +61,7 @@ void service_options(const service *service, mien_preset preset, mien_analyze_op
     options->preset = preset;
     options->limits.max_pixels = (uint64_t)settings->max_pixels;
     options->min_confidence = (float)settings->confidence_threshold;
+    options->min_face = (int32_t)settings->min_face;
     options->scale_factor = settings->scale_factor;
     options->min_neighbors = (int)settings->min_neighbors;
 }

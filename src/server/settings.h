@@ -16,7 +16,7 @@ typedef struct settings {
     char *model_path; /* several divided by colons */
     char *cascade_path, *detector_path;
     double confidence_threshold, scale_factor;
-    long min_neighbors;
+    long min_neighbors, min_face;
     long max_pixels;
     char *hf_api_key, *hf_model, *hf_alternatives, *hf_endpoint;
     /* work and its limits */

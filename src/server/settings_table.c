@@ -52,6 +52,8 @@ const setting settings_table[] = {
     TEXT("CASCADE_PATH", "", "--cascade-path", cascade_path, "",
          "OpenCV cascade (.xml); haarcascade_frontalface_default.xml by default."),
     TEXT("DETECTOR_PATH", "", "--detector-path", detector_path, "", "Face network (.onnx) of the default preset."),
+    COUNT("MIN_FACE", "MIN_FACE_SIZE", "--min-face", min_face, "0", 0, 10000,
+          "Smallest face looked for, in pixels of the picture; 0 keeps each preset's own rule."),
     NUMBER("CONFIDENCE_THRESHOLD", "", "--confidence-threshold", confidence_threshold, "0", 0, 1,
            "Leave out faces whose emotion is less sure than this."),
     NUMBER("SCALE_FACTOR", "", "--scale-factor", scale_factor, "0", 0, 4,

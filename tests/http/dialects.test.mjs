@@ -241,6 +241,8 @@ test("mien's own: /api/faces tells of every face, as raw bytes or as a form; /ap
   const form = await upload(server, '/api/faces', 'faces 2');
   assert.deepEqual(form.json.faces, raw.json.faces);
   assert.deepEqual((await post(server, '/api/faces', Buffer.from('none'))).json.faces, []);
+  assert.equal((await post(server, '/api/faces?min_face=24', Buffer.from('faces 1'))).status, 200);
+  assert.equal((await post(server, '/api/faces?min_face=tiny', Buffer.from('faces 1'))).status, 400);
   for (const bad of [await post(server, '/api/faces', ''), await post(server, '/api/faces', 'nonsense'), await upload(server, '/api/faces', 'faces 1', { field: 'other' })]) {
     assert.equal(bad.status, 400);
     shape(bad.json, { detail: 'string' });
