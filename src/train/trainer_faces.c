@@ -144,6 +144,9 @@ static mien_status faces_describe(const trainer *t, const trainer_epoch *epoch, 
     char text[32];
     snprintf(text, sizeof(text), "%.3f", epoch->faces.threshold_95);
     mien_status status = model_info_set(&best->info, "detector.min_score", text, error);
+    snprintf(text, sizeof(text), "%d", TRAINER_LEAST_FACE);
+    if (!status)
+        status = model_info_set(&best->info, "detector.least_face", text, error);
     if (!status)
         status = model_info_set_figure(&best->info, "holdout.average_precision", epoch->faces.average_precision, error);
     if (!status)

@@ -6,6 +6,10 @@
 #include "train/face_augment.h"
 #include "train/trainer_state.h"
 
+/** Pictures are validated fitted into this side. At a picture_side of 1024 the faces of 32 pixels, the smallest that
+ *  count, are TRAINER_LEAST_FACE pixels then. */
+enum { TRAINER_CHECK_SIDE = 640, TRAINER_LEAST_FACE = 20 };
+
 typedef struct trainer_seeker {
     const face_dataset *data;
     size_t *rows, row_count;      /* pictures to train on */

@@ -10,8 +10,6 @@
 #include "prep/prep.h"
 #include "train/trainer_faces.h"
 
-enum { CHECK_SIDE = 640 };
-
 static const float CHECK_LEAST_SCORE = 0.02f, CHECK_OVERLAP = 0.4f;
 
 typedef struct check_answers {
@@ -30,10 +28,10 @@ typedef struct check_job {
 static mien_status check_show(const mien_image *picture, float *planes, double *scale, mien_error *error)
 {
     size_t longest = picture->width > picture->height ? picture->width : picture->height,
-           area = CHECK_SIDE * CHECK_SIDE;
+           area = TRAINER_CHECK_SIDE * TRAINER_CHECK_SIDE;
     mien_image small = {0};
     mien_image_view view = mien_image_as_view(picture);
-    *scale = longest > CHECK_SIDE ? CHECK_SIDE / (double)longest : 1;
+    *scale = longest > TRAINER_CHECK_SIDE ? TRAINER_CHECK_SIDE / (double)longest : 1;
     size_t width = (size_t)fmax(rint((double)picture->width * *scale), 1);
     size_t height = (size_t)fmax(rint((double)picture->height * *scale), 1);
     mien_status status = mien_image_init(&small, width, height, picture->format, error);
@@ -44,7 +42,7 @@ static mien_status check_show(const mien_image *picture, float *planes, double *
     for (size_t y = 0; !status && y < height; y++)
         for (size_t x = 0; x < width; x++)
             for (size_t c = 0; c < 3; c++)
-                planes[c * area + y * CHECK_SIDE + x] =
+                planes[c * area + y * TRAINER_CHECK_SIDE + x] =
                     ((float)small.data[y * small.stride + 3 * x + c] - 127.5f) / 127.5f;
     mien_image_done(&small);
     return status;
@@ -57,8 +55,8 @@ static mien_status check_decode(const check_job *job, const nn_session *session,
     network_boxes boxes = {0};
     for (size_t o = 0; o < FACE_GRIDS; o++)
         outputs[o] = (network_output){nn_session_output(session, o), nn_plan_output_shape(job->plan, o), false};
-    mien_status status =
-        network_decode(NETWORK_MIEN, outputs, FACE_GRIDS, CHECK_SIDE, CHECK_SIDE, CHECK_LEAST_SCORE, &boxes, error);
+    mien_status status = network_decode(NETWORK_MIEN, outputs, FACE_GRIDS, TRAINER_CHECK_SIDE, TRAINER_CHECK_SIDE,
+                                        CHECK_LEAST_SCORE, &boxes, error);
     if (!status) {
         network_suppress(&boxes, CHECK_OVERLAP);
         answers->data = memory_array(boxes.count + 1, sizeof(*answers->data));
@@ -98,7 +96,7 @@ static mien_status check_equip(check_job *job, mien_error *error)
     trainer *t = job->t;
     nn_plan_options options;
     nn_plan_default_options(&options);
-    options.width = options.height = CHECK_SIDE;
+    options.width = options.height = TRAINER_CHECK_SIDE;
     model averaged = {0};
     mien_status status = model_copy(&t->network, &averaged, error);
     if (status)
