@@ -119,6 +119,14 @@ static void test_decode_yunet(void **state)
     assert_ok(network_decode(NETWORK_YUNET, outputs, 12, 64, 64, 0.5f, &boxes, &error), &error);
     assert_int_equal(boxes.count, 1);
     assert_box(boxes.data, 12 - 12, 10 - 4, 12 + 12, 10 + 4, 0.9f);
+    /* Stride by stride instead of kind by kind, as other exporters order them: the same box. */
+    network_output turned[12];
+    for (int i = 0; i < 12; i++)
+        turned[3 * (i % 3) + i % 3 + i / 3] = outputs[i];
+    boxes.count = 0;
+    assert_ok(network_decode(NETWORK_YUNET, turned, 12, 64, 64, 0.5f, &boxes, &error), &error);
+    assert_int_equal(boxes.count, 1);
+    assert_box(boxes.data, 12 - 12, 10 - 4, 12 + 12, 10 + 4, 0.9f);
     network_boxes_done(&boxes);
 }
 
