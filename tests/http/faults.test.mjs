@@ -178,7 +178,8 @@ test('workers that are stuck past their deadline: 504 for theirs, the others go 
   await untilMetric(server, 'mien_workers_busy', 1);
   for (let i = 0; i < 20; i++) assert.equal((await upload(server, '/predict_file', 'faces 1')).status, 200);
   assert.equal((await stuck).status, 504);
-  const all = Array.from({ length: 2 }, () => upload(server, '/predict_file', 'wait 1500'));
+  await untilMetric(server, 'mien_workers_busy', 0);
+  const all = Array.from({ length: 2 }, () => upload(server, '/predict_file', 'wait 4000'));
   await untilMetric(server, 'mien_workers_busy', 2);
   const behind = await Promise.all(Array.from({ length: 6 }, () => upload(server, '/predict_file', 'faces 1')));
   assert.deepEqual([...new Set(behind.map((r) => r.status))].sort(), [503, 504], 'queued ones are late, the rest is refused at once');
