@@ -16,7 +16,7 @@ function(type_of name result)
   set(type "application/octet-stream")
   set(types .html "text/html@ charset=utf-8" .css "text/css@ charset=utf-8" .js "text/javascript@ charset=utf-8"
             .mjs "text/javascript@ charset=utf-8" .json "application/json" .svg "image/svg+xml" .png "image/png"
-            .ico "image/x-icon" .webmanifest "application/manifest+json" .woff2 "font/woff2" .txt "text/plain@ charset=utf-8"
+            .ico "image/vnd.microsoft.icon" .webmanifest "application/manifest+json" .woff2 "font/woff2" .txt "text/plain@ charset=utf-8"
             .jpg "image/jpeg" .webp "image/webp" .wasm "application/wasm")
   list(FIND types "${extension}" at)
   if(at GREATER -1)

@@ -18,4 +18,4 @@ await build({
   legalComments: 'linked',
   logLevel: 'warning',
 });
-for (const file of ['index.html', 'icon.svg']) await cp(path.join(here, 'src', file), path.join(out, file));
+for (const file of ['index.html', 'icon.svg', 'favicon.ico']) await cp(path.join(here, 'src', file), path.join(out, file));

@@ -34,6 +34,7 @@ typedef struct engineio_options {
     size_t max_queue;         /* 8 MiB waiting for one client; beyond that the session is closed as too slow */
     size_t max_sessions;      /* 10,000 */
     size_t max_peer_sessions; /* of one client address; as many as max_sessions */
+    bool assume_polling;      /* a request that names no transport polls, where Engine.IO would refuse it */
 } engineio_options;
 
 typedef enum engineio_reason {

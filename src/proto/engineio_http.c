@@ -82,7 +82,7 @@ static void http_handshake(engineio_server *server, const engineio_request *requ
         respond_fault(server, ENGINEIO_FAULT_METHOD, response);
         return;
     }
-    if (strcmp(q->transport, "polling") != 0) { /* a WebSocket must come as an upgrade */
+    if (strcmp(q->transport, "websocket") == 0) { /* it must come as an upgrade */
         respond_fault(server, ENGINEIO_FAULT_REQUEST, response);
         return;
     }
@@ -156,7 +156,7 @@ static engineio_session *http_route(engineio_server *server, const engineio_requ
                                     engineio_response *response)
 {
     engineio_query q = query_parse(request->query);
-    bool polling = strcmp(q.transport, "polling") == 0;
+    bool polling = strcmp(q.transport, "polling") == 0 || (!*q.transport && server->options.assume_polling);
     if (!polling && strcmp(q.transport, "websocket") != 0) {
         respond_fault(server, ENGINEIO_FAULT_TRANSPORT, response);
         return NULL;

@@ -27,8 +27,11 @@ mien_status fastapi_refuse_json(http_response *response, const http_request *req
         line += request->body[i] == '\n';
         column = request->body[i] == '\n' ? 1 : column + 1;
     }
-    json_t *context = json_pack("{sssIsIsI}", "msg", error->message, "pos", (json_int_t)error->offset, "lineno",
-                                (json_int_t)line, "colno", (json_int_t)column);
+    bool small = request->body_length <= MAX_ECHO;
+    json_t *document = small ? json_stringn((const char *)request->body, request->body_length) : NULL;
+    json_t *context =
+        json_pack("{sssosIsIsI}", "msg", error->message, "doc", document ? document : json_string(""), "pos",
+                  (json_int_t)error->offset, "lineno", (json_int_t)line, "colno", (json_int_t)column);
     json_t *place = json_pack("[sI]", "body", (json_int_t)error->offset);
     return http_response_json(response, 422,
                               json_pack("{s[{sosssssnso}]}", "detail", "loc", place, "msg", error->message, "type",

@@ -356,6 +356,7 @@ mien_status realtime_create(server *server, const realtime_options *options, rea
                        .ping_timeout = options->ping_timeout,
                        .max_payload = REALTIME_MAX_PAYLOAD,
                        .max_queue = REALTIME_MAX_QUEUE,
+                       .assume_polling = true, /* as the original does */
                        .max_peer_sessions = (size_t)server_service(server)->settings->max_connections_per_address}};
         status = socketio_create(&sockets, &transport, &made->sockets, error);
     }

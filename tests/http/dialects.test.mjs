@@ -50,7 +50,21 @@ test('GET / is the page or the index; /health, /healthz and /readyz are the unio
   assert.deepEqual(health.emotion_classes, ['Angry', 'Disgust', 'Fear', 'Happy', 'Sad', 'Surprise', 'Neutral']);
   assert.ok(Math.abs(Date.parse(health.timestamp) - Date.now()) < 60000);
   assert.deepEqual((await get('/healthz')).json, { status: 'ok' });
-  assert.equal((await get('/readyz')).json.status, 'ready');
+  assert.deepEqual((await get('/readyz')).json, { status: 'ready', services: { model: 'ready', store: 'ready' } });
+  const icon = await fetch(`${server.base}/favicon.ico`);
+  assert.deepEqual([icon.status, icon.headers.get('content-type')], [200, 'image/vnd.microsoft.icon']);
+  for (const where of ['/nope', '/api/docs'])
+    assert.deepEqual(await get(where).then((r) => [r.status, r.json]), [404, { detail: 'Not Found' }], where);
+  assert.equal((await get('/api/detect')).status, 405);
+});
+
+test('/metrics has the names and labels that a dashboard of history-api asks for', async () => {
+  await post(server, '/predict', {});
+  const reply = await fetch(`${server.base}/metrics`);
+  assert.equal(reply.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
+  const text = await reply.text();
+  assert.match(text, /^# TYPE http_requests_total counter$/m);
+  assert.match(text, /^http_requests_total\{endpoint="\/predict",http_status="400",method="POST"\} \d/m);
 });
 
 const scores = (classes) => each(classes, 'number');
@@ -138,6 +152,9 @@ test('faceml: every face, the largest of a frame, and its errors', async () => {
   });
   assert.deepEqual((await post(server, '/predict_emotion', {})).json, { error: 'No image data provided' });
   assert.deepEqual((await post(server, '/predict_emotion_stream', {})).json, { error: 'No frame data provided' });
+  assert.equal((await post(server, '/predict_emotion', { image: base64('faces 1') }, { 'content-type': 'text/plain' })).json.results.length, 1,
+    'bare base64 and any content type are fine where the original fails');
+  assert.equal((await post(server, '/predict_emotion_stream', { frame: base64('rubbish') })).status, 400);
   for (const body of ['{bad', 'null', `{"image":"${base64('rubbish')}"}`, '{"image":[]}']) {
     const wrong = await post(server, '/predict_emotion', body);
     assert.equal(wrong.status, 400, body);
@@ -169,14 +186,15 @@ test('detector: one emotion per picture', async () => {
 });
 
 test('detector: errors of form are 422 as FastAPI writes them', async () => {
-  const one = (reply, loc, type) => {
+  const one = (reply, loc, type, message) => {
+    if (message) assert.equal(reply.json.detail[0].msg, message);
     assert.equal(reply.status, 422);
     assert.deepEqual(reply.json.detail[0].loc, loc);
     assert.equal(reply.json.detail[0].type, type);
     assert.ok('msg' in reply.json.detail[0] && 'input' in reply.json.detail[0]);
   };
-  one(await post(server, '/api/detect', {}), ['body', 'image'], 'value_error.missing');
-  one(await post(server, '/api/detect', { image: '@@' }), ['body', 'image'], 'value_error');
+  one(await post(server, '/api/detect', {}), ['body', 'image'], 'value_error.missing', 'field required');
+  one(await post(server, '/api/detect', { image: '@@' }), ['body', 'image'], 'value_error', 'Invalid base64 image data');
   one(await post(server, '/api/detect', { image: 5 }), ['body', 'image'], 'type_error.str');
   one(await post(server, '/api/detect', { image: base64('none'), face_bounds: 5 }), ['body', 'face_bounds'], 'type_error.dict');
   one(await post(server, '/api/detect', { image: base64('none'), face_bounds: { x: 1, y: 1, width: 'w', height: 1 } }), ['body', 'face_bounds', 'width'], 'type_error.float');
@@ -186,8 +204,10 @@ test('detector: errors of form are 422 as FastAPI writes them', async () => {
   assert.equal(broken.status, 422);
   assert.equal(broken.json.detail[0].type, 'value_error.jsondecode');
   assert.equal(broken.json.detail[0].loc[0], 'body');
-  assert.ok('pos' in broken.json.detail[0].ctx);
-  one(await upload(server, '/api/detect/upload', 'faces 1', { field: 'other' }), ['body', 'file'], 'value_error.missing');
+  assert.equal(typeof broken.json.detail[0].loc[1], 'number');
+  shape(broken.json.detail[0].ctx, { msg: 'string', doc: 'string', pos: 'number', lineno: 'number', colno: 'number' });
+  assert.equal(broken.json.detail[0].ctx.doc, '{bad');
+  one(await upload(server, '/api/detect/upload', 'faces 1', { field: 'other' }), ['body', 'file'], 'value_error.missing', 'field required');
   const type = await upload(server, '/api/detect/upload', 'faces 1', { type: 'text/plain' });
   assert.deepEqual([type.status, type.json], [400, { detail: 'Invalid file type. Only JPEG, PNG, and WebP are supported' }]);
   assert.equal((await post(server, '/api/detect', { image: base64('x'.repeat(60001)) })).status, 413);
@@ -218,6 +238,7 @@ test('detector: status and models', async () => {
   const config = each(['name', 'full_name', 'company', 'provider', 'description', 'accuracy', 'speed', 'model_type', 'training_data', 'strengths', 'id'], 'string');
   shape(status.model_configs, [{ ...config, is_primary: 'boolean' }]);
   const models = (await get('/api/models')).json;
+  assert.deepEqual(status.model_configs.map((m) => m.id), status.available_models);
   shape(models, { models: [{ ...config, is_primary: 'boolean', is_default: 'boolean', available: 'boolean', selected: 'boolean', status: 'string' }], total: 'number', available: 'number' });
   const id = status.current_model;
   assert.deepEqual((await post(server, '/api/models/select', { model_id: id })).json,
@@ -284,7 +305,9 @@ test('/ws answers frames, pings and selections, and survives mistakes', async ()
     assert.equal(typeof reply.data.error, 'string');
   }
   socket.sendText({ type: 'frame', data: { image: 'QUFB' } });
-  assert.equal((await socket.next()).data.face_detected, false);
+  const nothing = (await socket.next()).data;
+  assert.deepEqual([nothing.emotion, nothing.confidence, nothing.all_scores, nothing.face_detected, nothing.landmarks],
+    ['neutral', 0, { neutral: 1 }, false, null]);
   const id = (await get('/api/status')).json.current_model;
   socket.sendText({ type: 'model_select', data: { model_id: id } });
   assert.deepEqual(await socket.next(), { type: 'model_selected', data: { success: true, selected_model: id } });

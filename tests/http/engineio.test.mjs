@@ -92,14 +92,15 @@ describe("handshake", () => {
 
 describe("messages by polling", () => {
   it("echoes one and several packets, text and binary", async () => {
-    const query = await openPolling();
     for (const body of ["4hello", "4test1\x1e4test2\x1e4test3", "4hello\x1ebAQIDBA==", "4\u00e9\u{1f600}"]) {
+      const query = await openPolling();
       const pushed = await post(query, body);
       assert.equal(pushed.status, 200);
       assert.equal(await pushed.text(), "ok");
       const polled = await get(query);
       assert.equal(polled.status, 200);
-      assert.equal(await polled.text(), body);
+      const packets = (await polled.text()).split("\x1e"); // a slow machine has its ping among them
+      assert.equal(packets.filter((packet) => packet !== "2").join("\x1e"), body);
     }
   });
 

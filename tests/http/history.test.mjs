@@ -99,6 +99,7 @@ test('a guest is known by the cookie, has a few detections, then waits', async (
   const cookie = cookieOf(first);
   assert.match(first.headers.get('set-cookie'), /HttpOnly; Max-Age=259200; Path=\//);
   assert.equal((await ask('/auth/profile', { cookie })).json.user_id, first.json.user_id);
+  assert.deepEqual((await ask('/auth/usage', { cookie })).json, { user_id: first.json.user_id, is_guest: true, usage_count: 0, max_usage: 3 });
   const forged = cookie.replace(first.json.user_id, 'guest_00000000-0000-4000-8000-000000000000');
   assert.notEqual((await ask('/auth/profile', { cookie: forged })).json.user_id, 'guest_00000000-0000-4000-8000-000000000000');
   for (let used = 1; used <= 3; used++) {

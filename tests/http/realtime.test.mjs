@@ -82,6 +82,22 @@ describe('coming in', () => {
     });
   }
 
+  it('shakes hands as the original does', async () => {
+    const ask = (query) => fetch(`${server.base}/socket.io/?${query}`);
+    for (const query of ['EIO=4&transport=polling', 'EIO=4']) {
+      const reply = await ask(query);
+      assert.deepEqual([reply.status, reply.headers.get('content-type')], [200, 'text/plain; charset=UTF-8'], query);
+      const { sid, upgrades, pingInterval, pingTimeout } = JSON.parse((await reply.text()).slice(1));
+      assert.deepEqual([typeof sid, upgrades, pingInterval, pingTimeout], ['string', ['websocket'], 25000, 20000]);
+      const where = `EIO=4&transport=polling&sid=${sid}`;
+      const entered = await fetch(`${server.base}/socket.io/?${where}`, { method: 'POST', body: `40/emotion-detection,${JSON.stringify({ token: access })}` });
+      assert.equal((await entered.text()).toLowerCase(), 'ok');
+      assert.match(await (await ask(where)).text(), /^40\/emotion-detection,\{"sid":"[^"]+"\}$/);
+    }
+    for (const query of ['EIO=3&transport=polling', 'transport=polling', 'EIO=4&transport=abc', 'EIO=4&transport=polling&sid=nope'])
+      assert.equal((await ask(query)).status, 400, query);
+  });
+
   it('refuses with CONNECT_ERROR on the wire, also unknown namespaces, but not the main one', async () => {
     const raw = new RawSocket(`${server.base.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`);
     await raw.next();
