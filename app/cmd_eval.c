@@ -41,6 +41,7 @@ static void eval_print_help(void)
         "  --groups FILE      CSV with a column `group`, one line for each picture: figures per group, the gap\n"
         "  --duplicates       nearly equal pictures, above all those in two splits\n"
         "  --precision P      f32 (default), bf16 or int8 (ranges from the model or from Training rows)\n"
+        "  --output N         which output answers: 0 (default), or 1 for a head that learnt the votes\n"
         "  --threads N        pictures answered at once (default 1)\n"
         "  --bootstrap N      resamples behind the 95 %% interval (default 1000; 0 = none)\n"
         "  --calibrate FILE   fit temperature and threshold of doubt, and write the model with them as FILE\n"
@@ -190,7 +191,7 @@ static mien_status eval_models(const eval_arguments *a, const char *path, eval_r
 {
     size_t at = results->data_count - 1, first = results->count;
     const dataset *data = &results->data[at];
-    mien_status status = MIEN_OK;
+    mien_status status = a->groups ? groups_read(a->groups, data->count, &results->grouping[at], error) : MIEN_OK;
     for (size_t i = 0; !status && i < a->model_count; i++) {
         evaluation e;
         status = evaluate_model(a->models[i], path, data, &a->options, &e, error);
@@ -203,8 +204,6 @@ static mien_status eval_models(const eval_arguments *a, const char *path, eval_r
         if (!status)
             status = eval_add(results, at, &e, error);
     }
-    if (!status && a->groups)
-        status = groups_read(a->groups, data->count, &results->grouping[at], error);
     if (!status && a->groups)
         status = eval_group(a, results, first, error);
     return status;

@@ -1,6 +1,7 @@
 /* Printing for `mien eval`; nothing is computed here. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "eval_output.h"
 
@@ -8,12 +9,21 @@ enum { EVAL_SHOWN_PAIRS = 20 };
 
 static void eval_print_groups(const groups_result *result)
 {
+    printf("  %-16s %9s %9s %9s %9s %9s %9s %9s\n", "group", "pictures", "top-1", "macro F1", "balanced", "loss",
+           "Brier", "ECE");
     for (size_t i = 0; i < result->count; i++) {
-        const metrics *m = &result->list[i].figures;
-        printf("  group %-16s %6zu pictures   top-1 %.4f   macro F1 %.4f   balanced %.4f\n", result->list[i].name,
-               m->count, m->top1, m->macro_f1, m->balanced);
+        printf("  %-16s %9zu", result->list[i].name, result->list[i].figures.count);
+        for (int f = 0; f < GROUPS_COMPARED; f++)
+            printf(" %9.4f", groups_value(&result->list[i].figures, (groups_compared)f));
+        printf("\n");
     }
-    printf("  gap of top-1 %.4f, by chance alone with p = %.4f\n\n", result->gap, result->p);
+    printf("  %-26s", "gap");
+    for (int f = 0; f < GROUPS_COMPARED; f++)
+        printf(" %9.4f", result->gaps[f].gap);
+    printf("\n  %-26s", "by chance alone with p =");
+    for (int f = 0; f < GROUPS_COMPARED; f++)
+        printf(" %9.4f", result->gaps[f].p);
+    printf("\n\n");
 }
 
 static void eval_print_classes(const metrics *m)
@@ -36,7 +46,7 @@ static void eval_print_classes(const metrics *m)
 static void eval_print_one(const evaluation *e)
 {
     const metrics *m = &e->figures;
-    printf("%s on %s, %s: %zu pictures\n", e->model, e->data, e->split, e->count);
+    printf("%s on %s, %s: %zu pictures; %s\n", e->model, e->data, e->split, e->count, e->manner);
     printf("  top-1 %.4f", m->top1);
     if (e->high > 0)
         printf(" (95 %%: %.4f to %.4f)", e->low, e->high);
@@ -51,11 +61,14 @@ static void eval_print_one(const evaluation *e)
 
 static void eval_print_comparison(const eval_results *results)
 {
-    printf("%-40s %8s %8s %8s %8s %8s %8s\n", "model", "top-1", "macro F1", "balanced", "Brier", "ECE", "ms");
+    int width = 0;
+    for (size_t i = 0; i < results->count; i++)
+        width = (int)strlen(results->list[i].model) > width ? (int)strlen(results->list[i].model) : width;
+    printf("%-*s %8s %8s %8s %8s %8s %8s\n", width, "model", "top-1", "macro F1", "balanced", "Brier", "ECE", "ms");
     for (size_t i = 0; i < results->count; i++) {
         const evaluation *e = &results->list[i];
         const metrics *m = &e->figures;
-        printf("%-40s %8.4f %8.4f %8.4f %8.4f %8.4f %8.3f   %s\n", e->model, m->top1, m->macro_f1, m->balanced,
+        printf("%-*s %8.4f %8.4f %8.4f %8.4f %8.4f %8.3f   %s\n", width, e->model, m->top1, m->macro_f1, m->balanced,
                m->brier, m->ece, e->milliseconds, results->data_count > 1 ? e->data : "");
     }
 }

@@ -4,6 +4,7 @@
 #include "train/evaluate.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,7 +67,8 @@ static mien_status evaluate_choose_rows(const dataset *data, const evaluate_opti
                                         mien_error *error)
 {
     if (options->truth == EVALUATE_MAJORITY && !data->votes)
-        return error_set(error, MIEN_EINVAL, "FER+'s majority is asked for, but there are no votes");
+        return error_set(error, MIEN_EINVAL,
+                         "FER+'s majority is asked for, but there are no votes (--votes fer2013new.csv)");
     mien_status status = dataset_rows(data, options->split, false, &e->rows, &e->count, error);
     if (status)
         return status;
@@ -103,9 +105,17 @@ static double evaluate_soft_loss(const dataset *data, const evaluation *e)
     return count ? sum / (double)count : -1;
 }
 
-static mien_status evaluate_name(evaluation *e, const char *model_path, const char *data_name, const char *split,
-                                 mien_error *error)
+static mien_status evaluate_name(evaluation *e, const char *model_path, const char *data_name,
+                                 const evaluate_options *options, mien_error *error)
 {
+    static const char *const truths[] = {"labels", "FER+'s majority"};
+    static const char *const views[] = {"one look", "picture and mirror image", "ten crops"};
+    static const char *const precisions[] = {[NN_F32] = "f32", [NN_BF16] = "bf16", [NN_INT8] = "int8"};
+    const char *split = options->split;
+    int used = snprintf(e->manner, sizeof(e->manner), "against %s, %s, %s", truths[options->truth],
+                        views[options->views], precisions[options->precision]);
+    if (options->output && used > 0 && (size_t)used < sizeof(e->manner))
+        snprintf(e->manner + used, sizeof(e->manner) - (size_t)used, ", output %d", options->output);
     e->model = memory_text(model_path);
     e->data = memory_text(data_name);
     e->split = memory_text(split);
@@ -158,7 +168,7 @@ mien_status evaluate_model(const char *model_path, const char *data_name, const 
 {
     evaluation e = {0};
     model m = {0};
-    mien_status status = evaluate_name(&e, model_path, data_name, options->split, error);
+    mien_status status = evaluate_name(&e, model_path, data_name, options, error);
     if (!status)
         status = evaluate_choose_rows(data, options, &e, error);
     if (!status)
@@ -182,7 +192,7 @@ mien_status evaluate_ensemble(const evaluation *members, size_t count, const dat
                               const evaluate_options *options, evaluation *out, mien_error *error)
 {
     evaluation e = {0};
-    mien_status status = evaluate_name(&e, "ensemble", members[0].data, options->split, error);
+    mien_status status = evaluate_name(&e, "ensemble", members[0].data, options, error);
     if (!status)
         status = evaluate_choose_rows(data, options, &e, error);
     for (size_t k = 0; !status && k < count; k++)
@@ -263,6 +273,7 @@ json_t *evaluation_to_json(const evaluation *e)
                             "per_class", evaluate_json_classes(m), "confusion", evaluate_json_confusion(m));
     if (!out)
         return NULL;
+    json_object_set_new(out, "manner", json_string(e->manner));
     json_object_set_new(out, "balanced_accuracy", json_real(m->balanced));
     if (e->high > 0)
         json_object_set_new(out, "top1_interval", json_pack("[f, f]", e->low, e->high));

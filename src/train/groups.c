@@ -2,6 +2,8 @@
  * are shuffled over the pictures many times, and p is how often chance alone makes a gap as large (Good 2005). */
 #include "train/groups.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -95,99 +97,155 @@ mien_status groups_read(const char *path, size_t rows, groups *out, mien_error *
     return status;
 }
 
-static double groups_gap(const uint8_t *group, const uint8_t *right, size_t count)
+const char *groups_compared_name(groups_compared which)
 {
-    size_t total[GROUPS_MOST] = {0}, hits[GROUPS_MOST] = {0};
-    double best = 0, worst = 1;
-    for (size_t i = 0; i < count; i++) {
-        total[group[i]]++;
-        hits[group[i]] += right[i];
-    }
-    for (int k = 0; k < GROUPS_MOST; k++)
-        if (total[k]) {
-            double share = (double)hits[k] / (double)total[k];
-            best = share > best ? share : best;
-            worst = share < worst ? share : worst;
-        }
-    return best > worst ? best - worst : 0;
+    static const char *const names[GROUPS_COMPARED] = {"top1", "macro_f1", "balanced_accuracy", "loss", "brier", "ece"};
+    return names[which];
 }
 
-static double groups_chance(uint8_t *group, const uint8_t *right, size_t count, double gap, size_t permutations,
-                            uint64_t seed)
+double groups_value(const metrics *m, groups_compared which)
 {
-    size_t as_large = 0;
+    const double values[GROUPS_COMPARED] = {m->top1, m->macro_f1, m->balanced, m->loss, m->brier, m->ece};
+    return values[which];
+}
+
+/* The pictures that belong to a group, and room to gather those of one. */
+typedef struct groups_work {
+    const evaluation *e;
+    size_t *place;  /* [count] in the evaluation */
+    uint8_t *group; /* [count] */
+    size_t count;
+    float *probabilities;
+    uint8_t *truth;
+} groups_work;
+
+static void groups_measure(groups_work *work, size_t group, metrics *out)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < work->count; i++) {
+        if (work->group[i] != group)
+            continue;
+        memcpy(work->probabilities + count * DATASET_CLASSES, work->e->probabilities + work->place[i] * DATASET_CLASSES,
+               DATASET_CLASSES * sizeof(float));
+        work->truth[count++] = work->e->truth[work->place[i]];
+    }
+    *out = (metrics){0};
+    if (count)
+        metrics_compute(work->probabilities, work->truth, count, out);
+}
+
+static void groups_find_gaps(const metrics *figures, size_t count, double gaps[GROUPS_COMPARED])
+{
+    for (int f = 0; f < GROUPS_COMPARED; f++) {
+        double least = INFINITY, most = -INFINITY;
+        for (size_t k = 0; k < count; k++)
+            if (figures[k].count) {
+                double value = groups_value(&figures[k], (groups_compared)f);
+                least = fmin(least, value);
+                most = fmax(most, value);
+            }
+        gaps[f] = most > least ? most - least : 0;
+    }
+}
+
+static void groups_shuffle(groups_work *work, random_state *stream)
+{
+    for (size_t i = work->count; i > 1; i--) {
+        size_t k = random_below(stream, (uint32_t)i);
+        uint8_t kept = work->group[i - 1];
+        work->group[i - 1] = work->group[k];
+        work->group[k] = kept;
+    }
+}
+
+static void groups_test(groups_work *work, size_t names, size_t permutations, uint64_t seed, groups_result *out)
+{
+    size_t as_large[GROUPS_COMPARED] = {0};
+    metrics figures[GROUPS_MOST];
+    double gaps[GROUPS_COMPARED];
     random_state stream;
     random_seed(&stream, seed, 0);
     for (size_t n = 0; n < permutations; n++) {
-        for (size_t i = count; i > 1; i--) {
-            size_t k = random_below(&stream, (uint32_t)i);
-            uint8_t kept = group[i - 1];
-            group[i - 1] = group[k];
-            group[k] = kept;
-        }
-        as_large += groups_gap(group, right, count) >= gap - 1e-12;
+        groups_shuffle(work, &stream);
+        for (size_t k = 0; k < names; k++)
+            groups_measure(work, k, &figures[k]);
+        groups_find_gaps(figures, names, gaps);
+        for (int f = 0; f < GROUPS_COMPARED; f++)
+            as_large[f] += gaps[f] >= out->gaps[f].gap - 1e-12;
     }
-    return (double)(as_large + 1) / (double)(permutations + 1);
+    for (int f = 0; f < GROUPS_COMPARED; f++)
+        out->gaps[f].p = (double)(as_large[f] + 1) / (double)(permutations + 1);
 }
 
-/* Figures of one group, from its pictures gathered in front. */
-static void groups_measure(const groups *g, const evaluation *e, size_t index, float *probabilities, uint8_t *truth,
-                           groups_result *out)
+static mien_status groups_work_init(groups_work *work, const groups *g, const evaluation *e, mien_error *error)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < e->count; i++) {
-        if (g->of_row[e->rows[i]] != index)
-            continue;
-        memcpy(probabilities + count * DATASET_CLASSES, e->probabilities + i * DATASET_CLASSES,
-               DATASET_CLASSES * sizeof(float));
-        truth[count++] = e->truth[i];
-    }
-    if (!count)
-        return;
-    groups_figure *figure = &out->list[out->count++];
-    figure->name = g->names[index];
-    metrics_compute(probabilities, truth, count, &figure->figures);
+    *work = (groups_work){.e = e};
+    work->place = memory_array(e->count, sizeof(*work->place));
+    work->group = memory_array(e->count, 1);
+    work->truth = memory_array(e->count, 1);
+    work->probabilities = memory_array(e->count * DATASET_CLASSES, sizeof(float));
+    if (!work->place || !work->group || !work->truth || !work->probabilities)
+        return error_no_memory(error, e->count * DATASET_CLASSES * sizeof(float));
+    for (size_t i = 0; i < e->count; i++)
+        if (g->of_row[e->rows[i]] < GROUPS_MOST) {
+            work->place[work->count] = i;
+            work->group[work->count++] = g->of_row[e->rows[i]];
+        }
+    return MIEN_OK;
+}
+
+static void groups_work_done(groups_work *work)
+{
+    memory_free(work->place);
+    memory_free(work->group);
+    memory_free(work->truth);
+    memory_free(work->probabilities);
+}
+
+static int groups_by_name(const void *a, const void *b)
+{
+    return strcmp(((const groups_figure *)a)->name, ((const groups_figure *)b)->name);
 }
 
 mien_status groups_compute(const groups *g, const evaluation *e, size_t permutations, uint64_t seed, groups_result *out,
                            mien_error *error)
 {
     groups_result result = {0};
-    float *probabilities = memory_array(e->count * DATASET_CLASSES, sizeof(float));
-    uint8_t *truth = memory_array(e->count, 1), *group = memory_array(e->count, 1), *right = memory_array(e->count, 1);
-    mien_status status = MIEN_OK;
-    if (!probabilities || !truth || !group || !right) {
-        status = error_no_memory(error, e->count * DATASET_CLASSES * sizeof(float));
-        goto out;
+    groups_work work;
+    metrics figures[GROUPS_MOST];
+    double gaps[GROUPS_COMPARED];
+    mien_status status = groups_work_init(&work, g, e, error);
+    if (!status) {
+        for (size_t k = 0; k < g->name_count; k++) {
+            groups_measure(&work, k, &figures[k]);
+            if (figures[k].count)
+                result.list[result.count++] = (groups_figure){g->names[k], figures[k]};
+        }
+        groups_find_gaps(figures, g->name_count, gaps);
+        for (int f = 0; f < GROUPS_COMPARED; f++)
+            result.gaps[f].gap = gaps[f];
+        groups_test(&work, g->name_count, permutations, seed, &result);
+        qsort(result.list, result.count, sizeof(*result.list), groups_by_name);
+        *out = result;
     }
-    for (size_t k = 0; k < g->name_count; k++)
-        groups_measure(g, e, k, probabilities, truth, &result);
-    size_t count = 0;
-    for (size_t i = 0; i < e->count; i++) {
-        if (g->of_row[e->rows[i]] >= GROUPS_MOST)
-            continue;
-        right[count] = metrics_argmax(e->probabilities + i * DATASET_CLASSES, DATASET_CLASSES) == e->truth[i];
-        group[count++] = g->of_row[e->rows[i]];
-    }
-    result.gap = groups_gap(group, right, count);
-    result.p = groups_chance(group, right, count, result.gap, permutations, seed);
-    *out = result;
-out:
-    memory_free(probabilities);
-    memory_free(truth);
-    memory_free(group);
-    memory_free(right);
+    groups_work_done(&work);
     return status;
 }
 
 json_t *groups_to_json(const groups_result *result)
 {
-    json_t *list = json_object();
+    json_t *list = json_object(), *gaps = json_object();
     for (size_t i = 0; i < result->count; i++) {
         const metrics *m = &result->list[i].figures;
-        json_object_set_new(list, result->list[i].name,
-                            json_pack("{s:I, s:f, s:f, s:f}", "count", (json_int_t)m->count, "top1", m->top1,
-                                      "macro_f1", m->macro_f1, "balanced_accuracy", m->balanced));
+        json_t *one = json_pack("{s:I}", "count", (json_int_t)m->count);
+        for (int f = 0; f < GROUPS_COMPARED; f++)
+            json_object_set_new(one, groups_compared_name((groups_compared)f),
+                                json_real(groups_value(m, (groups_compared)f)));
+        json_object_set_new(list, result->list[i].name, one);
     }
-    return json_pack("{s:o, s:f, s:f}", "groups", list, "gap", result->gap, "p", result->p);
+    for (int f = 0; f < GROUPS_COMPARED; f++)
+        json_object_set_new(gaps, groups_compared_name((groups_compared)f),
+                            json_pack("{s:f, s:f}", "gap", result->gaps[f].gap, "p", result->gaps[f].p));
+    return json_pack("{s:o, s:f, s:f, s:o}", "groups", list, "gap", result->gaps[GROUPS_TOP1].gap, "p",
+                     result->gaps[GROUPS_TOP1].p, "gaps", gaps);
 }

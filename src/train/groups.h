@@ -19,11 +19,26 @@ typedef struct groups_figure {
     metrics figures;
 } groups_figure;
 
-typedef struct groups_result {
-    groups_figure list[GROUPS_MOST]; /* those that occur */
-    size_t count;
-    double gap; /* best top-1 less the worst */
+/** The figures that are compared between groups. */
+typedef enum groups_compared {
+    GROUPS_TOP1 = 0,
+    GROUPS_MACRO_F1,
+    GROUPS_BALANCED,
+    GROUPS_LOSS,
+    GROUPS_BRIER,
+    GROUPS_ECE,
+    GROUPS_COMPARED
+} groups_compared;
+
+typedef struct groups_gap {
+    double gap; /* the largest less the smallest */
     double p;   /* chance of such a gap if groups did not matter: permutation test */
+} groups_gap;
+
+typedef struct groups_result {
+    groups_figure list[GROUPS_MOST]; /* those that occur, by name */
+    size_t count;
+    groups_gap gaps[GROUPS_COMPARED];
 } groups_result;
 
 /** A CSV with a header and one line for each row of the data set in its order; the column `group` says which. An empty
@@ -33,7 +48,10 @@ void groups_done(groups *g);
 
 mien_status groups_compute(const groups *g, const evaluation *e, size_t permutations, uint64_t seed, groups_result *out,
                            mien_error *error);
-/** {"groups":{name:{count, top1, macro_f1, balanced_accuracy}}, "gap", "p"} */
+/** As in JSON: "macro_f1". */
+const char *groups_compared_name(groups_compared which);
+double groups_value(const metrics *m, groups_compared which);
+/** {"groups":{name:{count, top1, macro_f1, …}}, "gap", "p" (of top-1), "gaps":{"macro_f1":{gap, p}, …}} */
 json_t *groups_to_json(const groups_result *result);
 
 #endif

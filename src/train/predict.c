@@ -77,7 +77,8 @@ static mien_status predictor_read_input(predictor *p, const model *m, mien_error
             return error_set(error, MIEN_EUNSUPPORTED, "channels that are scaled differently");
     if (input->channels < 1 || input->channels > AUGMENT_MOST_CHANNELS || height > AUGMENT_MOST_SIDE ||
         width > AUGMENT_MOST_SIDE)
-        return error_set(error, MIEN_EUNSUPPORTED, "an input of %d x %d x %d", width, height, input->channels);
+        return error_set(error, MIEN_EUNSUPPORTED, "it takes %d x %d x %d, no crops of faces", width, height,
+                         input->channels);
     p->target = (augment_target){.channels = input->channels,
                                  .height = height,
                                  .width = width,

@@ -171,19 +171,24 @@ static mien_status report_mistakes(buffer *out, const report_entry *entry, mien_
 
 static void report_groups(buffer *out, const groups_result *result)
 {
-    buffer_append_text(out, "<table><tr><th>group<th>pictures<th>top-1<th>macro F1<th>balanced</tr>\n");
+    buffer_append_text(
+        out, "<table><tr><th>group<th>pictures<th>top-1<th>macro F1<th>balanced<th>loss<th>Brier<th>ECE</tr>\n");
     for (size_t i = 0; i < result->count; i++) {
-        const metrics *m = &result->list[i].figures;
         buffer_append_text(out, "<tr><td>");
         report_text(out, result->list[i].name);
-        buffer_append_format(out, "<td>%zu<td>%.4f<td>%.4f<td>%.4f</tr>\n", m->count, m->top1, m->macro_f1,
-                             m->balanced);
+        buffer_append_format(out, "<td>%zu", result->list[i].figures.count);
+        for (int f = 0; f < GROUPS_COMPARED; f++)
+            buffer_append_format(out, "<td>%.4f", groups_value(&result->list[i].figures, (groups_compared)f));
     }
-    buffer_append_format(
-        out,
-        "</table><p>Gap of top-1 between the best and the worst group: %.4f; chance alone makes one as "
-        "large with p = %.4f.</p>\n",
-        result->gap, result->p);
+    buffer_append_text(out, "</tr>\n<tr><td>gap<td>");
+    for (int f = 0; f < GROUPS_COMPARED; f++)
+        buffer_append_format(out, "<td>%.4f", result->gaps[f].gap);
+    buffer_append_text(out, "</tr>\n<tr><td>p<td>");
+    for (int f = 0; f < GROUPS_COMPARED; f++)
+        buffer_append_format(out, "<td>%.4f", result->gaps[f].p);
+    buffer_append_text(out,
+                       "</tr></table>\n<p>Gap: the largest less the smallest. p: how often chance alone makes a gap "
+                       "as large, had the groups nothing to do with it.</p>\n");
 }
 
 static mien_status report_entry_part(buffer *out, const report_entry *entry, size_t index, mien_error *error)
@@ -195,7 +200,9 @@ static mien_status report_entry_part(buffer *out, const report_entry *entry, siz
     report_text(out, e->data);
     buffer_append_text(out, ", ");
     report_text(out, e->split);
-    buffer_append_text(out, "</h2>\n<div class=\"w\"><div>");
+    buffer_append_text(out, "</h2>\n<p>");
+    report_text(out, e->manner);
+    buffer_append_text(out, "</p>\n<div class=\"w\"><div>");
     report_classes(out, &e->figures);
     buffer_append_text(out, "</div><div>");
     report_confusion(out, &e->figures);

@@ -206,9 +206,13 @@ static void test_groups(void **state)
     assert_int_equal(result.list[0].figures.count, 4);
     assert_near(result.list[0].figures.top1, 1);
     assert_near(result.list[1].figures.top1, 0);
-    assert_near(result.gap, 1);
+    assert_near(result.gaps[GROUPS_TOP1].gap, 1);
     /* four of seven are right: one arrangement in 35 puts exactly these together, and none the other way round */
-    assert_true(result.p > 0.005 && result.p < 0.08);
+    double chance = result.gaps[GROUPS_TOP1].p;
+    assert_true(chance > 0.005 && chance < 0.08);
+    /* group a is right with 0.6 each; b is wrong with 0.6 twice and with 0.9 once */
+    assert_near(result.gaps[GROUPS_ECE].gap, 2.1 / 3 - 0.4);
+    assert_true(result.gaps[GROUPS_ECE].p > chance && result.gaps[GROUPS_LOSS].gap > 1);
     groups_done(&g);
     assert_int_equal(groups_read(path, COUNT + 1, &g, &error), MIEN_EFORMAT);
     unlink(path);
