@@ -56,8 +56,8 @@ bool detector_knows(const model *m);
 model_crop detector_crop(const detector *detector);
 /** What a network counts as a face by itself; 0 for a cascade. */
 float detector_min_score(const detector *detector);
-/** Of a network's arithmetic, before its first scratch; detector.precision of the model, else f32, is the default. A
- *  cascade has none. */
+/** Of a network's arithmetic, before its first scratch; detector.precision of the model, else the family's, is the
+ * default. A cascade has none. */
 void detector_use_precision(detector *detector, nn_precision precision);
 /** Write a network's model as `path` with the ranges that int8 needs, found on the pictures, and with all that is known
  *  of it. MIEN_EINVAL: it is a cascade. */

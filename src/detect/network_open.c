@@ -23,15 +23,16 @@ static bool network_computes_boxes(const nn_graph *graph)
 typedef struct network_family {
     float mean, std, min_score, least_face;
     model_pixels pixels;
+    nn_precision precision; /* of a model without ranges: bf16 where it was measured to cost nothing */
     model_crop crop;
 } network_family;
 
 static const network_family families[] = {
-    [NETWORK_MIEN] = {127, 128, 0.5f, 10, MODEL_PIXELS_RGB, {1, 0, 0, true}},
-    [NETWORK_RFB] = {127, 128, 0.5f, 10, MODEL_PIXELS_RGB, {1, 0, 0, true}},
-    [NETWORK_RFB_PRIORS] = {127, 128, 0.5f, 10, MODEL_PIXELS_RGB, {1, 0, 0, true}},
-    [NETWORK_YUNET] = {0, 1, 0.7f, 10, MODEL_PIXELS_BGR, {1, 0, 0, true}},
-    [NETWORK_BLAZEFACE] = {127.5f, 127.5f, 0.5f, 20, MODEL_PIXELS_RGB, {1, 0, 0, true}},
+    [NETWORK_MIEN] = {127, 128, 0.5f, 10, MODEL_PIXELS_RGB, NN_BF16, {1, 0, 0, true}},
+    [NETWORK_RFB] = {127, 128, 0.5f, 10, MODEL_PIXELS_RGB, NN_BF16, {1, 0, 0, true}},
+    [NETWORK_RFB_PRIORS] = {127, 128, 0.5f, 10, MODEL_PIXELS_RGB, NN_BF16, {1, 0, 0, true}},
+    [NETWORK_YUNET] = {0, 1, 0.7f, 10, MODEL_PIXELS_BGR, NN_F32, {1, 0, 0, true}},
+    [NETWORK_BLAZEFACE] = {127.5f, 127.5f, 0.5f, 20, MODEL_PIXELS_RGB, NN_F32, {1, 0, 0, true}},
 };
 
 network_style network_style_of(const nn_graph *graph)
@@ -87,6 +88,8 @@ static mien_status network_choose_precision(network_detector *detector, mien_err
 {
     static const char *const names[] = {[NN_F32] = "f32", [NN_BF16] = "bf16", [NN_INT8] = "int8"};
     const char *said = model_info_property(&detector->model.info, "detector.precision");
+    if (!said && model_info_property(&detector->model.info, "int8.ranges"))
+        detector->precision = NN_INT8; /* ranges are there because somebody wants it */
     if (!said)
         return MIEN_OK;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -108,6 +111,7 @@ static mien_status network_choose_manners(network_detector *detector, mien_error
     detector->crop = info->crop;
     detector->min_score = family->min_score;
     detector->least_face = family->least_face;
+    detector->precision = family->precision;
     if (info->task != MODEL_TASK_FACE_DETECTOR) {
         detector->crop = family->crop;
         input->scale = 1;
