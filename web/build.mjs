@@ -1,4 +1,5 @@
-// Bundles the page into one script and one style sheet; the server embeds what lands in the folder given (default build/web).
+// Bundles the page into one script and one style sheet, and what only some people need into scripts that are fetched when they
+// do; the server embeds what lands in the folder given (default build/web).
 import {build} from 'esbuild';
 import {cp, mkdir, rm} from 'node:fs/promises';
 import path from 'node:path';
@@ -12,6 +13,8 @@ await build({
   entryPoints: {app: 'src/main.ts', style: 'src/app.css'},
   outdir: out,
   bundle: true,
+  splitting: true,
+  chunkNames: '[name]-[hash]',
   minify: true,
   format: 'esm',
   target: ['es2022'],

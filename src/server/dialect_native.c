@@ -1,8 +1,11 @@
 /* mien's own paths, which the web page uses: POST /api/faces answers every face of a picture in the form of `mien
  * detect --json` says which model judged, and keeps nothing; GET /api/notice is what the deployer wants people to read
- * before a camera starts (EU AI Act, article 50), and for how long what they choose to keep is kept. */
+ * before a camera starts (EU AI Act, article 50), for how long what they choose to keep is kept, and what else the page
+ * can do here. */
+#include "server/content_policy.h"
 #include "server/dialects.h"
 #include "server/multipart.h"
+#include "server/static_files.h"
 
 #include <stdlib.h>
 
@@ -67,12 +70,25 @@ mien_status native_faces(const http_request *request, http_response *response)
     return object ? http_response_json(response, 200, object) : MIEN_ENOMEM;
 }
 
+/* What the page needs to sign people in with Firebase; null without. */
+static json_t *firebase_object(const settings *settings)
+{
+    if (!content_policy_signs_in(settings))
+        return json_null();
+    bool emulated = *settings->firebase_emulator;
+    return json_pack("{ss, ss, ss?}", "project", settings->firebase_project, "api_key",
+                     *settings->firebase_api_key ? settings->firebase_api_key : "none", "emulator",
+                     emulated ? settings->firebase_emulator : NULL);
+}
+
 mien_status native_notice(const http_request *request, http_response *response)
 {
     const settings *settings = request->service->settings;
     json_t *text = json_string(settings->notice);
+    bool kept = settings->store_pictures && *settings->data_folder;
     return http_response_json(response, 200,
-                              json_pack("{s:o, s:f, s:b}", "notice", text ? text : json_string(""), "history_seconds",
-                                        settings->history_ttl, "pictures_kept",
-                                        settings->store_pictures && *settings->data_folder));
+                              json_pack("{s:o, s:f, s:b, s:b, s:o}", "notice", text ? text : json_string(""),
+                                        "history_seconds", settings->history_ttl, "pictures_kept", kept,
+                                        "faces_in_browser", static_files_find("/faces/worker.js") != NULL, "firebase",
+                                        firebase_object(settings)));
 }

@@ -66,6 +66,7 @@ typedef struct http_response {
     size_t fixed_length;
     const char *fixed_encoding; /* "gzip" when the fixed body is compressed; NULL = plain */
     const char *cache_control;  /* static text; NULL = no-store */
+    const char *policy;         /* content policy, living as long as the service; NULL = the strict one */
     bool close;                 /* end the connection after this answer */
     http_emit emit;             /* set before the handler runs; NULL where nothing can be streamed */
     void *emit_context;

@@ -15,7 +15,7 @@ add_custom_command(
   COMMAND ${NODE} node_modules/typescript/bin/tsc --noEmit
   COMMAND ${NODE} build.mjs ${page}
   WORKING_DIRECTORY ${web}
-  DEPENDS ${web_sources} ${web}/build.mjs ${web}/tsconfig.json ${web}/node_modules/.installed
+  DEPENDS ${web_sources} ${web}/faces/found.ts ${web}/build.mjs ${web}/tsconfig.json ${web}/node_modules/.installed
   COMMENT "Building the web page")
 
 # The API documents: openapi.json, the one source, and two viewers whose bundles come from npm, so that they work offline.
@@ -39,11 +39,33 @@ add_custom_command(
           ${documents}/redoc.html ${documents}/redoc.js ${documents}/node_modules/.installed
   COMMENT "Gathering the API documents")
 
+# Finding faces in the browser: MediaPipe and its model, fetched by the page only when a person turns that on.
+set(page_folders "${page}|${shown}")
+if(MIEN_BROWSER_FACES)
+  set(faces ${web}/faces)
+  set(finder ${CMAKE_BINARY_DIR}/faces)
+  add_custom_command(
+    OUTPUT ${faces}/node_modules/.installed
+    COMMAND ${NPM} ci --prefix ${faces} --no-audit --no-fund --loglevel=error --ignore-scripts
+    COMMAND ${CMAKE_COMMAND} -E touch ${faces}/node_modules/.installed
+    DEPENDS ${faces}/package-lock.json
+    COMMENT "Installing what finds faces in the browser")
+  add_custom_command(
+    OUTPUT ${finder}/faces/worker.js
+    COMMAND ${NODE} ${web}/node_modules/typescript/bin/tsc -p ${faces}
+    COMMAND ${NODE} ${faces}/build.mjs ${finder}
+    DEPENDS ${faces}/worker.ts ${faces}/found.ts ${faces}/build.mjs ${faces}/model.mjs ${faces}/tsconfig.json
+            ${faces}/node_modules/.installed ${web}/node_modules/.installed
+    COMMENT "Gathering what finds faces in the browser")
+  string(APPEND page_folders "|${finder}")
+  set(finder_built ${finder}/faces/worker.js)
+endif()
+
 add_custom_command(
   OUTPUT ${CMAKE_BINARY_DIR}/generated/static_files_data.c
-  COMMAND ${CMAKE_COMMAND} -D "PAGES=${page}|${shown}" -D OUT=${CMAKE_BINARY_DIR}/generated
+  COMMAND ${CMAKE_COMMAND} -D "PAGES=${page_folders}" -D OUT=${CMAKE_BINARY_DIR}/generated
           -P ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
-  DEPENDS ${page}/index.html ${shown}/openapi.json ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
+  DEPENDS ${page}/index.html ${shown}/openapi.json ${finder_built} ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
   VERBATIM
   COMMENT "Embedding the web page")
 target_sources(mien_server PRIVATE ${CMAKE_BINARY_DIR}/generated/static_files_data.c)

@@ -1,5 +1,6 @@
 /* The page, its files, and the checks that machines make: /health (the union that three dialects expect), /healthz,
  * /readyz, /metrics. All of these are answered on the event loop: none waits for anything. */
+#include "server/content_policy.h"
 #include "server/dialects.h"
 #include "server/static_files.h"
 
@@ -17,7 +18,10 @@ static mien_status serve_file(const static_file *file, const http_request *reque
         response->status = 304;
         return MIEN_OK;
     }
-    bool packed = file->gzip && http_request_field_has(request, "accept-encoding", "gzip");
+    bool accepted = http_request_field_has(request, "accept-encoding", "gzip");
+    if (!accepted && !file->bytes)
+        return http_response_error(response, 406, "detail", "This file is served with gzip only");
+    bool packed = file->gzip && accepted;
     response->content_type = file->content_type;
     response->fixed = packed ? file->gzip : file->bytes;
     response->fixed_length = packed ? file->gzip_length : file->length;
@@ -30,6 +34,10 @@ mien_status pages_static(const http_request *request, http_response *response)
     const static_file *file = static_files_find(request->path);
     if (!file)
         return http_response_error(response, 404, "detail", "Not Found");
+    if (!strncmp(file->path, "/faces/", 7))
+        response->policy = content_policy_faces;
+    if (!strcmp(file->path, "/index.html"))
+        response->policy = buffer_text(&request->service->page_policy);
     return serve_file(file, request, response);
 }
 
@@ -37,6 +45,7 @@ mien_status pages_document(const http_request *request, http_response *response)
 {
     bool reference = !strcmp(request->path, "/redoc");
     const static_file *file = static_files_find(reference ? "/documents/redoc.html" : "/documents/swagger.html");
+    response->policy = content_policy_document;
     return file ? serve_file(file, request, response) : http_response_error(response, 404, "detail", "Not Found");
 }
 
@@ -44,8 +53,10 @@ mien_status pages_root(const http_request *request, http_response *response)
 {
     const static_file *page = static_files_find("/index.html");
     http_response_field(response, "Vary", "Accept");
-    if (page && http_request_field_has(request, "accept", "text/html"))
+    if (page && http_request_field_has(request, "accept", "text/html")) {
+        response->policy = buffer_text(&request->service->page_policy);
         return serve_file(page, request, response);
+    }
     const char *host = http_request_field(request, "host");
     const char *scheme = request->secure ? "https" : "http";
     if (!host || strlen(host) > 255)

@@ -1,4 +1,5 @@
 /* What every answer carries beside its body. */
+#include "server/content_policy.h"
 #include "server/exchange.h"
 
 #include <string.h>
@@ -6,16 +7,6 @@
 #include <zlib.h>
 
 enum { WORTH_COMPRESSING = 1400 }; /* below, the answer fits a packet anyway */
-
-static const char strict_policy[] =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
-    "font-src 'self'; connect-src 'self'; worker-src 'self' blob:; manifest-src 'self'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'";
-
-/* The documents' viewers write style attributes themselves; scripts stay the server's own. */
-static const char document_policy[] =
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; worker-src 'self' blob:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /* The same for a whole second, so it is formatted once. Only the loop's thread comes here. */
 static const char *date(void)
@@ -43,11 +34,10 @@ void response_fields(const exchange *e, buffer *out)
         buffer_append_format(out, "content-encoding: %s\r\n", response->fixed_encoding);
     buffer_append_format(out, "cache-control: %s\r\nx-request-id: %s\r\n",
                          response->cache_control ? response->cache_control : "no-store", e->id);
-    bool document = e->route && e->route->flags & ROUTE_DOCUMENT;
     buffer_append_format(out,
                          "x-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\n"
                          "content-security-policy: %s\r\n",
-                         document ? document_policy : strict_policy);
+                         response->policy ? response->policy : content_policy_strict);
     cors_fields(service->settings, &e->request, out);
     buffer_append(out, response->fields.data, response->fields.length);
 }

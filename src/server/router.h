@@ -10,11 +10,10 @@ typedef mien_status (*route_handler)(const http_request *request, http_response 
 enum {
     ROUTE_WORKER = 1 << 0,   /* runs on a worker: it recognises pictures or waits for a store */
     ROUTE_LIMITED = 1 << 1,  /* counts against RATE_LIMIT_REQUESTS unless RATE_LIMIT_ROUTES says otherwise */
-    ROUTE_DOCUMENT = 1 << 2, /* a page of the API documents, with their looser content policy */
-    ROUTE_STATIC = 1 << 3,   /* exists only where a file of that name does */
-    ROUTE_SHARED = 1 << 4,   /* two dialects answer: ROUTE_LIMITED counts the one that sends JSON */
-    ROUTE_PICTURES = 1 << 5, /* counts against RATE_LIMIT_FACES unless RATE_LIMIT_ROUTES says otherwise */
-    ROUTE_GUARDED = 1 << 6,  /* takes credentials: a small limit of its own, against guessing */
+    ROUTE_STATIC = 1 << 2,   /* exists only where a file of that name does */
+    ROUTE_SHARED = 1 << 3,   /* two dialects answer: ROUTE_LIMITED counts the one that sends JSON */
+    ROUTE_PICTURES = 1 << 4, /* counts against RATE_LIMIT_FACES unless RATE_LIMIT_ROUTES says otherwise */
+    ROUTE_GUARDED = 1 << 5,  /* takes credentials: a small limit of its own, against guessing */
 };
 
 typedef struct route {

@@ -55,8 +55,8 @@ static const route routes[] = {
     {HTTP_GET, "/api/history/{id}/picture", history_picture, ROUTE_WORKER},
     {HTTP_GET, "/api/detect/status/{id}", history_status, 0},
 
-    {HTTP_GET, "/docs", pages_document, ROUTE_DOCUMENT},
-    {HTTP_GET, "/redoc", pages_document, ROUTE_DOCUMENT},
+    {HTTP_GET, "/docs", pages_document, 0},
+    {HTTP_GET, "/redoc", pages_document, 0},
     {HTTP_GET, "/<file>", pages_static, ROUTE_STATIC},
 };
 

@@ -2,6 +2,8 @@
  * is counted the same way. */
 #include "server/service.h"
 
+#include "server/content_policy.h"
+
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -32,6 +34,8 @@ mien_status service_create(const settings *settings, vision *vision, service **o
         status = rate_limit_create(LIMITED_CLIENTS, &created->limits, error);
     if (!status)
         status = people_create(settings, &created->people, error);
+    if (!status)
+        status = content_policy_page(settings, &created->page_policy, error);
     if (!status && settings->cache_size && settings->cache_ttl > 0)
         status = result_cache_create((size_t)settings->cache_size, settings->cache_ttl, &created->cache, error);
     if (status)
@@ -45,6 +49,7 @@ void service_destroy(service **service)
 {
     if (!*service)
         return;
+    buffer_done(&(*service)->page_policy);
     people_destroy(&(*service)->people);
     result_cache_destroy(&(*service)->cache);
     rate_limit_destroy(&(*service)->limits);

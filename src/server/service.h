@@ -21,6 +21,7 @@ typedef struct service {
     rate_limit *limits;
     result_cache *cache; /* NULL = off */
     people *people;
+    buffer page_policy; /* content policy of the page */
     model_list models;
     size_t workers;
     job_queue *queue; /* set by the server; NULL in tests */

@@ -36,7 +36,7 @@ typedef struct settings {
     long guest_max_usage;
     double guest_window;
     double access_minutes, refresh_days;
-    char *firebase_project, *firebase_emulator, *firebase_keys, *oidc_issuer;
+    char *firebase_project, *firebase_api_key, *firebase_emulator, *firebase_keys, *oidc_issuer;
     /* running it */
     char *notice; /* shown before a camera starts */
     char *log_level, *log_format, *environment;

@@ -123,6 +123,8 @@ const setting settings_table[] = {
            "Life of a refresh token in days."),
     TEXT("FIREBASE_PROJECT_ID", "", "--firebase-project-id", firebase_project, "",
          "Accept ID tokens of this Firebase project."),
+    TEXT("FIREBASE_API_KEY", "", "--firebase-api-key", firebase_api_key, "",
+         "Web API key of that project, no secret: with it people sign in with Firebase on the page."),
     TEXT("FIREBASE_AUTH_EMULATOR_HOST", "", "--firebase-auth-emulator-host", firebase_emulator, "",
          "Accept the unsigned tokens of the Firebase emulator, for development; refused with ENVIRONMENT=production."),
     TEXT("FIREBASE_KEYS_URL", "", "--firebase-keys-url", firebase_keys,

@@ -8,7 +8,7 @@
 typedef struct static_file {
     const char *path; /* "/app.js" */
     const char *content_type;
-    const uint8_t *bytes;
+    const uint8_t *bytes; /* NULL: only the compressed form is kept */
     size_t length;
     const uint8_t *gzip; /* the same compressed, or NULL where that does not pay */
     size_t gzip_length;

@@ -55,6 +55,7 @@ export async function makeFilm(file, scenes, width = 640, height = 480) {
 /** A page that remembers what must not happen: errors on the console, and requests that leave the origin. */
 export async function openPage(context, server, where = '') {
   const page = await context.newPage();
+  page.setDefaultTimeout(120_000); // machines may be busy; what waits for nothing fails all the same
   page.problems = [];
   page.expected = []; // patterns of console errors that a test provokes
   page.on('console', (message) => { if (message.type() === 'error') page.problems.push(`${message.text()} (${message.location().url})`); });

@@ -14,7 +14,7 @@ before(async () => {
   if (skip) return;
   place = scratch();
   const film = path.join(place.folder, 'film.mjpeg');
-  await makeFilm(film, [{ frames: 60, faces: [ann, ben] }, { frames: 45, faces: [ann] }, { frames: 30, faces: [] }]);
+  await makeFilm(film, [{ frames: 60, faces: [ann, ben] }, { frames: 75, faces: [ann] }, { frames: 15, faces: [] }]);
   server = await startReal([], {});
   browser = await launch(film);
   context = await browser.newContext({ permissions: ['camera'], acceptDownloads: true, locale: 'en-GB' });
@@ -58,7 +58,7 @@ test('who leaves loses the box, who stays keeps the number, and a card goes afte
   const ids = () => people().evaluateAll((cards) => cards.map((card) => card.dataset.person));
   const before = await ids();
   await boxes(false); // the empty scene
-  await boxes(true); // and they return: one after a second, known again; one after longer than the server remembers
+  await boxes(true); // and they return: one after half a second, known again; one after longer than the server remembers
   await atLeast(await answered() + 60);
   const later = await ids();
   assert.ok(later.some((id) => before.includes(id)), `${before} became ${later}`);
@@ -96,11 +96,38 @@ test('a snapshot and the session as files', { skip }, async () => {
   assert.equal(Object.keys(json[0].probabilities).length, 7);
 });
 
+test('faces are found in the browser: nothing but crops is sent, and the same people are followed', { skip }, async () => {
+  assert.ok(!(await page.evaluate(() => performance.getEntriesByType('resource').some((entry) => entry.name.includes('/faces/')))), 'fetched before it is asked for');
+  const messages = [];
+  page.on('websocket', (socket) => socket.on('framesent', ({ payload }) => messages.push(payload)));
+  await page.click('button:text-is("Stop")'); // the next start opens a socket that is listened to
+  await page.check('#faces-here');
+  await page.waitForFunction(() => !document.getElementById('faces-here').disabled);
+  assert.ok(await page.isChecked('#faces-here'), await page.textContent('#banner'));
+  const from = await answered();
+  await page.click('#start');
+  await page.waitForFunction(() => document.querySelectorAll('[data-person]').length === 2);
+  await boxes(true);
+  await atLeast(from + 150); // the whole film: two, one, nobody
+  assert.match(await page.textContent('#sent'), /faces only/);
+  const sent = messages.map((payload) => JSON.parse(payload)); // throws on a picture, which is binary
+  assert.ok(sent.length > 100 && sent.every((message) => message.type === 'crops'), `${sent.length} messages`);
+  const sheet = sent.find((message) => message.data.faces.length === 2);
+  const [first, second] = sheet.data.faces;
+  assert.deepEqual([first.crop, second.crop].map(([x, y]) => [x, y]), [[0, 0], [160, 0]]);
+  assert.ok(sheet.data.image.length < 60_000, 'two crops, not a frame');
+  assert.ok(sent.some((message) => message.data.faces.length === 0 && !message.data.image), 'nobody in view: nothing is sent of the room');
+  const seen = await page.evaluate(() => [...document.querySelectorAll('[data-person] .label span:first-child')].map((label) => label.textContent));
+  assert.ok(seen.every((label) => /Apparent expression: \w+ \d+/.test(label)), seen.join());
+  await page.uncheck('#faces-here');
+  await page.waitForFunction(() => !/faces only/.test(document.getElementById('sent').textContent));
+});
+
 test('the resolution is changed while it runs', { skip }, async () => {
-  await page.selectOption('#size', '3');
+  await page.selectOption('#size', '4');
   const from = await answered();
   await atLeast(from + 10);
-  await page.selectOption('#size', '1');
+  await page.selectOption('#size', '2');
   await atLeast(from + 20);
 });
 

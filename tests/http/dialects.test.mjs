@@ -268,7 +268,7 @@ test("mien's own: /api/faces tells of every face, as raw bytes or as a form; /ap
     assert.equal(bad.status, 400);
     shape(bad.json, { detail: 'string' });
   }
-  assert.deepEqual((await get('/api/notice')).json, { notice: '', history_seconds: 0, pictures_kept: false });
+  assert.deepEqual((await get('/api/notice')).json, { notice: '', history_seconds: 0, pictures_kept: false, faces_in_browser: true, firebase: null });
 });
 
 test('/ws keeps the identity of a face from frame to frame, in both kinds of search', async () => {

@@ -1,7 +1,7 @@
 // What the page asks of the server. Every failure becomes a Problem with a kind that the page has words for.
 import {EMOTIONS, type Analysis, type Emotion, type Face, type Probabilities} from './emotions';
 
-export type ProblemKind = 'away' | 'busy' | 'slow' | 'large' | 'not-picture' | 'quota' | 'sign-in' | 'exists' | 'other';
+export type ProblemKind = 'away' | 'busy' | 'slow' | 'large' | 'not-picture' | 'quota' | 'sign-in' | 'exists' | 'sign-in-away' | 'other';
 
 export class Problem extends Error {
   constructor(readonly kind: ProblemKind, message: string, readonly wait = 0 /* seconds that the server asks for */) {
@@ -47,11 +47,20 @@ export interface Model {
   };
 }
 
-/** What the deployer says, and what the server keeps and for how long (0 = until it is deleted). */
+/** Where people sign in when it is not here. */
+export interface FirebaseProject {
+  project: string;
+  api_key: string;
+  emulator: string | null; // host:port
+}
+
+/** What the deployer says, what the server keeps and for how long (0 = until it is deleted), and what else it offers. */
 export interface Notice {
   notice: string;
   history_seconds: number;
   pictures_kept: boolean;
+  faces_in_browser: boolean;
+  firebase: FirebaseProject | null;
 }
 
 const tokens = {
@@ -207,6 +216,9 @@ export const signIn = (email: string, password: string): Promise<void> => enter(
 
 export const register = (email: string, password: string, name: string): Promise<void> =>
   enter('/auth/register', {email, password, display_name: name});
+
+/** With what Firebase says of somebody. */
+export const signInWith = (idToken: string): Promise<void> => enter('/auth/verify-token', {id_token: idToken});
 
 export async function signOut(): Promise<void> {
   const refresh = tokens.refresh;

@@ -12,7 +12,7 @@ export function bars(probabilities: Probabilities): Bars {
   const rows = EMOTIONS.map(name => {
     const meter = h('meter', {min: 0, max: 1, 'aria-label': t(name), class: `bar ${name}`});
     const value = h('span', {class: 'value'});
-    return {name, meter, value, row: h('div', {class: 'row'}, h('span', {class: 'name'}, t(name)), meter, value)};
+    return {name, meter, value, row: h('div', {class: 'row'}, h('span', {class: 'name'}, h('span', {class: `dot small ${name}`, 'aria-hidden': 'true'}), t(name)), meter, value)};
   });
   const update = (next: Probabilities): void => {
     for (const {name, meter, value} of rows) {

@@ -119,7 +119,7 @@ const THUMBNAIL = 480;
 export function thumbnail(picture: ImageBitmap, faces: Face[]): HTMLCanvasElement {
   const scale = Math.min(1, THUMBNAIL / Math.max(picture.width, picture.height));
   const canvas = annotated(picture, Math.max(1, Math.round(picture.width * scale)),
-    Math.max(1, Math.round(picture.height * scale)), faces, {scale, labels: false});
+    Math.max(1, Math.round(picture.height * scale)), faces, {scale, labels: false, pixelRatio: 2});
   canvas.setAttribute('aria-hidden', 'true');
   return canvas;
 }

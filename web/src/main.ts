@@ -1,7 +1,7 @@
 // The page: four views behind the address, a language switch, and a watch on the server.
 import {h, replace} from './dom';
 import {language, setLanguage, t, type Language, type Word} from './i18n';
-import {notice, serverIsThere} from './api';
+import {notice, serverIsThere, type Notice} from './api';
 import {hush, say} from './say';
 import type {View} from './view';
 import {aboutView} from './view_about';
@@ -13,13 +13,13 @@ import {picturesView} from './view_pictures';
 const WATCH = 10_000;
 const views: [name: Word & string, make: () => View][] = [
   ['pictures', picturesView],
-  ['live', () => liveView(deployersNotice)],
+  ['live', () => liveView(told)],
   ['history', historyView],
   ['models', modelsView],
   ['about', aboutView],
 ];
 
-const deployersNotice = (): Promise<string> => notice().then(answer => answer.notice, () => '');
+const told = (): Promise<Notice | null> => notice().catch(() => null);
 let current: View | null = null;
 let away = false;
 
@@ -45,7 +45,7 @@ function frame(): void {
     frame();
     show();
   }}, h('option', {value: 'en', selected: language() === 'en'}, 'English'),
-    h('option', {value: 'id', selected: language() === 'id'}, 'Bahasa Indonesia'));
+    h('option', {value: 'id', selected: language() === 'id'}, 'Indonesia'));
   replace(element('tools'), select);
   replace(element('footer'), h('p', {}, t('footer'), ' ', h('a', {href: '/docs'}, t('apiDocuments'))));
 }

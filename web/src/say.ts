@@ -21,6 +21,7 @@ export function explain(error: unknown, name = ''): string {
       case 'not-picture': return t('errorNotPicture', {name});
       case 'quota': return t('errorQuota');
       case 'sign-in': return t('errorSignIn');
+      case 'sign-in-away': return t('errorSignInAway');
       case 'exists': return t('errorExists');
       case 'other': return t('errorOther', {why: error.message});
     }

@@ -45,7 +45,7 @@ export class FrameStream {
     return this.socket?.readyState === WebSocket.OPEN && (this.sent === 0 || performance.now() - this.sent > PATIENCE);
   }
 
-  send(frame: Blob): void {
+  send(frame: Blob | string): void {
     if (!this.ready) return;
     this.sent = performance.now();
     this.socket!.send(frame);

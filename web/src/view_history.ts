@@ -1,7 +1,7 @@
 // History: what a person chose to keep, by time and expression, with thumbnails and a picture of the days. An account's is on
 // the server, a guest's in this browser.
 import {accountForm, accountLine} from './account';
-import {forget, forgetAll, history, notice, picture, signedIn, type Kept} from './api';
+import {forget, forgetAll, history, notice, picture, signedIn, type Kept, type Notice} from './api';
 import {countFaces} from './bars';
 import {days} from './days';
 import {h, replace} from './dom';
@@ -9,6 +9,7 @@ import {thumbnail, upright} from './draw';
 import {EMOTIONS, type Emotion} from './emotions';
 import {guestHistory} from './guest_history';
 import {dateTime, number, t} from './i18n';
+import {icon} from './icons';
 import {explain, say} from './say';
 import type {View} from './view';
 import {chips} from './view_pictures';
@@ -30,7 +31,7 @@ export function historyView(): View {
   const filters = h('div', {class: 'toolbar'},
     h('label', {for: 'emotion'}, t('searchEmotion'), emotion), h('label', {for: 'from'}, t('from'), from),
     h('label', {for: 'until'}, t('until'), until), h('span', {class: 'space'}),
-    h('button', {type: 'button', class: 'danger', id: 'delete-all', onclick: () => void deleteAll()}, t('deleteAll')));
+    h('button', {type: 'button', class: 'danger', id: 'delete-all', onclick: () => void deleteAll()}, icon('trash'), t('deleteAll')));
   const kept = h('p', {class: 'quiet', id: 'kept-words'});
   const trends = h('div', {});
   const gallery = h('div', {class: 'gallery'});
@@ -46,19 +47,19 @@ export function historyView(): View {
     Emotion | undefined, from: second(from.value, 0), until: second(until.value, DAY - 1)});
 
   async function start(): Promise<void> {
+    const said = await notice().catch(() => null);
     replace(account, await accountLine(() => void start()));
-    replace(door, !signedIn() && accountForm(() => void start()));
+    replace(door, !signedIn() && accountForm(() => void start(), said?.firebase ?? null));
     split.classList.toggle('alone', signedIn());
-    await sayWhatIsKept();
+    sayWhatIsKept(said);
     await reload();
   }
 
-  async function sayWhatIsKept(): Promise<void> {
+  function sayWhatIsKept(words: Notice | null): void {
     if (!signedIn()) {
       kept.textContent = t('historyKeptGuest');
       return;
     }
-    const words = await notice().catch(() => null);
     kept.textContent = [words?.history_seconds ? t('historyKeptDays', {n: number(words.history_seconds / DAY, 1)})
       : t('historyKept'), words?.pictures_kept === false && t('historyNoPictures')].filter(Boolean).join(' ');
   }
@@ -90,9 +91,10 @@ export function historyView(): View {
   function card(item: Kept): HTMLElement {
     const place = h('button', {type: 'button', class: 'plain frame skeleton', disabled: true,
       'aria-label': t('open', {name: dateTime(item.when)})});
-    const element = h('article', {class: 'card picture'}, place, h('p', {class: 'file'}, dateTime(item.when)),
-      h('p', {class: 'quiet small'}, countFaces(item.faces.length)), chips(item.faces),
-      h('button', {type: 'button', onclick: () => void remove(item, element)}, t('deleteOne')));
+    const element = h('article', {class: 'card picture'}, place, h('p', {class: 'file'}, dateTime(item.when)), chips(item.faces),
+      h('div', {class: 'foot'}, h('span', {class: 'quiet small'}, countFaces(item.faces.length)),
+        h('button', {type: 'button', class: 'quiet danger', onclick: () => void remove(item, element)}, icon('trash'),
+          t('deleteOne'))));
     if (item.picture) void fill(item, place);
     else place.remove();
     return element;
@@ -100,16 +102,25 @@ export function historyView(): View {
 
   async function fill(item: Kept, place: HTMLButtonElement): Promise<void> {
     try {
-      const bytes = signedIn() ? await picture(item.id) : guestHistory.picture(item.id);
-      const bitmap = await upright(bytes);
+      const bitmap = await upright(await bytesOf(item));
       replace(place, thumbnail(bitmap, item.faces));
       bitmap.close();
       place.classList.remove('skeleton');
       place.disabled = false;
-      place.addEventListener('click', () => void viewer.open(dateTime(item.when), bytes, item.faces));
+      place.addEventListener('click', () => openLarge(item));
     } catch {
       place.remove(); // the picture was not kept: the card stands without it
     }
+  }
+
+  async function bytesOf(item: Kept): Promise<Blob> {
+    return signedIn() ? picture(item.id) : guestHistory.picture(item.id);
+  }
+
+  function openLarge(item: Kept): void {
+    const pictures = shown.filter(one => one.picture);
+    void viewer.open(pictures.map(one => ({name: dateTime(one.when), faces: one.faces, picture: () => bytesOf(one)})),
+      pictures.indexOf(item));
   }
 
   async function remove(item: Kept, element: HTMLElement): Promise<void> {

@@ -1,36 +1,39 @@
 // Live: the camera's picture with boxes drawn over it at the camera's rate, a card and a time line for each person.
-import {bars, type Bars} from './bars';
+import type {Notice} from './api';
 import {csv, download, h, replace} from './dom';
 import {annotated, drawFaces, toBlob} from './draw';
 import {EMOTIONS, surest, type Face} from './emotions';
-import {number, percent, t} from './i18n';
+import {FaceFinder} from './face_finder';
+import {number, t} from './i18n';
+import {icon} from './icons';
+import {People} from './people';
 import {explain, hush, say} from './say';
 import {Session} from './session';
 import {FrameStream, type StreamAnswer} from './stream';
-import {Timeline} from './timeline';
 import type {View} from './view';
 
-const SIZES: [number, number][] = [[1280, 720], [640, 480], [480, 360], [320, 240]];
-const AWAY_SECONDS = 3; // a person who is gone this long loses their card
+const SIZES: [number, number][] = [[1920, 1080], [1280, 720], [640, 480], [480, 360], [320, 240]];
+const USUAL = 2;
 const SLOW = 180, FAST = 60; // milliseconds of latency between which the size of frames is left alone
+const QUALITY = 0.8;
+const GLIDE = 0.35; // of the way to where the last answer put a box, each frame of the display
 
-interface Person {
-  card: HTMLElement;
-  title: HTMLElement;
-  label: HTMLElement;
-  bars: Bars;
-  timeline: Timeline;
-  seen: number;
+/** A row of figures whose numbers are set in place, thirty times a second. */
+function figures(): {element: HTMLElement; set(values: Record<string, string>): void} {
+  const rows = ([['fps', 'answered'], ['latency', 'latency'], ['dropped', 'dropped'], ['answers', 'answeredInAll'], ['sent', 'sentSize']] as const)
+    .map(([id, word]) => ({id, word, value: h('dd', {id}, '–')}));
+  return {
+    element: h('dl', {class: 'figures'}, rows.map(({word, value}) => h('div', {}, h('dt', {}, t(word)), value))),
+    set: values => { for (const {id, value} of rows) value.textContent = values[id] ?? ''; },
+  };
 }
 
-export function liveView(notice: () => Promise<string>): View {
-  let media: MediaStream | null = null;
-  let stream: FrameStream | null = null;
-  let faces: Face[] = [];
-  let drawnBoxes = new Map<number, Face['box']>();
-  let paused = false, left = false, started = 0, dropped = 0, answeredInAll = 0, latency = 0, quality = 0.8, sendWidth = 640;
-  let answers: number[] = [];
-  const people = new Map<number, Person>();
+export function liveView(server: () => Promise<Notice | null>): View {
+  let media: MediaStream | null = null, stream: FrameStream | null = null, finder: FaceFinder | null = null;
+  let faces: Face[] = [], drawnBoxes = new Map<number, Face['box']>(), answers: number[] = [];
+  let paused = false, left = false, busy = false, wasBusy = false;
+  let started = 0, dropped = 0, answeredInAll = 0, latency = 0, sendWidth = 640, sentScale = 1, sent = '';
+  const people = new People();
   const session = new Session();
 
   const video = h('video', {playsinline: true, 'aria-label': t('camera')});
@@ -38,34 +41,54 @@ export function liveView(notice: () => Promise<string>): View {
   const overlay = h('canvas', {class: 'overlay', 'aria-hidden': 'true'});
   const frame = document.createElement('canvas');
   const stage = h('div', {class: 'stage live'}, video, overlay);
-  const figures = h('dl', {class: 'figures'});
-  const cards = h('div', {class: 'cards people'}, h('p', {class: 'empty'}, t('nobody')));
+  const measured = figures();
   const cameras = h('select', {id: 'camera', onchange: () => void open()});
   const size = h('select', {id: 'size', onchange: () => void open()},
-    SIZES.map(([w, hh], i) => h('option', {value: i, selected: i === 1}, `${w}×${hh}`)));
+    SIZES.map(([w, hh], i) => h('option', {value: i, selected: i === USUAL}, `${w} × ${hh}`)));
   const mirror = h('input', {type: 'checkbox', id: 'mirror', checked: true,
     onchange: () => video.classList.toggle('mirrored', mirror.checked)});
-  const pause = h('button', {type: 'button', onclick: () => {
-    paused = !paused;
-    if (paused) video.pause();
-    else void video.play();
-    pause.textContent = t(paused ? 'resume' : 'pause');
-    pause.setAttribute('aria-pressed', String(paused));
-  }}, t('pause'));
+  const here = h('input', {type: 'checkbox', id: 'faces-here', 'aria-describedby': 'faces-here-help', onchange: () => void findHere()});
+  const option = h('div', {class: 'option hidden'}, h('label', {class: 'check'}, here, t('facesHere')),
+    h('p', {class: 'quiet small', id: 'faces-here-help'}, t('facesHereHelp')));
+  const pause = h('button', {type: 'button', class: 'primary', id: 'pause', onclick: () => hold(!paused)});
   const controls = h('div', {class: 'toolbar'}, pause,
-    h('button', {type: 'button', onclick: () => halt(true)}, t('stop')),
-    h('button', {type: 'button', onclick: () => void snapshot()}, t('snapshot')),
-    h('button', {type: 'button', onclick: sessionCsv}, t('sessionCsv')),
-    h('button', {type: 'button', onclick: sessionJson}, t('sessionJson')),
-    h('label', {for: 'camera'}, t('camera'), cameras),
-    h('label', {for: 'size'}, t('resolution'), size),
+    h('button', {type: 'button', onclick: () => void snapshot()}, icon('camera'), t('snapshot')),
+    h('button', {type: 'button', onclick: () => halt(true)}, icon('stop'), t('stop')), h('span', {class: 'space'}),
+    h('button', {type: 'button', onclick: sessionCsv}, icon('download'), t('sessionCsv')),
+    h('button', {type: 'button', onclick: sessionJson}, icon('download'), t('sessionJson')));
+  const settings = h('section', {class: 'card settings', 'aria-label': t('settings')},
+    h('div', {class: 'field'}, h('label', {for: 'camera'}, t('camera')), cameras),
+    h('div', {class: 'field'}, h('label', {for: 'size'}, t('resolution')), size),
     h('label', {class: 'check'}, mirror, t('mirror')));
-  const words = h('p', {}, t('notice'));
-  void notice().then(text => { if (text) words.textContent = text; });
-  const start = h('section', {class: 'card notice'}, h('h2', {}, t('noticeTitle')), words,
-    h('button', {type: 'button', class: 'primary', id: 'start', onclick: () => void open()}, t('agree')));
-  const split = h('div', {class: 'split live hidden'}, h('div', {}, stage, figures, controls), cards);
-  const element = h('div', {}, h('h1', {}, t('liveTitle')), h('p', {class: 'lead'}, t('liveLead')), start, split);
+  const words = h('p', {}, t('notice')), choice = h('div', {});
+  const start = h('section', {class: 'card notice'}, h('div', {class: 'badge'}, icon('camera')), h('h2', {}, t('noticeTitle')), words,
+    choice, h('button', {type: 'button', class: 'primary large', id: 'start', onclick: () => void open()}, icon('play'), t('agree')));
+  const lead = h('p', {class: 'lead'}, t('liveLead'));
+  const split = h('div', {class: 'split live hidden'}, h('div', {}, stage, measured.element, controls, settings), people.element);
+  const element = h('div', {}, h('h1', {}, t('liveTitle')), lead, start, split);
+
+  void server().then(said => {
+    if (said?.notice) words.textContent = said.notice;
+    option.classList.toggle('hidden', !said?.faces_in_browser);
+  });
+  hold(false);
+  show(false);
+
+  function show(running: boolean): void {
+    for (const part of [start, lead]) part.classList.toggle('hidden', running);
+    split.classList.toggle('hidden', !running);
+    (running ? settings : choice).append(option);
+  }
+
+  function hold(still: boolean): void {
+    paused = still;
+    if (media) {
+      if (still) video.pause();
+      else void video.play();
+    }
+    replace(pause, icon(still ? 'play' : 'pause'), t(still ? 'resume' : 'pause'));
+    pause.setAttribute('aria-pressed', String(still));
+  }
 
   async function open(): Promise<void> {
     if (!navigator.mediaDevices) {
@@ -83,6 +106,9 @@ export function liveView(notice: () => Promise<string>): View {
       }
       media?.getTracks().forEach(track => track.stop());
       media = next;
+      next.getVideoTracks()[0]?.addEventListener('ended', () => {
+        if (media === next) say(t('errorCameraGone'), 'bad', 0);
+      });
       video.srcObject = next;
       await video.play();
       await listCameras();
@@ -91,10 +117,10 @@ export function liveView(notice: () => Promise<string>): View {
       return;
     }
     hush();
+    hold(false);
     if (!started) started = performance.now();
     sendWidth = Math.min(width, 640);
-    start.classList.add('hidden');
-    split.classList.remove('hidden');
+    show(true);
     video.classList.toggle('mirrored', mirror.checked);
     if (!stream) {
       stream = new FrameStream({answer: take, state: state => {
@@ -114,7 +140,7 @@ export function liveView(notice: () => Promise<string>): View {
       if (!stream || left) return;
       watchFrames();
       if (paused) return;
-      if (stream.ready && !busy) sendFrame();
+      if (stream.ready && !busy) void sendFrame();
       else if (counted) dropped++;
     };
     if (counted) video.requestVideoFrameCallback(next);
@@ -133,38 +159,68 @@ export function liveView(notice: () => Promise<string>): View {
     stream?.close();
     media = stream = null;
     faces = [];
-    for (const person of people.values()) {
-      person.timeline.destroy();
-      person.card.remove();
-    }
     people.clear();
-    replace(cards, h('p', {class: 'empty'}, t('nobody')));
     if (!back) return;
-    paused = false;
-    pause.textContent = t('pause');
-    pause.setAttribute('aria-pressed', 'false');
-    split.classList.add('hidden');
-    start.classList.remove('hidden');
+    hold(false);
+    show(false);
   }
 
-  /* The next frame goes out when the last one is answered; large frames shrink when answers come late. */
-  function sendFrame(): void {
-    if (!stream?.ready || paused || !video.videoWidth) return;
+  /* Turned on, the detector is fetched; until it is there, nothing is sent: whoever asked for this wants no frame to leave. */
+  async function findHere(): Promise<void> {
+    finder?.stop();
+    finder = null;
+    if (!here.checked) return;
+    here.disabled = true;
+    say(t('facesHereLoading'), 'good', 0);
+    try {
+      finder = await FaceFinder.start();
+      hush();
+    } catch (error) {
+      here.checked = false;
+      if (media) hold(true);
+      say(t('errorFacesHere', {why: error instanceof Error ? error.message : String(error)}), 'bad', 0);
+    }
+    here.disabled = false;
+    if (left) finder?.stop();
+  }
+
+  async function sendFrame(): Promise<void> {
+    if (!video.videoWidth || here.checked && !finder) return;
+    busy = true;
+    try {
+      if (finder) await sendFaces(finder);
+      else await sendPicture();
+    } catch (error) {
+      if (!wasBusy) say(explain(error), 'bad'); // a frame is lost; a second in a row would say the same
+      wasBusy = true;
+      return;
+    } finally {
+      busy = false;
+    }
+    wasBusy = false;
+  }
+
+  /* Frames shrink when answers come late and grow again when they come early. */
+  async function sendPicture(): Promise<void> {
     if (latency > SLOW && sendWidth > 320) sendWidth -= 80;
     else if (latency && latency < FAST && sendWidth < Math.min(video.videoWidth, 960)) sendWidth += 16;
     const scale = Math.min(1, sendWidth / video.videoWidth);
     frame.width = Math.round(video.videoWidth * scale);
     frame.height = Math.round(video.videoHeight * scale);
     frame.getContext('2d', {alpha: false})!.drawImage(video, 0, 0, frame.width, frame.height);
-    busy = true;
-    frame.toBlob(blob => {
-      busy = false;
-      if (blob) stream?.send(blob);
-    }, 'image/jpeg', quality);
+    const picture = await toBlob(frame, 'image/jpeg', QUALITY);
+    if (here.checked) return; // turned on meanwhile
+    stream?.send(picture);
     sentScale = scale;
+    sent = `${frame.width} × ${frame.height}`;
   }
 
-  let busy = false, sentScale = 1;
+  async function sendFaces(by: FaceFinder): Promise<void> {
+    const found = await by.find(await createImageBitmap(video));
+    stream?.send(found.message);
+    sentScale = 1;
+    sent = t('facesOnly', {n: number(found.bytes / 1000)});
+  }
 
   function take(answer: StreamAnswer): void {
     const now = performance.now(), seconds = (now - started) / 1000;
@@ -175,46 +231,12 @@ export function liveView(notice: () => Promise<string>): View {
     answers = answers.filter(time => time > now - 2000);
     faces = answer.faces.map(face => ({...face, box: face.box.map(value => value / sentScale) as Face['box']}));
     for (const face of faces) {
-      update(face, seconds);
+      people.update(face, seconds);
       session.add(seconds, face);
     }
-    for (const [id, person] of people) {
-      if (seconds - person.seen < AWAY_SECONDS) continue;
-      person.timeline.destroy();
-      person.card.remove();
-      people.delete(id);
-      if (!people.size) replace(cards, h('p', {class: 'empty'}, t('nobody')));
-    }
-    replace(figures,
-      h('div', {}, h('dt', {}, t('answered')), h('dd', {id: 'fps'}, number(answers.length / 2, 1))),
-      h('div', {}, h('dt', {}, t('answeredInAll')), h('dd', {id: 'answers'}, number(answeredInAll))),
-      h('div', {}, h('dt', {}, t('latency')), h('dd', {id: 'latency'}, t('milliseconds', {n: number(latency)}))),
-      h('div', {}, h('dt', {}, t('dropped')), h('dd', {id: 'dropped'}, number(dropped))),
-      h('div', {}, h('dt', {}, t('sentSize')), h('dd', {}, `${frame.width} × ${frame.height}`)));
-  }
-
-  function update(face: Face, seconds: number): void {
-    const id = face.id ?? 0;
-    const shown = face.smoothed ?? face.probabilities;
-    let person = people.get(id);
-    if (!person) {
-      if (!people.size) cards.replaceChildren();
-      const title = h('h2', {}), label = h('p', {class: 'label'}), rows = bars(shown);
-      const card = h('article', {class: 'card face', 'data-person': id}, title, label, rows.element);
-      cards.append(card);
-      const timeline = new Timeline(Math.max(200, card.clientWidth - 32));
-      card.append(h('p', {class: 'quiet small'}, t('timeline')), timeline.element);
-      replace(title, h('span', {class: `dot ${face.emotion}`, 'aria-hidden': 'true'}), t('person', {n: id}));
-      person = {card, title, label, bars: rows, timeline, seen: seconds};
-      people.set(id, person);
-    }
-    const best = surest(shown);
-    person.seen = seconds;
-    person.title.firstElementChild!.className = `dot ${best}`;
-    person.label.textContent = `${t('apparent')}: ${t(best)} ${percent(shown[best])}` +
-      (face.uncertain ? ` (${t('uncertain')})` : '');
-    person.bars.update(shown);
-    person.timeline.add(seconds, shown);
+    people.forget(seconds);
+    measured.set({fps: number(answers.length / 2, 1), latency: t('milliseconds', {n: number(latency)}),
+      dropped: number(dropped), answers: number(answeredInAll), sent});
   }
 
   /* Every frame of the display: boxes glide towards where the last answer put them. */
@@ -235,7 +257,7 @@ export function liveView(notice: () => Promise<string>): View {
     const shownFaces: Face[] = [];
     for (const face of faces) {
       const id = face.id ?? 0, before = drawnBoxes.get(id);
-      const box = (before && !still ? face.box.map((value, i) => before[i]! + (value - before[i]!) * 0.35) : face.box) as
+      const box = (before && !still ? face.box.map((value, i) => before[i]! + (value - before[i]!) * GLIDE) : face.box) as
         Face['box'];
       next.set(id, box);
       const shown = face.smoothed ?? face.probabilities, best = surest(shown);
@@ -270,6 +292,8 @@ export function liveView(notice: () => Promise<string>): View {
     leave() {
       left = true;
       halt(false);
+      finder?.stop();
+      people.close();
     },
   };
 }

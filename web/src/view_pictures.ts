@@ -6,6 +6,7 @@ import {annotated, thumbnail, toBlob, upright} from './draw';
 import {EMOTIONS, type Analysis, type Emotion, type Face} from './emotions';
 import {guestHistory} from './guest_history';
 import {number, t} from './i18n';
+import {icon} from './icons';
 import {takePhotograph, takesByItself} from './photograph';
 import {explain, hush, say} from './say';
 import {annotatedName, Viewer} from './viewer';
@@ -46,25 +47,26 @@ export function picturesView(): View {
     'aria-hidden': 'true', onchange: () => { add(shot.files); shot.value = ''; }});
   const keepBox = h('input', {type: 'checkbox', id: 'keep'});
   const zone = h('section', {class: 'drop', 'aria-label': t('drop')},
-    h('p', {class: 'big'}, t('drop')),
+    h('div', {class: 'badge'}, icon('picture')), h('p', {class: 'big'}, t('drop')),
     h('p', {class: 'quiet'}, t('dropMore')),
     h('p', {class: 'buttons'},
-      h('button', {type: 'button', class: 'primary', onclick: () => input.click()}, t('choose')),
-      h('button', {type: 'button', id: 'take', onclick: () => void take()}, t('take'))),
+      h('button', {type: 'button', class: 'primary', onclick: () => input.click()}, icon('picture'), t('choose')),
+      h('button', {type: 'button', id: 'take', onclick: () => void take()}, icon('camera'), t('take'))),
     h('p', {class: 'quiet small'}, t('kinds')),
     h('label', {class: 'check'}, keepBox, t(signedIn() ? 'keep' : 'keepGuest')), input, shot);
-  const hints = h('div', {class: 'hints'}, ([1, 2, 3] as const).map(n =>
-    h('section', {}, h('h2', {}, t(`hintTitle${n}`)), h('p', {class: 'quiet'}, t(`hint${n}`)))));
+  const hints = h('div', {class: 'hints'}, ([[1, 'face'], [2, 'doubt'], [3, 'shield']] as const).map(([n, drawing]) =>
+    h('section', {}, h('div', {class: 'badge'}, icon(drawing)), h('h2', {}, t(`hintTitle${n}`)), h('p', {class: 'quiet'}, t(`hint${n}`)))));
   const progress = h('p', {class: 'progress', role: 'status', 'aria-live': 'polite'});
   const bar = h('progress', {max: 1, value: 0, 'aria-label': t('working')});
   const tools = h('div', {class: 'toolbar hidden'}, progress, bar, h('span', {class: 'space'}),
-    h('button', {type: 'button', onclick: exportCsv}, t('exportCsv')),
-    h('button', {type: 'button', onclick: exportJson}, t('exportJson')),
-    h('button', {type: 'button', onclick: () => void exportPictures()}, t('exportPictures')),
-    h('button', {type: 'button', onclick: clear}, t('clear')));
+    h('button', {type: 'button', onclick: exportCsv}, icon('download'), t('exportCsv')),
+    h('button', {type: 'button', onclick: exportJson}, icon('download'), t('exportJson')),
+    h('button', {type: 'button', onclick: () => void exportPictures()}, icon('download'), t('exportPictures')),
+    h('button', {type: 'button', onclick: clear}, icon('trash'), t('clear')));
+  const summary = h('div', {class: 'summary'});
   const gallery = h('div', {class: 'gallery'});
   const element = h('div', {}, h('h1', {}, t('picturesTitle')), h('p', {class: 'lead'}, t('picturesLead')), zone, hints, tools,
-    gallery, viewer.element);
+    summary, gallery, viewer.element);
 
   const over = (event: DragEvent): void => {
     event.preventDefault();
@@ -123,11 +125,17 @@ export function picturesView(): View {
     bitmap?.close();
     replace(item.card,
       h('button', {type: 'button', class: 'plain frame', 'aria-label': t('open', {name: item.file.name}),
-        onclick: () => void viewer.open(item.file.name, item.file, numbered(result))}, small),
+        onclick: () => openLarge(item)}, small),
       h('p', {class: 'file', title: item.file.name}, item.file.name),
-      h('p', {class: 'quiet small'}, `${countFaces(result.faces.length)} · `,
-        t('milliseconds', {n: result.timing_ms.total < 1 ? '< 1' : number(result.timing_ms.total)})),
+      h('p', {class: 'quiet small'}, countFaces(result.faces.length),
+        result.timing_ms.total >= 1 && ` · ${t('milliseconds', {n: number(result.timing_ms.total)})}`),
       chips(result.faces));
+  }
+
+  function openLarge(item: Item): void {
+    const done = items.filter(one => one.result);
+    void viewer.open(done.map(one => ({name: one.file.name, faces: numbered(one.result!), picture: () => one.file})),
+      done.indexOf(item));
   }
 
   /* One after the other: a guest's first answer brings the cookie by which the server counts. */
@@ -196,6 +204,9 @@ export function picturesView(): View {
     bar.max = Math.max(1, items.length);
     bar.value = done;
     bar.classList.toggle('hidden', done === items.length);
+    const faces = items.flatMap(item => item.result?.faces ?? []);
+    replace(summary, items.length > 1 && faces.length > 0 && h('span', {}, countFaces(faces.length)),
+      items.length > 1 && chips(faces));
   }
 
   function exportCsv(): void {

@@ -1,6 +1,6 @@
 import type {Word} from './i18n';
 
-export const id: Partial<Record<Word, string>> = {
+export const id: Record<Word, string> = {
   live: 'Langsung',
   pictures: 'Gambar',
   history: 'Riwayat',
@@ -41,6 +41,8 @@ export const id: Partial<Record<Word, string>> = {
   hint3: 'Gambar hanya dikirim ke server ini dan langsung dilupakan, kecuali Anda memilih menyimpannya.',
   exportCsv: 'CSV',
   exportJson: 'JSON',
+  previous: 'Gambar sebelumnya',
+  next: 'Gambar berikutnya',
   milliseconds: '{n} md',
   progress: '{done} dari {all} dianalisis',
   clear: 'Kosongkan',
@@ -68,13 +70,19 @@ export const id: Partial<Record<Word, string>> = {
   answeredInAll: 'terjawab seluruhnya',
   latency: 'latensi',
   dropped: 'bingkai dilewati',
-  sentSize: 'ukuran terkirim',
+  sentSize: 'dikirim tiap kali',
   timeline: 'Satu menit terakhir',
   person: 'Orang {n}',
   nobody: 'Tidak ada orang',
   sessionCsv: 'Sesi sebagai CSV',
   sessionJson: 'Sesi sebagai JSON',
   connecting: 'Menghubungkan…',
+  settings: 'Pengaturan',
+  facesHere: 'Cari wajah di peramban ini, kirim hanya wajahnya',
+  facesHereHelp: 'Gambar tetap di perangkat ini; server hanya menerima potongan kecil wajah. Memuat 4 MB sekali; wajah kecil ' +
+    'dan jauh lebih sulit ditemukan.',
+  facesHereLoading: 'Memuat pencari wajah. Sementara itu tidak ada yang dikirim.',
+  facesOnly: 'hanya wajah, {n} KB',
   historyTitle: 'Riwayat',
   historyLead: 'Gambar yang Anda simpan, terbaru lebih dulu.',
   historyGuest: 'Dengan akun, yang Anda simpan ada di server dan tersedia di semua perangkat Anda.',
@@ -93,6 +101,8 @@ export const id: Partial<Record<Word, string>> = {
   more: 'Tampilkan lagi',
   trends: 'Ekspresi per hari',
   signIn: 'Masuk',
+  signInFirebase: 'Masuk melalui Google Firebase.',
+  signInOrRegister: 'Masuk atau daftar',
   signOut: 'Keluar',
   register: 'Daftar',
   email: 'Surel',
@@ -142,8 +152,11 @@ export const id: Partial<Record<Word, string>> = {
   errorNoCamera: 'Kamera tidak ditemukan. Sambungkan kamera lalu coba lagi.',
   errorPermission: 'Peramban tidak diizinkan memakai kamera. Izinkan di bilah alamat lalu coba lagi.',
   errorCameraBusy: 'Kamera sedang dipakai program lain. Tutup program itu lalu coba lagi.',
+  errorCameraGone: 'Kamera terputus. Sambungkan lagi, hentikan, lalu mulai.',
+  errorFacesHere: 'Peramban ini tidak dapat mencari wajah sendiri ({why}). Dijeda: bila dilanjutkan, seluruh bingkai dikirim ke server.',
   errorInsecure: 'Peramban hanya mengizinkan kamera pada halaman https dan localhost.',
   errorSignIn: 'Surel atau kata sandi salah.',
+  errorSignInAway: 'Layanan masuk tidak terjangkau. Periksa sambungan lalu coba lagi.',
   errorExists: 'Sudah ada akun dengan surel ini.',
   errorOther: 'Tidak berhasil: {why}',
 };
