@@ -9,12 +9,17 @@ import { launch, makeFilm, noBrowser, noPhotos, openPage, scratch, startReal, un
 const skip = noBrowser || noPhotos;
 const ann = { file: 'compreface_007_B.jpg', crop: [30, 105, 360], at: [20, 90, 280] };
 const ben = { file: 'dlib_Tom_Cruise_avp_2014_4.jpg', crop: [0, 130, 565], at: [340, 90, 280] };
+const cleo = { file: 'compreface_009_C.jpg', crop: [10, 50, 330], at: [20, 90, 280] };
+const dana = { file: 'faceapi_sample6.jpg', crop: [1030, 220, 480], at: [340, 90, 280] };
+const minutes = Number(process.env.MIEN_LIVE_MINUTES ?? 0);
+const short = [{ frames: 60, faces: [ann, ben] }, { frames: 75, faces: [ann] }, { frames: 15, faces: [] }];
+const long = [...short, { frames: 150, faces: [cleo, ben] }, { frames: 90, faces: [] }, { frames: 200, faces: [ann, dana] }, { frames: 100, faces: [cleo] }];
 let server, browser, place, context, page;
 before(async () => {
   if (skip) return;
   place = scratch();
   const film = path.join(place.folder, 'film.mjpeg');
-  await makeFilm(film, [{ frames: 60, faces: [ann, ben] }, { frames: 75, faces: [ann] }, { frames: 15, faces: [] }]);
+  await makeFilm(film, minutes ? long : short);
   server = await startReal([], {});
   browser = await launch(film);
   context = await browser.newContext({ permissions: ['camera'], acceptDownloads: true, locale: 'en-GB' });
@@ -143,19 +148,36 @@ test('the server goes and comes back: the page says so and goes on by itself', {
   assert.equal(await page.locator('text=The server is away').count(), 0);
 });
 
+/** What the page, its renderer and the server take: megabytes, and what the document holds. */
+async function taken(devtools, processes) {
+  await devtools.send('HeapProfiler.collectGarbage');
+  const { usedSize } = await devtools.send('Runtime.getHeapUsage');
+  const { nodes, jsEventListeners } = await devtools.send('Memory.getDOMCounters');
+  const { processInfo } = await processes.send('SystemInfo.getProcessInfo');
+  const resident = (id) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${id}/status`, 'utf8'))?.[1] ?? 0) / 1e3;
+  const renderers = processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => resident(id));
+  return { heap: usedSize / 1e6, nodes, listeners: jsEventListeners, renderer: Math.max(...renderers), server: resident(server.child.pid) };
+}
+
+// MIEN_LIVE_MINUTES=30 node --test --test-name-pattern='memory|stop' live.test.mjs    runs this for half an hour
 test('memory stays where it is over hundreds of frames', { skip }, async (context) => {
-  const devtools = await page.context().newCDPSession(page);
-  const used = async () => {
-    await devtools.send('HeapProfiler.collectGarbage');
-    return (await devtools.send('Runtime.getHeapUsage')).usedSize / 1e6;
-  };
-  const from = await answered();
-  await atLeast(from + 50);
-  const before = await used();
-  await atLeast(from + 250);
-  const later = await used();
-  context.diagnostic(`${before.toFixed(1)} MB, 200 answers later ${later.toFixed(1)} MB`);
-  assert.ok(later - before < 4, `grew from ${before} to ${later} MB`);
+  const devtools = await page.context().newCDPSession(page), processes = await browser.newBrowserCDPSession();
+  const rounds = minutes ? Math.ceil(minutes) : 2, frames = minutes ? Infinity : 100;
+  const samples = [];
+  await atLeast(await answered() + 50);
+  for (let round = 0; round <= rounds; round++) {
+    if (round) await page.waitForFunction(([n, until]) => performance.now() >= until || Number(document.getElementById('answers')?.textContent.replace(/\D/g, '')) >= n,
+      [await answered() + frames, minutes ? await page.evaluate(() => performance.now() + 60_000) : Infinity]);
+    const sample = { ...await taken(devtools, processes), answers: await answered(), people: await people().count() };
+    samples.push(sample);
+    context.diagnostic(Object.entries(sample).map(([name, value]) => `${name} ${Math.round(value * 10) / 10}`).join(', '));
+  }
+  const early = samples[minutes ? Math.min(2, rounds - 1) : 0], late = samples.at(-1); // the time lines hold a minute
+  assert.ok(late.answers - early.answers >= 100, `${late.answers} answers`);
+  assert.ok(late.heap - early.heap < 4, `the heap grew from ${early.heap} to ${late.heap} MB`);
+  assert.ok(late.nodes - early.nodes < 600, `the document grew from ${early.nodes} to ${late.nodes} nodes`); // cards come and go
+  assert.ok(late.listeners - early.listeners < 60, `from ${early.listeners} to ${late.listeners} listeners`);
+  assert.ok(late.server - early.server < 16, `the server grew from ${early.server} to ${late.server} MB`);
 });
 
 test('stop turns the camera off, and nothing forbidden happened', { skip }, async () => {

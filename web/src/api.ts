@@ -1,4 +1,5 @@
 // What the page asks of the server. Every failure becomes a Problem with a kind that the page has words for.
+import {chooseModel, chosenModel, withModel} from './model_choice';
 import {EMOTIONS, type Analysis, type Emotion, type Face, type Probabilities} from './emotions';
 
 export type ProblemKind = 'away' | 'busy' | 'slow' | 'large' | 'not-picture' | 'quota' | 'sign-in' | 'exists' | 'sign-in-away' | 'other';
@@ -33,7 +34,8 @@ export interface Model {
   id: string;
   name: string;
   training_data: string;
-  selected: boolean;
+  provider: string; // "local": this server
+  is_default: boolean;
   card?: {
     name: string | null;
     description: string | null;
@@ -134,12 +136,23 @@ async function request(path: string, init: RequestInit = {}): Promise<Response> 
   return response;
 }
 
+/** A request to the chosen model; where the server no longer offers that, to its own choice. */
+async function requestByModel(path: string, init: RequestInit): Promise<Response> {
+  try {
+    return await request(withModel(path), init);
+  } catch (error) {
+    if (!chosenModel() || !(error instanceof Problem) || !error.message.startsWith('Invalid model ID')) throw error;
+    chooseModel('');
+    return request(path, init);
+  }
+}
+
 const json = (method: string, body: unknown): RequestInit =>
   ({method, headers: {'content-type': 'application/json'}, body: JSON.stringify(body)});
 
 /** Analyse without keeping anything. */
 export async function analyse(picture: Blob, signal?: AbortSignal): Promise<Analysis> {
-  const response = await request('/api/faces',
+  const response = await requestByModel('/api/faces',
     {method: 'POST', body: picture, headers: {'content-type': picture.type || 'application/octet-stream'}, signal});
   return await response.json() as Analysis;
 }
@@ -175,7 +188,7 @@ function keptOf(answer: HistoryAnswer): Kept {
 export async function keep(picture: Blob, name: string, signal?: AbortSignal): Promise<Kept> {
   const form = new FormData();
   form.append('file', picture, name);
-  return keptOf(await (await request('/api/detect', {method: 'POST', body: form, signal})).json() as HistoryAnswer);
+  return keptOf(await (await requestByModel('/api/detect', {method: 'POST', body: form, signal})).json() as HistoryAnswer);
 }
 
 export async function history(skip: number, limit: number, filter: {emotion?: Emotion; from?: number; until?: number}):
@@ -234,16 +247,15 @@ export async function eraseAccount(): Promise<void> {
   tokens.clear();
 }
 
+/** The models of this server; a choice that it no longer offers is forgotten. */
 export async function models(): Promise<Model[]> {
-  return (await (await request('/api/models')).json() as {models: Model[]}).models;
+  const all = (await (await request('/api/models')).json() as {models: Model[]}).models.filter(model => model.provider === 'local');
+  if (chosenModel() && !all.some(model => model.id === chosenModel())) chooseModel('');
+  return all;
 }
 
 export async function notice(): Promise<Notice> {
   return await (await request('/api/notice')).json() as Notice;
-}
-
-export async function useModel(id: string): Promise<void> {
-  await request('/api/models/select', json('POST', {model_id: id}));
 }
 
 export async function serverIsThere(): Promise<boolean> {

@@ -1,5 +1,6 @@
 // Frames to the server and answers back over one WebSocket. One frame is under way at a time: a slow server is asked less
 // often instead of being flooded, and a lost connection comes back by itself.
+import {withModel} from './model_choice';
 import type {Emotion, Face, Probabilities} from './emotions';
 
 interface WireFace {
@@ -59,7 +60,7 @@ export class FrameStream {
 
   private connect(): void {
     this.events.state('connecting');
-    const socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws?search=assisted`);
+    const socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}${withModel('/ws?search=assisted')}`);
     this.socket = socket;
     socket.onopen = () => {
       this.retry = FIRST_RETRY;

@@ -1,8 +1,9 @@
 // Models: which one answers, with its card as the model file itself tells it.
-import {models, useModel, type Model} from './api';
+import {models, type Model} from './api';
 import {h, replace} from './dom';
 import {EMOTIONS, type Emotion} from './emotions';
 import {number, t, type Word} from './i18n';
+import {chooseModel, chosenModel} from './model_choice';
 import {explain, say} from './say';
 import type {View} from './view';
 
@@ -20,8 +21,8 @@ const value = (figure: string, measured: number): string =>
   SHARES.test(figure) && measured <= 1 ? `${number(measured * 100, 1)}\u00a0%` : number(measured, 3);
 
 export function modelsView(): View {
-  const list = h('div', {class: 'cards wide'});
-  const element = h('div', {}, h('h1', {}, t('modelsTitle')), h('p', {class: 'lead'}, t('modelsLead')), list);
+  const list = h('div', {class: 'cards wide'}), choice = h('span', {});
+  const element = h('div', {}, h('h1', {}, t('modelsTitle')), h('p', {class: 'lead'}, t('modelsLead'), ' ', choice), list);
 
   function facts(model: Model): HTMLElement | null {
     const card = model.card;
@@ -41,30 +42,31 @@ export function modelsView(): View {
       h('tr', {}, h('th', {scope: 'row'}, t(name)), h('td', {}, text)))));
   }
 
-  function card(model: Model): HTMLElement {
+  function card(model: Model, many: boolean): HTMLElement {
+    const used = chosenModel() ? model.id === chosenModel() : model.is_default;
     const figures = Object.entries(model.card?.figures ?? {});
     return h('article', {class: 'card model'},
-      h('h2', {}, model.card?.name ?? model.name, model.selected && h('span', {class: 'tag good'}, t('active'))),
+      h('h2', {}, model.card?.name ?? model.name, used && h('span', {class: 'tag good'}, t('active')),
+        many && model.is_default && h('span', {class: 'tag'}, t('modelDefault'))),
       h('p', {class: 'quiet'}, t('modelWhat')),
       figures.length > 0 && h('dl', {class: 'big-figures'}, figures.map(([name, measured]) =>
         h('div', {}, h('dt', {}, nameOf(name)), h('dd', {}, value(name, measured))))),
       facts(model),
       model.card?.training && h('details', {}, h('summary', {}, t('modelRecipe')), h('pre', {tabindex: 0}, model.card.training)),
-      !model.selected && h('button', {type: 'button', onclick: () => void use(model.id)}, t('use')));
+      !used && h('p', {class: 'buttons start'}, h('button', {type: 'button', class: 'primary', onclick: () => use(model)}, t('use'))));
   }
 
-  async function use(id: string): Promise<void> {
-    try {
-      await useModel(id);
-    } catch (error) {
-      say(explain(error), 'bad');
-    }
-    await load();
+  function use(model: Model): void {
+    chooseModel(model.is_default ? '' : model.id);
+    say(t('modelUsed', {name: model.card?.name ?? model.name}));
+    void load();
   }
 
   async function load(): Promise<void> {
     try {
-      replace(list, (await models()).map(card), h('article', {class: 'card'}, h('h2', {}, t('modelLimits')),
+      const all = await models();
+      choice.textContent = all.length > 1 ? t('modelsChoice') : '';
+      replace(list, all.map(model => card(model, all.length > 1)), h('article', {class: 'card model'}, h('h2', {}, t('modelLimits')),
         h('ul', {}, ([1, 2, 3, 4] as const).map(n => h('li', {}, t(`modelLimit${n}`))))));
     } catch (error) {
       say(explain(error), 'bad');

@@ -119,6 +119,9 @@ export const en = {
   // models
   modelsTitle: 'Models',
   modelsLead: 'Which model answers, how good it is, and what limits it.',
+  modelsChoice: 'Choose the one that answers you; nobody else is affected.',
+  modelDefault: 'default',
+  modelUsed: '{name} answers from now on.',
   active: 'in use',
   use: 'Use this model',
   modelWhat: 'A convolutional network on this server, which says what expression a face appears to show.',
