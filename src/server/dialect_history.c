@@ -107,6 +107,19 @@ static mien_status remember(const http_request *request, const person *who, cons
     return status;
 }
 
+/* ?preset=default finds faces as mien's own paths do, so that the page keeps what it showed; else as the original. */
+static mien_preset asked_preset(const http_request *request)
+{
+    mien_preset preset = MIEN_PRESET_HISTORY_API;
+    mien_error error;
+    buffer name;
+    buffer_init(&name, 32);
+    if (http_request_query(request, "preset", &name))
+        mien_preset_from_name(buffer_text(&name), &preset, &error);
+    buffer_done(&name);
+    return preset;
+}
+
 /* Recognise one file. @return MIEN_OK with *done, or with *http and detail for the client's mistake. */
 static mien_status detect_file(const http_request *request, const person *who, const multipart_part *part,
                                detection *done, int *http, char *detail, size_t capacity)
@@ -116,7 +129,7 @@ static mien_status detect_file(const http_request *request, const person *who, c
     mien_result result = {0};
     mien_error error = {0};
     *http = 200;
-    service_options(service, MIEN_PRESET_HISTORY_API, &options);
+    service_options(service, asked_preset(request), &options);
     mien_status status = dialect_analyze(request, part->data, part->length, &options, &result, NULL, &error);
     if (status) {
         *http = dialect_failure_status(status);

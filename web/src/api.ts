@@ -188,7 +188,7 @@ function keptOf(answer: HistoryAnswer): Kept {
 export async function keep(picture: Blob, name: string, signal?: AbortSignal): Promise<Kept> {
   const form = new FormData();
   form.append('file', picture, name);
-  return keptOf(await (await requestByModel('/api/detect', {method: 'POST', body: form, signal})).json() as HistoryAnswer);
+  return keptOf(await (await requestByModel('/api/detect?preset=default', {method: 'POST', body: form, signal})).json() as HistoryAnswer);
 }
 
 export async function history(skip: number, limit: number, filter: {emotion?: Emotion; from?: number; until?: number}):

@@ -28,7 +28,7 @@ export function bars(probabilities: Probabilities): Bars {
 export function faceCard(face: Face, title: string): HTMLElement {
   return h('article', {class: 'card face'},
     h('h3', {}, h('span', {class: `dot ${face.emotion}`, 'aria-hidden': 'true'}), title),
-    h('p', {class: 'label'}, `${t('apparent')}: `, h('strong', {}, t(face.emotion)), ` ${percent(face.confidence)}`,
+    h('p', {class: 'label'}, h('span', {}, `${t('apparent')}: `, h('strong', {}, t(face.emotion)), ` ${percent(face.confidence)}`),
       face.uncertain && h('span', {class: 'tag', title: t('uncertainHelp')}, t('uncertain'))),
     bars(face.probabilities).element,
     face.quality !== undefined && h('p', {class: 'quiet small'}, `${t('quality')}: ${percent(face.quality)}`));

@@ -33,9 +33,10 @@ function lastDays(items: Kept[]): [Date, Count][] {
   });
 }
 
-export function days(items: Kept[]): HTMLElement {
+/** `room`: pixels that the drawing may take across. */
+export function days(items: Kept[], room: number): HTMLElement {
   const last = lastDays(items);
-  const width = Math.max(14 * 18, Math.min(window.innerWidth, 1500) * 0.9 - 60), column = width / DAYS;
+  const width = Math.max(14 * 18, room), column = width / DAYS;
   const every = Math.ceil(LABEL / column);
   const most = Math.max(1, ...last.map(([, count]) => sum(count)));
   const said = last.filter(([, count]) => sum(count)).map(([day, count]) => `${day.toLocaleDateString(locale())}: ` +

@@ -1,7 +1,8 @@
 // The page: four views behind the address, a language switch, and a watch on the server.
 import {h, replace} from './dom';
 import {language, setLanguage, t, type Language, type Word} from './i18n';
-import {notice, serverIsThere, type Notice} from './api';
+import {models, notice, serverIsThere, type Notice} from './api';
+import {chosenModel} from './model_choice';
 import {hush, say} from './say';
 import type {View} from './view';
 import {aboutView} from './view_about';
@@ -64,4 +65,5 @@ window.addEventListener('hashchange', () => {
 });
 frame();
 show();
+if (chosenModel()) void models().catch(() => []); // forgets a choice that the server no longer offers
 window.setInterval(() => void watch(), WATCH);

@@ -70,7 +70,7 @@ export function historyView(): View {
     gallery.replaceChildren();
     await load(round);
     const all = signedIn() ? await history(0, MANY, {}).catch(() => shown) : guestHistory.list({});
-    replace(trends, all.length > 0 && days(all));
+    replace(trends, all.length > 0 && days(all, trends.clientWidth - 34));
     filters.classList.toggle('hidden', all.length === 0);
   }
 

@@ -14,6 +14,7 @@ import {zip} from './zip';
 import type {View} from './view';
 
 const AT_ONCE = 2;
+const KEEP_BYTES = 4e6, KEEP_SIDE = 2048;
 const LONGEST_WAIT = 60; // seconds that a server may ask for before the page gives up on a picture
 
 interface Item {
@@ -30,6 +31,15 @@ export function chips(faces: Face[]): HTMLElement {
   return h('p', {class: 'chips'}, [...counts].sort(([, a], [, b]) => b - a).map(([emotion, count]) =>
     h('span', {class: 'chip'}, h('span', {class: `dot ${emotion}`, 'aria-hidden': 'true'}),
       count > 1 ? `${t(emotion)} × ${count}` : t(emotion))));
+}
+
+/** What the history takes: JPEG, PNG or GIF of up to some megabytes. Other pictures become such a JPEG. */
+async function keepable(file: File): Promise<File> {
+  if (file.size <= KEEP_BYTES && /\.(jpe?g|png|gif)$/i.test(file.name)) return file;
+  const bitmap = await upright(file), scale = Math.min(1, KEEP_SIDE / Math.max(bitmap.width, bitmap.height));
+  const small = annotated(bitmap, Math.max(1, Math.round(bitmap.width * scale)), Math.max(1, Math.round(bitmap.height * scale)), []);
+  bitmap.close();
+  return new File([await toBlob(small)], `${file.name.replace(/\.[^.]*$/, '')}.jpg`, {type: 'image/jpeg'});
 }
 
 const numbered = (result: Analysis): Face[] => result.faces.map((face, i) => ({...face, id: i + 1}));
@@ -141,8 +151,8 @@ export function picturesView(): View {
   /* One after the other: a guest's first answer brings the cookie by which the server counts. */
   function keepToo(item: Item): Promise<void> {
     const mine = keeping.then(async () => {
-      const kept = await keep(item.file, item.file.name, stop.signal);
-      if (!signedIn()) await guestHistory.add(kept, item.file);
+      const file = await keepable(item.file), kept = await keep(file, file.name, stop.signal);
+      if (!signedIn()) await guestHistory.add(kept, file);
     });
     keeping = mine.catch(() => {});
     return mine;

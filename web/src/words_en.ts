@@ -82,7 +82,7 @@ export const en = {
   facesHereHelp: 'The picture stays on this device; the server gets small crops of the faces. Loads 4 MB once; small and ' +
     'far faces are found less well.',
   facesHereLoading: 'Loading the face detector. Nothing is sent meanwhile.',
-  facesOnly: 'faces, {n} KB',
+  facesOnly: 'faces only, {n} KB',
   // history
   historyTitle: 'History',
   historyLead: 'Pictures that you chose to keep, newest first.',
