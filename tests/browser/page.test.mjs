@@ -132,6 +132,23 @@ test('models: the card that the server tells, with figures and limits', { skip: 
   });
 });
 
+test('a person chooses the model that answers; the choice is remembered, and forgotten when it is no longer offered', { skip: noBrowser }, async () => {
+  await withPage({ locale: 'en-GB' }, '#/models', async (page) => {
+    await settle(page, 'models');
+    assert.equal(await page.locator('text=Use this model').count(), await page.locator('.model table').count() - 1);
+    await page.click('text=Use this model');
+    await page.waitForSelector('text=answers from now on');
+    const chosen = await page.evaluate(() => localStorage.getItem('model'));
+    await page.goto(`${server.base}/#/pictures`);
+    const answer = page.waitForResponse((one) => new URL(one.url()).pathname === '/api/faces');
+    await page.setInputFiles('#choose-input', { name: 'grey.png', mimeType: 'image/png', buffer: png(64, 64) });
+    assert.equal((await (await answer).json()).model, chosen);
+    await page.evaluate(() => localStorage.setItem('model', 'mien/gone'));
+    await page.reload();
+    await page.waitForFunction(() => localStorage.getItem('model') === null);
+  });
+});
+
 test('live: the deployer\'s notice stands before the camera; a refusal is explained', { skip: noBrowser }, async () => {
   await withPage({}, '#/live', async (page) => {
     await page.waitForSelector('text=This booth looks at your face.');

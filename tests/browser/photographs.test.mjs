@@ -65,6 +65,11 @@ test('photographs become cards, open large, and are exported', { skip }, async (
       return orange;
     });
     assert.ok(drawn > 500, `${drawn} pixels of boxes`);
+    await page.keyboard.press('ArrowRight');
+    await page.waitForSelector('dialog h2:text-is("compreface_007_B.jpg")');
+    assert.match(await page.textContent('.dialog-head'), /2 \/ 3/);
+    await page.click('dialog [aria-label="Previous picture"]');
+    await page.waitForSelector('dialog h2:text-is("compreface_000_5.jpg")');
     const saved = await downloaded(page, 'text=Save picture');
     assert.equal(saved.name, 'compreface_000_5-mien.jpg');
     assert.equal(saved.bytes.readUInt16BE(0), 0xffd8);
@@ -114,7 +119,7 @@ test('an account: register, keep, find, see, delete, sign out and in, erase', { 
 
     await go(page, 'pictures');
     await page.check('#keep');
-    const kept = () => page.waitForResponse((answer) => answer.url().endsWith('/api/detect'));
+    const kept = () => page.waitForResponse((answer) => new URL(answer.url()).pathname === '/api/detect');
     for (const file of [friends, portrait]) {
       const answer = kept();
       await page.setInputFiles('#choose-input', file);
@@ -165,6 +170,9 @@ test('a guest keeps a few in the browser; the quota is shown and explained when 
     await page.waitForSelector('text=3 of 3 analysed');
     await page.waitForSelector('text=Your quota for today is used up');
     await page.waitForFunction(() => JSON.parse(localStorage.getItem('kept') ?? '[]').length === 2);
+    const shown = await page.locator('.picture p.quiet.small').allTextContents();
+    const faces = await page.evaluate(() => JSON.parse(localStorage.getItem('kept')).map((item) => item.faces.length).reverse());
+    assert.deepEqual(shown.slice(0, 2).map((text) => parseInt(text)), faces, 'what was shown is what is kept');
     await go(page, 'history');
     await page.waitForSelector('text=0 of 2 pictures to keep left today');
     await page.waitForFunction(() => document.querySelectorAll('.picture canvas').length === 2);

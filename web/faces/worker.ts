@@ -8,13 +8,16 @@ const MOST = 64; // faces that the server takes
 const TILE = 160, COLUMNS = 8; // pixels; a multiple of 16, so that neighbours share no block of the JPEG
 const QUALITY = 0.9;
 const SURE = 0.5;
-// What mien calls a face is larger than MediaPipe's box and begins higher: medians over 152 faces of photographs.
-const LARGER = 1.12, HIGHER = 0.06;
+// What mien calls a face is narrower than MediaPipe's box, taller, and stands higher; what its model sees of one is the square
+// that a frontal cascade would have drawn. Medians over 167 and 152 faces of photographs.
+const WIDTH = 0.88, HEIGHT = 1.22, HIGHER = 0.06, CROP = 1.12;
 
-interface Square {
+interface Box {
   x: number;
   y: number;
-  side: number;
+  width: number;
+  height: number;
+  side: number; // of the crop, whose middle is the box's
 }
 
 const scope = self as unknown as DedicatedWorkerGlobalScope;
@@ -33,15 +36,15 @@ async function prepare(): Promise<void> {
       minDetectionConfidence: SURE});
 }
 
-function find(frame: ImageBitmap): Square[] {
-  const squares: Square[] = [];
+function find(frame: ImageBitmap): Box[] {
+  const boxes: Box[] = [];
   for (const {boundingBox: box} of detector!.detect(frame).detections.slice(0, MOST)) {
     if (!box || box.width < 1) continue;
-    const side = box.width * LARGER;
-    const x = box.originX + (box.width - side) / 2, y = box.originY - box.height * HIGHER + (box.height - side) / 2;
-    if (x + side > 1 && y + side > 1 && x < frame.width - 1 && y < frame.height - 1) squares.push({x, y, side});
+    const width = box.width * WIDTH, height = box.height * HEIGHT, side = box.width * CROP;
+    const x = box.originX + (box.width - width) / 2, y = box.originY - box.height * HIGHER + (box.height - height) / 2;
+    if (x + width > 1 && y + height > 1 && x < frame.width - 1 && y < frame.height - 1) boxes.push({x, y, width, height, side});
   }
-  return squares;
+  return boxes;
 }
 
 function base64(bytes: Uint8Array): string {
@@ -50,15 +53,15 @@ function base64(bytes: Uint8Array): string {
   return btoa(text);
 }
 
-async function messageOf(frame: ImageBitmap, squares: Square[]): Promise<Found> {
-  if (!squares.length) return {message: '{"type":"crops","data":{"faces":[]}}', bytes: 0};
-  sheet.width = TILE * Math.min(COLUMNS, squares.length);
-  sheet.height = TILE * Math.ceil(squares.length / COLUMNS);
+async function messageOf(frame: ImageBitmap, boxes: Box[]): Promise<Found> {
+  if (!boxes.length) return {message: '{"type":"crops","data":{"faces":[]}}', bytes: 0};
+  sheet.width = TILE * Math.min(COLUMNS, boxes.length);
+  sheet.height = TILE * Math.ceil(boxes.length / COLUMNS);
   const context = sheet.getContext('2d', {alpha: false})!;
-  const faces = squares.map(({x, y, side}, i) => {
+  const faces = boxes.map(({x, y, width, height, side}, i) => {
     const left = i % COLUMNS * TILE, top = Math.floor(i / COLUMNS) * TILE, shown = Math.min(TILE, Math.ceil(side));
-    context.drawImage(frame, x, y, side, side, left, top, shown, shown);
-    return {crop: [left, top, shown, shown], box: [x, y, side, side].map(Math.round)};
+    context.drawImage(frame, x + (width - side) / 2, y + (height - side) / 2, side, side, left, top, shown, shown);
+    return {crop: [left, top, shown, shown], box: [x, y, width, height].map(Math.round)};
   });
   const blob = await sheet.convertToBlob({type: 'image/jpeg', quality: QUALITY});
   const image = base64(new Uint8Array(await blob.arrayBuffer()));
