@@ -55,6 +55,7 @@ bool connection_expired(connection *c, uint64_t now_ns);
 bool connection_stopping(connection *c);
 /** Free what it holds; the connection itself is the server's. */
 void connection_done(connection *c);
+const settings *connection_settings(const connection *c);
 /** Bytes that wait to be sent. */
 size_t connection_pending(const connection *c);
 /** Append to the output and ask for a turn to write. */

@@ -1,7 +1,7 @@
-/* The event loop. libwebsockets gives the loop, timers, TLS and HTTP/2; sockets are accepted here, so that limits hold
- * before anything is allocated for a client, and are adopted as raw connections whose bytes connection.c understands.
- * One thread runs the loop; workers hand finished jobs back through a list and wake it with lws_cancel_service(). */
-#include "server/server.h"
+/* The event loop. libwebsockets gives the loop and its timers; sockets are accepted here, so that limits hold before
+ * anything is allocated for a client, and are adopted as raw connections whose bytes connection.c understands. One
+ * thread runs the loop. */
+#include "server/server_state.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -9,51 +9,14 @@
 #include "base/memory.h"
 #include "server/channel.h"
 #include "server/listener.h"
-#include "server/server_internal.h"
 
-#include <libwebsockets.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MAX_MOUNTS = 16, SERVICE_BYTES = 65536, SPARE_DESCRIPTORS = 64 };
+enum { SERVICE_BYTES = 65536, SPARE_DESCRIPTORS = 64 };
 static const uint64_t second_ns = 1000000000u, least_sweep_ns = 5000000u, most_sweep_ns = 5000000000u;
-
-struct server_timer {
-    lws_sorted_usec_list_t sul; /* first: found again from it */
-    server *server;
-    void (*function)(void *context);
-    void *context;
-    struct server_timer *next;
-};
-
-struct server {
-    service *service;
-    const router *router;
-    struct lws_context *context;
-    struct lws_vhost *vhost;
-    struct lws *listener;
-    int port;
-    tls_context *tls; /* NULL = none */
-    connection *connections;
-    connection *adopting; /* NULL once its end has been heard of */
-    size_t connection_count;
-    long bodies; /* bytes under way */
-    server_mount mounts[MAX_MOUNTS];
-    size_t mount_count;
-    server_timer *timers;
-    lws_sorted_usec_list_t sweep;
-    uint64_t next_sweep_ns;
-    random_state random;
-    job_queue *queue;
-    pthread_mutex_t news_lock;
-    server_job *news;
-    atomic_bool stop_asked;
-    bool stopping;
-    uint64_t stop_by_ns;
-};
 
 const router *server_router(const server *server)
 {
@@ -99,38 +62,10 @@ const server_mount *server_find_mount(const server *server, const char *path)
 
 mien_status server_add_mount(server *server, const server_mount *mount)
 {
-    if (server->mount_count == MAX_MOUNTS)
+    if (server->mount_count == SERVER_MOST_MOUNTS)
         return MIEN_ELIMIT;
     server->mounts[server->mount_count++] = *mount;
     return MIEN_OK;
-}
-
-static void timer_due(lws_sorted_usec_list_t *sul)
-{
-    server_timer *timer = (server_timer *)sul;
-    timer->function(timer->context);
-}
-
-mien_status server_timer_create(server *server, void (*function)(void *context), void *context, server_timer **out)
-{
-    server_timer *timer = memory_zeroed(1, sizeof *timer);
-    if (!timer)
-        return MIEN_ENOMEM;
-    timer->server = server;
-    timer->function = function;
-    timer->context = context;
-    timer->next = server->timers;
-    server->timers = timer;
-    *out = timer;
-    return MIEN_OK;
-}
-
-void server_timer_set(server_timer *timer, uint64_t milliseconds)
-{
-    lws_usec_t us = milliseconds > 86400000u ? (lws_usec_t)86400000000 : (lws_usec_t)milliseconds * 1000;
-    if (milliseconds == UINT64_MAX)
-        us = LWS_SET_TIMER_USEC_CANCEL;
-    lws_sul_schedule(timer->server->context, 0, &timer->sul, timer_due, us ? us : 1);
 }
 
 static void kill_connection(connection *c)
@@ -168,66 +103,6 @@ void server_sweep_by(server *server, uint64_t when_ns)
 {
     if (when_ns + 1000000 < server->next_sweep_ns)
         schedule_sweep(server, when_ns, clock_monotonic_ns());
-}
-
-/* Put a job on the list of those with news; wake the loop when it was empty. */
-static void announce(server *server, server_job *job, bool finished)
-{
-    pthread_mutex_lock(&server->news_lock);
-    bool wake = !server->news;
-    job->finished |= finished;
-    if (!job->listed) {
-        job->listed = true;
-        job->next = server->news;
-        server->news = job;
-    }
-    pthread_mutex_unlock(&server->news_lock);
-    if (wake)
-        lws_cancel_service(server->context);
-}
-
-void server_tell(server *server, server_job *job)
-{
-    announce(server, job, false);
-}
-
-static void run_and_announce(void *context, size_t worker)
-{
-    server_job *job = context;
-    job->run(job, worker);
-    announce(job->server, job, true);
-}
-
-static void take_news(server *server)
-{
-    pthread_mutex_lock(&server->news_lock);
-    server_job *list = server->news, *forward = NULL;
-    server->news = NULL;
-    while (list) { /* oldest first */
-        server_job *next = list->next;
-        list->next = forward;
-        forward = list;
-        list = next;
-    }
-    pthread_mutex_unlock(&server->news_lock);
-    while (forward) {
-        server_job *job = forward;
-        forward = job->next;
-        pthread_mutex_lock(&server->news_lock);
-        bool finished = job->finished;
-        job->listed = false;
-        pthread_mutex_unlock(&server->news_lock);
-        job->news(job, finished);
-    }
-}
-
-mien_status server_submit(server *server, server_job *job)
-{
-    if (!server->queue)
-        return MIEN_EBUSY; /* being destroyed */
-    job->server = server;
-    job->listed = job->finished = false;
-    return job_queue_push(server->queue, job);
 }
 
 static void forget_connection(connection *c)
@@ -344,7 +219,7 @@ static int on_connection(struct lws *wsi, enum lws_callback_reasons reason, void
         return 0;
     case LWS_CALLBACK_EVENT_WAIT_CANCELLED: {
         server *server = lws_context_user(lws_get_context(wsi));
-        take_news(server);
+        server_take_news(server);
         if (atomic_load(&server->stop_asked) && !server->stopping)
             begin_stop(server);
         return 0;
@@ -443,8 +318,8 @@ mien_status server_create(service *service, const router *router, server **out, 
     if (!status)
         status = create_context(created, error);
     if (!status)
-        status = job_queue_create(service->workers, (size_t)service->settings->queue, run_and_announce,
-                                  &created->queue, error);
+        status = job_queue_create(service->workers, (size_t)service->settings->queue, server_run_job, &created->queue,
+                                  error);
     service->queue = created->queue;
     if (!status)
         status = listen_on(created, error);
@@ -463,14 +338,10 @@ void server_destroy(server **pointer)
     job_queue_destroy(&server->queue);
     server->service->queue = NULL;
     if (server->context) {
-        take_news(server);
+        server_take_news(server);
         lws_context_destroy(server->context);
     }
-    while (server->timers) { /* their entries in the loop's list went with the context */
-        server_timer *timer = server->timers;
-        server->timers = timer->next;
-        memory_free(timer);
-    }
+    server_free_timers(server);
     tls_context_destroy(&server->tls);
     pthread_mutex_destroy(&server->news_lock);
     memory_free(server);
