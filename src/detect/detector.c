@@ -57,7 +57,7 @@ static mien_status detect_check(const mien_image_view *view, const detect_option
     if (!(options->scale_factor > 1) || options->scale_factor > 100)
         return error_set(error, MIEN_EINVAL, "detect: scale factor %g is not within 1..100", options->scale_factor);
     if (options->min_neighbors < 0 || options->min_width < 0 || options->min_height < 0 || options->max_width < 0 ||
-        options->max_height < 0)
+        options->max_height < 0 || options->least_reported < 0)
         return error_set(error, MIEN_EINVAL, "detect: an option is negative");
     if (!(options->min_score >= 0 && options->min_score <= 1) || !(options->overlap >= 0 && options->overlap <= 1))
         return error_set(error, MIEN_EINVAL, "detect: score or overlap is not within 0..1");

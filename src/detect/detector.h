@@ -21,6 +21,8 @@ typedef struct detect_options {
                                       default 5 */
     int32_t min_width, min_height; /* smaller faces are not looked for; default 30 × 30 */
     int32_t max_width, max_height; /* nor larger ones; 0 = the picture's; default 0 */
+    int32_t least_reported;        /* network: faces found beyond what was looked for are kept down to this side;
+                                      0 = min_width × min_height; default 0 */
     float min_score;               /* network: least probability of a face; default 0 = the network's own */
     float overlap;                 /* network: boxes that overlap more (IoU) are one face; default 0.4 */
     int threads;                   /* 1..64; default 1 */

@@ -185,6 +185,9 @@ static mien_status network_look_everywhere(const network_detector *detector, net
 static mien_status network_report(const network_scratch *scratch, const mien_image_view *picture,
                                   const detect_options *options, detect_faces *faces, mien_error *error)
 {
+    int32_t reported = options->least_reported;
+    float least_width = (float)(reported ? reported : options->min_width);
+    float least_height = (float)(reported ? reported : options->min_height);
     for (size_t i = 0; i < scratch->boxes.count; i++) {
         const network_box *box = scratch->boxes.data + i;
         float right = fminf(box->right, (float)picture->width), bottom = fminf(box->bottom, (float)picture->height);
@@ -194,7 +197,7 @@ static mien_status network_report(const network_scratch *scratch, const mien_ima
         face.box.height = (int32_t)lrintf(bottom) - face.box.y;
         if (face.box.width < 1 || face.box.height < 1)
             continue;
-        if (box->right - box->left < (float)options->min_width && box->bottom - box->top < (float)options->min_height)
+        if (box->right - box->left < least_width && box->bottom - box->top < least_height)
             continue;
         if ((options->max_width && face.box.width > options->max_width) ||
             (options->max_height && face.box.height > options->max_height))
