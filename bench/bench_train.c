@@ -1,6 +1,6 @@
 /* The trainer as it stands: source 4's baseline with its recipe's augmentation, batch 128, reading from memory; images
  * a second by the wall clock and by processor time (times the threads: what idle cores would give), as one JSON object.
- * Arguments: precision, threads, pictures, epochs. */
+ * Arguments: precision, threads, pictures, epochs, and optionally another architecture. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static dataset make_noise(size_t count)
 
 int main(int argc, char **argv)
 {
-    if (argc != 5)
+    if (argc != 5 && argc != 6)
         return 2;
     size_t pictures = (size_t)atoll(argv[3]);
     char folder[] = "/tmp/mien_bench_XXXXXX", command[64];
@@ -43,7 +43,9 @@ int main(int argc, char **argv)
         return 1;
     dataset data = make_noise(pictures);
     config_default(&config);
-    mien_status status = architecture_find("baseline", &arch, &error);
+    mien_status status = architecture_find(argc == 6 ? argv[5] : "baseline", &arch, &error);
+    if (!status)
+        status = config_set(&config, "arch", arch->name, &error);
     if (!status)
         status = config_parse(&config, arch->recipe, arch->name, &error);
     if (!status)
@@ -52,6 +54,8 @@ int main(int argc, char **argv)
         status = config_set(&config, "threads", argv[2], &error);
     if (!status)
         status = config_set(&config, "epochs", argv[4], &error);
+    config.ema = 0; /* the peer has neither */
+    config.statistics = 0;
     if (!status)
         status = config_set(&config, "out", folder, &error);
     if (!status)
