@@ -14,7 +14,7 @@ static const struct {
     const char *name;
     const unsigned char *bytes, *end;
 } shipped_table[] = {
-    {"mien-base", shipped_emotion_model, shipped_emotion_model_end},
+    {"mien-large", shipped_emotion_model, shipped_emotion_model_end},
     {"mien-small", shipped_emotion_small_model, shipped_emotion_small_model_end},
 };
 
