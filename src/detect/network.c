@@ -17,7 +17,7 @@
 enum { NETWORK_PLANS = 6, NETWORK_MOST_BOXES = 20000 /* before suppression */ };
 
 typedef struct network_engine {
-    int width, height, threads;
+    int width, height;
     uint64_t used; /* when, counted in searches */
     nn_plan *plan;
     nn_session *session;
@@ -38,18 +38,19 @@ static void network_engine_done(network_engine *engine)
     memset(engine, 0, sizeof *engine);
 }
 
-static mien_status network_engine_init(const network_detector *detector, int width, int height, int threads,
-                                       network_engine *engine, mien_error *error)
+/* On the calling thread alone, however many a search may use: two of OpenMP's that wait for each other at every layer
+ * turn 10 ms into 200 where another program wants the processors too. */
+static mien_status network_engine_init(const network_detector *detector, int width, int height, network_engine *engine,
+                                       mien_error *error)
 {
     nn_plan_options options;
     nn_plan_default_options(&options);
-    options.threads = threads;
     options.precision = detector->precision;
     if (!detector->width) {
         options.width = width;
         options.height = height;
     }
-    *engine = (network_engine){.width = width, .height = height, .threads = threads};
+    *engine = (network_engine){.width = width, .height = height};
     mien_status status = model_plan_create(&detector->model, &options, &engine->plan, error);
     if (!status)
         status = nn_session_create(engine->plan, &engine->session, error);
@@ -60,11 +61,11 @@ static mien_status network_engine_init(const network_detector *detector, int wid
 
 /* The engine for that size: one that is there, or a new one in place of the one not used for longest. */
 static mien_status network_engine_for(const network_detector *detector, network_scratch *scratch, int width, int height,
-                                      int threads, network_engine **found, mien_error *error)
+                                      network_engine **found, mien_error *error)
 {
     network_engine *oldest = scratch->engines;
     for (network_engine *e = scratch->engines; e < scratch->engines + NETWORK_PLANS; e++) {
-        if (e->session && e->width == width && e->height == height && e->threads == threads) {
+        if (e->session && e->width == width && e->height == height) {
             e->used = scratch->searches;
             *found = e;
             return MIEN_OK;
@@ -73,7 +74,7 @@ static mien_status network_engine_for(const network_detector *detector, network_
             oldest = e;
     }
     network_engine_done(oldest);
-    mien_status status = network_engine_init(detector, width, height, threads, oldest, error);
+    mien_status status = network_engine_init(detector, width, height, oldest, error);
     oldest->used = status ? 0 : scratch->searches;
     *found = oldest;
     return status;
@@ -120,7 +121,7 @@ static mien_status network_look(const network_detector *detector, network_scratc
     network_engine *engine;
     int width = place->level->width, height = place->level->height;
     float min_score = options->min_score > 0 ? options->min_score : detector->min_score;
-    mien_status status = network_engine_for(detector, scratch, width, height, options->threads, &engine, error);
+    mien_status status = network_engine_for(detector, scratch, width, height, &engine, error);
     if (!status)
         status = network_see(detector, place->picture, &place->view, width, height, &scratch->small,
                              nn_session_input(engine->session, 0), error);
