@@ -1,5 +1,5 @@
 /* Guards the making of training pictures: nothing asked for changes nothing, a picture depends on its stream alone,
- * flips, crops and mixes are what they say, and values stay in their range. */
+ * each setting does what it says and as much as it says, and values stay in their range. */
 #include "testing.h"
 
 #include <math.h>
@@ -106,6 +106,139 @@ static void test_flip_is_a_mirror(void **state)
     augment_scratch_done(&scratch);
 }
 
+enum { DRAWS = 40 };
+
+static void draw(const train_config *config, const uint8_t *source, uint32_t row, float *out)
+{
+    augment_scratch scratch;
+    mien_error error;
+    random_state stream;
+    assert_ok(augment_scratch_init(&scratch, &error), &error);
+    augment_stream(&stream, 9, 0, row);
+    augment_picture(config, &target, source, SIDE, SIDE, &stream, &scratch, out);
+    augment_scratch_done(&scratch);
+}
+
+/* Where a bright dot that stood 12.5 pixels right of the middle and half a pixel below it went to, from the middle. */
+static void draw_dot(const train_config *config, uint32_t row, double *x, double *y)
+{
+    uint8_t source[PIXELS] = {0};
+    float out[PIXELS];
+    double mass = 0;
+    for (int i = 0; i < 25; i++)
+        source[(22 + i / 5) * SIDE + 34 + i % 5] = 200;
+    draw(config, source, row, out);
+    *x = *y = 0;
+    for (int i = 0; i < PIXELS; i++) {
+        mass += (double)out[i];
+        *x += (double)out[i] * (i % SIDE - 23.5);
+        *y += (double)out[i] * (i / SIDE - 23.5);
+    }
+    *x /= mass;
+    *y /= mass;
+}
+
+static void test_places_move_as_far_as_asked(void **state)
+{
+    (void)state;
+    train_config shift, rotation, zoom;
+    config_default(&shift);
+    rotation = zoom = shift;
+    shift.shift = 0.1f;
+    rotation.rotation = 20;
+    zoom.zoom = 0.2f;
+    double farthest = 0, widest = 0, least = 2, most = 0, x = 0, y = 0;
+    for (uint32_t row = 0; row < DRAWS; row++) {
+        draw_dot(&shift, row, &x, &y);
+        farthest = fmax(farthest, fmax(fabs(x - 12.5), fabs(y - 0.5)));
+        draw_dot(&rotation, row, &x, &y);
+        assert_true(fabs(hypot(x, y) - hypot(12.5, 0.5)) < 0.2);
+        widest = fmax(widest, fabs(atan2(y, x) - atan2(0.5, 12.5)));
+        draw_dot(&zoom, row, &x, &y);
+        assert_true(fabs(atan2(y, x) - atan2(0.5, 12.5)) < 0.02);
+        least = fmin(least, hypot(x, y) / hypot(12.5, 0.5));
+        most = fmax(most, hypot(x, y) / hypot(12.5, 0.5));
+    }
+    assert_true(farthest > 4 && farthest <= 4.81);
+    assert_true(widest > 15 * 0.01745 && widest <= 20.2 * 0.01745);
+    assert_true(least > 1 / 1.21 && least < 0.9 && most < 1 / 0.79 && most > 1.1);
+}
+
+static void test_light_changes_as_much_as_asked(void **state)
+{
+    (void)state;
+    uint8_t source[PIXELS];
+    float out[PIXELS];
+    train_config brightness, contrast, gamma;
+    config_default(&brightness);
+    contrast = gamma = brightness;
+    brightness.brightness = 0.2f;
+    contrast.contrast = 0.3f;
+    gamma.gamma = 0.4f;
+    for (int i = 0; i < PIXELS; i++)
+        source[i] = (uint8_t)(i % 256);
+    double lightest = 0, steepest = 0, bent = 0;
+    for (uint32_t row = 0; row < DRAWS; row++) {
+        draw(&brightness, source, row, out);
+        lightest = fmax(lightest, fabs((double)out[128] - 128.0 / 255));
+        assert_true(fabs((double)out[128] - (double)out[100] - 28.0 / 255) < 1e-5);
+        draw(&contrast, source, row, out);
+        steepest = fmax(steepest, fabs(((double)out[156] - (double)out[100]) / (56.0 / 255) - 1));
+        assert_true(fabs(((double)out[127] + (double)out[128]) / 2 - 0.5) < 1e-5);
+        draw(&gamma, source, row, out);
+        bent = fmax(bent, fabs(log(log((double)out[128]) / log(128.0 / 255))));
+        assert_true(out[0] == 0 && fabsf(out[255] - 1) < 1e-6f);
+    }
+    assert_true(lightest > 0.15 && lightest <= 0.2001);
+    assert_true(steepest > 0.22 && steepest <= 0.3001);
+    assert_true(bent > 0.3 && bent <= 0.4001);
+}
+
+static double roughness(const float *picture)
+{
+    double sum = 0;
+    for (int i = 1; i < PIXELS; i++)
+        sum += fabs((double)picture[i] - (double)picture[i - 1]);
+    return sum / PIXELS;
+}
+
+static void test_damage_is_as_large_as_asked(void **state)
+{
+    (void)state;
+    uint8_t source[PIXELS];
+    float plain[PIXELS], out[PIXELS];
+    train_config erasing, blur, noise;
+    config_default(&erasing);
+    blur = noise = erasing;
+    erasing.erasing = blur.blur = 1;
+    noise.noise = 0.1f;
+    make_source(source);
+    augment_plain(&target, 0, false, source, SIDE, SIDE, plain);
+    double largest = 0, loudest = 0;
+    for (uint32_t row = 0; row < DRAWS; row++) {
+        draw(&erasing, source, row, out);
+        float grey = -1;
+        int erased = 0;
+        for (int i = 0; i < PIXELS; i++) {
+            if (fabsf(out[i] - plain[i]) < 1e-6f)
+                continue;
+            erased++;
+            assert_true(grey < 0 || out[i] == grey);
+            grey = out[i];
+        }
+        largest = fmax(largest, (double)erased / PIXELS);
+        draw(&blur, source, row, out);
+        assert_true(roughness(out) < 0.6 * roughness(plain));
+        draw(&noise, source, row, out);
+        double square = 0;
+        for (int i = 0; i < PIXELS; i++)
+            square += pow((double)out[i] - (double)plain[i], 2);
+        loudest = fmax(loudest, sqrt(square / PIXELS));
+    }
+    assert_true(largest > 0.15 && largest <= 0.25);
+    assert_true(loudest > 0.08 && loudest < 0.105);
+}
+
 static void test_crop_and_channels(void **state)
 {
     (void)state;
@@ -180,6 +313,9 @@ int main(void)
         cmocka_unit_test(test_nothing_asked_changes_nothing),
         cmocka_unit_test(test_depends_on_the_stream_alone),
         cmocka_unit_test(test_flip_is_a_mirror),
+        cmocka_unit_test(test_places_move_as_far_as_asked),
+        cmocka_unit_test(test_light_changes_as_much_as_asked),
+        cmocka_unit_test(test_damage_is_as_large_as_asked),
         cmocka_unit_test(test_crop_and_channels),
         cmocka_unit_test(test_mixes),
         cmocka_unit_test(test_tells_its_speed),
