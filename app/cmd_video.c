@@ -16,7 +16,6 @@
 #include "commands.h"
 #include "image/video.h"
 #include "pipeline/result_json.h"
-#include "prep/prep.h"
 
 enum { VIDEO_MAX_PEOPLE = 100000, VIDEO_LEAST_FRAMES = 2 };
 
@@ -61,10 +60,8 @@ typedef struct run {
     mien_session *session;
     mien_tracker *tracker;
     video *video;
-    mien_image frame, grey;
-    mien_result result;
-    mien_track *tracks;
-    size_t track_room;
+    mien_image frame;
+    mien_frame_result found;
     person *people; /* people[id - 1] */
     size_t people_count;
     size_t frame_count;
@@ -171,8 +168,11 @@ static mien_status run_init(run *r, const settings *s, mien_error *error)
     status = mien_analyzer_create(&s->analyzer, &r->analyzer, error);
     if (!status)
         status = mien_session_create(r->analyzer, &r->session, error);
+    mien_tracker_options tracking;
+    mien_tracker_default_options(&tracking);
+    tracking.full_search_ms = 0; /* a file can wait: nothing is overlooked for the sake of speed */
     if (!status)
-        status = mien_tracker_create(NULL, &r->tracker, error);
+        status = mien_tracker_create(&tracking, &r->tracker, error);
     return status;
 }
 
@@ -182,42 +182,16 @@ static void run_done(run *r)
     mien_session_destroy(&r->session);
     mien_analyzer_destroy(&r->analyzer);
     video_close(&r->video);
-    mien_result_done(&r->result);
+    mien_frame_result_done(&r->found);
     mien_image_done(&r->frame);
-    mien_image_done(&r->grey);
-    memory_free(r->tracks);
     memory_free(r->people);
-}
-
-/* Room for the frame's tracks and its grey copy. */
-static mien_status make_room(run *r, mien_error *error)
-{
-    if (r->result.face_count > r->track_room) {
-        mien_track *tracks = memory_resize(r->tracks, r->result.face_count, sizeof *tracks);
-        if (!tracks)
-            return error_no_memory(error, r->result.face_count * sizeof *tracks);
-        r->tracks = tracks;
-        r->track_room = r->result.face_count;
-    }
-    if (r->grey.width == r->frame.width && r->grey.height == r->frame.height)
-        return MIEN_OK;
-    mien_image_done(&r->grey);
-    return mien_image_init(&r->grey, r->frame.width, r->frame.height, MIEN_PIXEL_GREY8, error);
 }
 
 static mien_status analyse_frame(run *r, double seconds, mien_error *error)
 {
     mien_image_view view = mien_image_as_view(&r->frame);
-    mien_status status = mien_analyze_view(r->session, &view, &r->settings->analyze, &r->result, error);
-    if (!status)
-        status = make_room(r, error);
-    if (!status)
-        status = prep_grey(&view, &r->grey, error);
-    if (status)
-        return status;
-    mien_image_view grey = mien_image_as_view(&r->grey);
-    return mien_tracker_update(r->tracker, r->result.faces, r->result.face_count, 1000 * seconds, &grey, r->tracks,
-                               error);
+    return mien_analyze_frame_view(r->session, r->tracker, &view, 1000 * seconds, &r->settings->analyze, &r->found,
+                                   error);
 }
 
 static mien_status remember_person(run *r, const mien_track *track, double seconds, mien_error *error)
@@ -245,14 +219,14 @@ static mien_status remember_person(run *r, const mien_track *track, double secon
 /* The frame's result in mien's JSON form, with the time of the frame and who each face is. */
 static mien_status print_frame(const run *r, double seconds, mien_error *error)
 {
-    json_t *object = result_to_json(&r->result, r->settings->path);
+    json_t *object = result_to_json(&r->found.result, r->settings->path);
     int failed = !object || json_object_set_new(object, "frame", json_integer((json_int_t)r->frame_count)) ||
                  json_object_set_new(object, "time", result_number(seconds, 4));
     json_t *faces = json_object_get(object, "faces");
-    for (size_t i = 0; !failed && i < r->result.face_count; i++) {
+    for (size_t i = 0; !failed && i < r->found.result.face_count; i++) {
         json_t *face = json_array_get(faces, i);
-        failed = json_object_set_new(face, "id", json_integer((json_int_t)r->tracks[i].id)) ||
-                 json_object_set_new(face, "smoothed", result_probabilities_to_json(r->tracks[i].smoothed));
+        failed = json_object_set_new(face, "id", json_integer((json_int_t)r->found.tracks[i].id)) ||
+                 json_object_set_new(face, "smoothed", result_probabilities_to_json(r->found.tracks[i].smoothed));
     }
     char *text = failed ? NULL : json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(8));
     json_decref(object);
@@ -316,8 +290,8 @@ static mien_status run_frames(run *r, mien_error *error)
         if (!more)
             return MIEN_OK;
         status = analyse_frame(r, seconds, error);
-        for (size_t i = 0; !status && i < r->result.face_count; i++)
-            status = remember_person(r, &r->tracks[i], seconds, error);
+        for (size_t i = 0; !status && i < r->found.result.face_count; i++)
+            status = remember_person(r, &r->found.tracks[i], seconds, error);
         if (!status && r->settings->json)
             status = print_frame(r, seconds, error);
         if (status)
