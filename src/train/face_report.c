@@ -20,6 +20,11 @@ static const char face_report_head[] =
 static const char *const curve_colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                             "#e69f00", "#56b4e9", "#000000", "#888888"};
 
+static const char *curve_colour(size_t entry)
+{
+    return curve_colours[entry % (sizeof curve_colours / sizeof *curve_colours)];
+}
+
 static void face_report_figures(buffer *out, const face_figures *f)
 {
     buffer_append_format(out, "<td>%.3f<td>%.3f<td>%.3f<td>%.3f", f->recall, f->precision, f->f1, f->average_precision);
@@ -35,7 +40,8 @@ static void face_report_comparison(buffer *out, const face_report_entry *entries
     for (size_t i = 0; i < count; i++) {
         const face_report_entry *e = &entries[i];
         face_point points[1], best = {0};
-        buffer_append_format(out, "<tr><td><a href=\"#e%zu\">", i);
+        buffer_append_format(out, "<tr><td><span style=\"color:%s\">\u25a0</span> <a href=\"#e%zu\">", curve_colour(i),
+                             i);
         report_text(out, e->name);
         buffer_append_format(out, "</a><td>%.2f", (double)e->metrics->threshold);
         for (int overlap = 0; overlap < FACE_OVERLAP_COUNT; overlap++) {
