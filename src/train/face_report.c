@@ -71,9 +71,7 @@ static void face_report_curves(buffer *out, const face_report_entry *entries, si
             x[i][k] = points[k].recall;
             y[i][k] = points[k].precision;
         }
-        curves[i] = (report_curve){
-            x[i], y[i], made, curve_colours[i % (sizeof curve_colours / sizeof *curve_colours)], entries[i].name,
-            false};
+        curves[i] = (report_curve){x[i], y[i], made, curve_colour(i), "", false}; /* the table is the legend */
     }
     snprintf(title, sizeof title, "Faces of %s px, IoU 0.4", face_size_name(size));
     report_plot(out, title, "recall", "precision", curves, shown);
