@@ -1,5 +1,7 @@
 /* JWT on cjose. The classic holes of such code are closed by construction: a key knows its algorithm, so "alg" in the
- * token can only be compared with it; unsigned tokens have a function of their own; a token has a greatest length. */
+ * token can only be compared with it; unsigned tokens have a function of their own; a token has a greatest length.
+ * cjose asserts where base64url is not quite that ("A=A"), which would end the process, so nothing reaches it that has
+ * not been decoded strictly here before. */
 #include "auth/jwt.h"
 
 #include <cjose/cjose.h>
@@ -45,6 +47,22 @@ mien_status jwt_key_from_secret(const char *secret, jwt_key **key, mien_error *e
     return jwt_key_wrap(jwk, CJOSE_HDR_ALG_HS256, key, error);
 }
 
+/* How many bytes a text of strict base64url stands for; 0 when it is none, or is empty. */
+static size_t jwt_decoded_length(const char *text, size_t length)
+{
+    buffer bytes;
+    buffer_init(&bytes, JWT_LONGEST);
+    size_t decoded = base64_decode_url(text, length, &bytes, NULL) ? 0 : bytes.length;
+    buffer_done(&bytes);
+    return decoded;
+}
+
+static size_t jwt_number_length(const json_t *object, const char *name)
+{
+    const json_t *text = json_object_get(object, name);
+    return json_is_string(text) ? jwt_decoded_length(json_string_value(text), json_string_length(text)) : 0;
+}
+
 mien_status jwt_key_from_jwk(const json_t *object, jwt_key **key, mien_error *error)
 {
     cjose_err problem = {0};
@@ -52,7 +70,12 @@ mien_status jwt_key_from_jwk(const json_t *object, jwt_key **key, mien_error *er
     const char *use = json_string_value(json_object_get(object, "use"));
     if (!kind || strcmp(kind, "RSA") || (use && strcmp(use, "sig")) || json_object_get(object, "d"))
         return error_set(error, MIEN_EFORMAT, "not a public RSA key for signatures");
-    char *text = json_dumps(object, JSON_COMPACT);
+    if (jwt_number_length(object, "n") < JWT_RSA_LEAST_BITS / 8 || !jwt_number_length(object, "e"))
+        return error_set(error, MIEN_EFORMAT, "not an RSA key of %d bits or more", JWT_RSA_LEAST_BITS);
+    json_t *plain =
+        json_pack("{sssOsO}", "kty", "RSA", "n", json_object_get(object, "n"), "e", json_object_get(object, "e"));
+    char *text = plain ? json_dumps(plain, JSON_COMPACT) : NULL;
+    json_decref(plain);
     if (!text)
         return error_no_memory(error, 0);
     cjose_jwk_t *jwk = cjose_jwk_import(text, strlen(text), &problem);
@@ -163,6 +186,10 @@ mien_status jwt_verify(const jwt_key *key, const char *token, json_t **claims, m
         status = jwt_check_algorithm(token, key->algorithm, error);
     if (status)
         return status;
+    if (!jwt_decoded_length(token, (size_t)(payload - 1 - token)) ||
+        !jwt_decoded_length(payload, (size_t)(signature - 1 - payload)) ||
+        !jwt_decoded_length(signature, strlen(signature)))
+        return jwt_denied(error, "it is malformed");
     cjose_jws_t *jws = cjose_jws_import(token, strlen(token), &problem);
     if (!jws)
         return jwt_denied(error, "it is malformed");

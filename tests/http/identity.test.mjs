@@ -136,6 +136,8 @@ describe('tokens of a provider', () => {
     'of nothing': () => '..',
     'that is not base64': () => token().replace('.', '.*'),
     'of rubbish': () => `${encode('[]')}.${encode('[]')}.${encode('x')}`,
+    'of odd padding': () => token().replace(/[^.]*$/, 'AAAAA=AA'),
+    'of oddly padded claims': () => token().replace(/\.[^.]*\./, '.A=A.'),
     'that is very long': () => token({ name: 'n'.repeat(100000) }),
     'that is empty': () => '',
   };
@@ -151,6 +153,17 @@ describe('tokens of a provider', () => {
     assert.ok(keys.asked.every((where) => where === '/keys'), String(keys.asked));
     assert.ok(keys.asked.length <= 6, String(keys.asked.length));
   });
+});
+
+test('credentials of odd base64 are nobody’s, wherever they stand', async () => {
+  const server = await startStub([]);
+  for (const odd of ['A=A', 'A===', 'AAAAA=AA', 'AAAAA===', '=', 'A', 'AA=='])
+    for (const text of [`eyJhbGciOiJIUzI1NiJ9.e30.${odd}`, `eyJhbGciOiJIUzI1NiJ9.${odd}.AAAA`, `${odd}.e30.AAAA`]) {
+      const profile = await fetch(`${server.base}/auth/profile`, { headers: { authorization: `Bearer ${text}` } });
+      assert.equal((await profile.json()).is_guest, true, text);
+      assert.equal((await post(server, '/auth/refresh-token', { refresh_token: text })).status, 401, text);
+    }
+  assert.equal(await server.stop(), 0, server.log);
 });
 
 test('keys are rotated: a new one counts at once, an old one no more', async () => {
@@ -172,7 +185,7 @@ test('a provider that is away or lies is nobody’s fault but its own: 503, and 
   const keys = await provider();
   const lies = [['away', 500, {}], ['not JSON', 200, 'oops'], ['a list', 200, []], ['no keys', 200, { keys: [] }], ['short keys', 200, { keys: [jwk(makeKey(1024), 'first')] }],
     ['endless', 200, 'x'.repeat(1 << 20)], ['elsewhere', 302, ''], ['no certificates', 200, { first: 'not a certificate', second: 5 }],
-    ['a private key', 200, { keys: [{ ...first.export({ format: 'jwk' }), kid: 'first' }] }]];
+    ['odd padding', 200, { keys: [{ ...jwk(first, 'first'), n: `${'A'.repeat(401)}=AA` }] }], ['a private key', 200, { keys: [{ ...first.export({ format: 'jwk' }), kid: 'first' }] }]];
   for (const [name, status, body] of lies) {
     Object.assign(keys, { status, body, asked: [] });
     const server = await startFor(keys);

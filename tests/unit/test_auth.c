@@ -66,6 +66,18 @@ static void test_session_tokens_do_not_pass_for_each_other(void **state)
             memory_free(user);
         access.data[i] = kept;
     }
+    /* base64url that is none where only the signature's decoder looks */
+    static const char *const odd[] = {
+        "", "=", "A=A", "A===", "AAAAA=AA", "AAAAA===", "A", "AA==", "AAAA ", "AAAA+", "AAA*"};
+    for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+        char token[128];
+        snprintf(token, sizeof token, "eyJhbGciOiJIUzI1NiJ9.e30.%s", odd[i]);
+        assert_int_equal(session_token_verify(key, SESSION_TOKEN_ACCESS, token, NOW, &user, &error), MIEN_EDENIED);
+        snprintf(token, sizeof token, "eyJhbGciOiJIUzI1NiJ9.%s.AAAA", odd[i]);
+        assert_int_equal(session_token_verify(key, SESSION_TOKEN_ACCESS, token, NOW, &user, &error), MIEN_EDENIED);
+        snprintf(token, sizeof token, "%s.e30.AAAA", odd[i]);
+        assert_int_equal(session_token_verify(key, SESSION_TOKEN_ACCESS, token, NOW, &user, &error), MIEN_EDENIED);
+    }
     buffer_done(&access);
     buffer_done(&refresh);
     jwt_key_destroy(&key);
