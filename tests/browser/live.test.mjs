@@ -12,7 +12,7 @@ const ben = { file: 'dlib_Tom_Cruise_avp_2014_4.jpg', crop: [0, 130, 565], at: [
 const cleo = { file: 'compreface_009_C.jpg', crop: [10, 50, 330], at: [20, 90, 280] };
 const dana = { file: 'faceapi_sample6.jpg', crop: [1030, 220, 480], at: [340, 90, 280] };
 const minutes = Number(process.env.MIEN_LIVE_MINUTES ?? 0);
-const short = [{ frames: 60, faces: [ann, ben] }, { frames: 75, faces: [ann] }, { frames: 15, faces: [] }];
+const short = [{ frames: 60, faces: [ann, ben] }, { frames: 75, faces: [ann] }, { frames: 30, faces: [] }];
 const long = [...short, { frames: 150, faces: [cleo, ben] }, { frames: 90, faces: [] }, { frames: 200, faces: [ann, dana] }, { frames: 100, faces: [cleo] }];
 let server, browser, place, context, page;
 before(async () => {
@@ -66,7 +66,7 @@ test('who leaves loses the box, who stays keeps the number, and a card goes afte
     await page.waitForFunction(() => document.querySelectorAll('[data-person]').length === 2);
     const before = await ids();
     await boxes(false); // the empty scene
-    await boxes(true); // and they return: one after half a second, known again; one after longer than the server remembers
+    await boxes(true); // and they return: one after a second, known again; one after longer than the server remembers
     await page.waitForFunction((old) => [...document.querySelectorAll('[data-person]')].some((card) => !old.includes(card.dataset.person)), before);
     const later = await ids();
     known ||= later.some((id) => before.includes(id));

@@ -15,7 +15,8 @@ const texts = {
       'under-represented there, so errors are not spread evenly over people. "Uncertain" marks labels that the model ' +
       'itself would not stand by.'],
     ['Your pictures', 'They go to the server that gave you this page and to nobody else. They are analysed and forgotten, ' +
-      'unless you sign in and choose to keep them; then you can delete them, one or all, at any time.'],
+      'unless you choose to keep them: without an account in this browser, with one on the server. You can delete them, one ' +
+      'or all, at any time. In live mode the faces can be found in your browser, so that nothing but them is sent.'],
     ['The law', 'In the European Union people must be told when an emotion recognition system looks at them (AI Act, ' +
       'article 50), and its use at work and in schools is forbidden with few exceptions (article 5).'],
     ['Reading the picture', 'A dashed box and a question mark mean doubt. Quality tells how large, sharp and well lit the ' +
@@ -31,7 +32,8 @@ const texts = {
       'Anak-anak, orang tua, kulit gelap, kacamata, janggut, masker, tampak samping, dan cahaya redup kurang terwakili, ' +
       'sehingga kesalahan tidak merata. "Tidak pasti" menandai label yang diragukan oleh model sendiri.'],
     ['Gambar Anda', 'Gambar hanya dikirim ke server yang memberi halaman ini. Gambar dianalisis lalu dilupakan, kecuali ' +
-      'Anda masuk dan memilih menyimpannya; Anda dapat menghapusnya kapan saja.'],
+      'Anda memilih menyimpannya: tanpa akun di peramban ini, dengan akun di server. Anda dapat menghapusnya, satu atau ' +
+      'semua, kapan saja. Pada mode langsung, wajah dapat dicari di peramban Anda sehingga hanya wajah yang dikirim.'],
     ['Hukum', 'Di Uni Eropa orang harus diberi tahu bila sistem pengenalan emosi melihat mereka (AI Act, pasal 50); ' +
       'pemakaiannya di tempat kerja dan sekolah dilarang dengan sedikit pengecualian (pasal 5).'],
     ['Membaca gambar', 'Kotak putus-putus dan tanda tanya berarti ragu. Mutu menunjukkan seberapa besar, tajam, dan terang ' +
