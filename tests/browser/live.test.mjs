@@ -110,6 +110,7 @@ test('a snapshot and the session as files', { skip }, async () => {
 
 test('faces are found in the browser: nothing but crops is sent, and the same people are followed', { skip }, async () => {
   assert.ok(!(await page.evaluate(() => performance.getEntriesByType('resource').some((entry) => entry.name.includes('/faces/')))), 'fetched before it is asked for');
+  await atLeast(1); // the socket of the first start is open
   const messages = [];
   const pair = (message) => message.data.faces.length === 2, nobody = (message) => !message.data.faces.length;
   const all = new Promise((resolve, reject) => page.once('websocket', (socket) => socket.on('framesent', ({ payload }) => {
