@@ -346,7 +346,7 @@ static void test_sources_networks_are_validated_fairly(void **state)
     static const char *const names[] = {"baseline", "dcnn"};
     dataset data = make_stripes(350);
     for (int i = 0; i < 2; i++) {
-        train_config config = small_run(names[i], 5, 2);
+        train_config config = small_run(names[i], 3, 2);
         strcpy(config.arch, names[i]);
         config.mixup = config.noise = config.shift = 0;
         config.dropout = 0;
@@ -360,6 +360,54 @@ static void test_sources_networks_are_validated_fairly(void **state)
         trainer_destroy(&t);
         assert_true(last.validation.top1 > last.share - 0.15);
     }
+    dataset_done(&data);
+}
+
+/* A setting that is read and then forgotten would train the same network as none. */
+static void test_every_setting_of_the_recipe_has_an_effect(void **state)
+{
+    (void)state;
+    static const char *const settings[][2] = {
+        {"label_smoothing", "0.2"},
+        {"class_weights", "balanced"},
+        {"class_weights", "sqrt"},
+        {"votes_weight", "0.5"},
+        {"weight_decay", "0.1"},
+        {"clip", "0.001"},
+        {"dropout", "0.7"},
+        {"mixup", "1"},
+        {"cutmix", "1"},
+        {"crop", "40"},
+        {"flip", "1"},
+        {"warmup", "1"},
+        {"optimizer", "sgd"},
+        {"freeze", "1"},
+        {"seed", "1"},
+    };
+    dataset data = make_stripes(70);
+    size_t count = 0;
+    data.votes = memory_zeroed(data.count * DATASET_VOTES, 1);
+    data.not_face = memory_zeroed(data.count, 1);
+    assert_true(data.votes && data.not_face);
+    for (size_t i = 0; i < data.count; i++) {
+        data.votes[i * DATASET_VOTES + i % 5] = 10; /* not what the labels say */
+        data.labels[i] = i % 10 ? data.labels[i] : 0;
+    }
+    train_config plain = small_run("plain", 1, 2);
+    plain.mixup = plain.shift = plain.noise = plain.ema = 0;
+    strcpy(plain.arch, "mien-tiny");
+    float *without = finish(&plain, &data, false, &count);
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        train_config config = plain;
+        mien_error error = {0};
+        snprintf(config.out, sizeof(config.out), "%s/setting%zu", folder, i);
+        assert_ok(config_set(&config, settings[i][0], settings[i][1], &error), &error);
+        float *with = finish(&config, &data, false, &count);
+        if (!memcmp(without, with, count * sizeof(float)))
+            fail_msg("%s = %s changes nothing", settings[i][0], settings[i][1]);
+        memory_free(with);
+    }
+    memory_free(without);
     dataset_done(&data);
 }
 
@@ -593,6 +641,7 @@ int main(void)
         cmocka_unit_test(test_optimisers),
         cmocka_unit_test(test_learns),
         cmocka_unit_test(test_sources_networks_are_validated_fairly),
+        cmocka_unit_test(test_every_setting_of_the_recipe_has_an_effect),
         cmocka_unit_test(test_transfer_from_a_backbone),
         cmocka_unit_test(test_learns_from_a_teacher),
         cmocka_unit_test(test_second_output_learns_from_a_teacher),
