@@ -87,6 +87,27 @@ static void test_threshold(void **state)
     face_metrics_done(&metrics);
 }
 
+/* The score at which a precision is still held, where wrong answers are surer than some right ones. */
+static void test_recall_at_a_precision(void **state)
+{
+    (void)state;
+    const face_truth truths[] = {truth(0, 0, 40, false), truth(100, 0, 40, false), truth(200, 0, 40, false),
+                                 truth(300, 0, 40, false)};
+    const face_answer answers[] = {answer(0, 0, 40, 0.9f), answer(100, 0, 40, 0.8f), answer(600, 0, 40, 0.7f),
+                                   answer(200, 0, 40, 0.6f), answer(700, 0, 40, 0.5f)};
+    face_metrics metrics = {0};
+    mien_error error = {0};
+    float score = 0;
+    assert_ok(face_metrics_add(&metrics, truths, 4, answers, 5, NULL, &error), &error);
+    assert_float_equal(face_metrics_recall_at(&metrics, 0, FACE_SIZE_FROM_32, 0.95, &score), 0.5, 1e-9);
+    assert_float_equal(score, 0.8, 1e-6);
+    assert_float_equal(face_metrics_recall_at(&metrics, 0, FACE_SIZE_FROM_32, 0.7, &score), 0.75, 1e-9);
+    assert_float_equal(score, 0.6, 1e-6);
+    assert_float_equal(face_metrics_recall_at(&metrics, 0, FACE_SIZE_16, 0.7, &score), 0, 1e-9);
+    assert_float_equal(score, 1, 1e-6);
+    face_metrics_done(&metrics);
+}
+
 static void test_nothing(void **state)
 {
     (void)state;
@@ -142,6 +163,7 @@ static void test_annotations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_matching), cmocka_unit_test(test_nothing),
-                                       cmocka_unit_test(test_threshold), cmocka_unit_test(test_annotations)};
+                                       cmocka_unit_test(test_threshold), cmocka_unit_test(test_recall_at_a_precision),
+                                       cmocka_unit_test(test_annotations)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
