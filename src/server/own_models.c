@@ -118,6 +118,9 @@ static mien_status load(const own_models *own, const char *path, vision **out, m
     mien_analyzer_options options;
     mien_analyzer_default_options(&options);
     options.model_path = path;
+    mien_status status = mien_precision_from_name(settings->model_precision, &options.precision, error);
+    if (status)
+        return status;
     options.cascade_path = *settings->cascade_path ? settings->cascade_path : NULL;
     options.detector_path = *settings->detector_path ? settings->detector_path : NULL;
     return vision_create(&options, own->workers, out, error);

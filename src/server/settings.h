@@ -14,6 +14,7 @@ typedef struct settings {
     bool trust_proxy;
     /* what it recognises with */
     char *model_path; /* several divided by colons */
+    char *model_precision;
     char *cascade_path, *detector_path;
     double confidence_threshold, scale_factor;
     long min_neighbors, min_face;

@@ -49,6 +49,9 @@ const setting settings_table[] = {
           "or by "
           "giving the flag again. The first answers by default; clients choose by name with ?model=. SIGHUP reads the "
           "files again. Default: the models that ship."),
+    CHOICE("MODEL_PRECISION", "", "--precision", model_precision, "f32", "f32 bf16 int8",
+           "Arithmetic of the emotion models: bf16 and int8 are faster where the processor has them; int8 takes models "
+           "with ranges."),
     TEXT("CASCADE_PATH", "", "--cascade-path", cascade_path, "",
          "OpenCV cascade (.xml); haarcascade_frontalface_default.xml by default."),
     TEXT("DETECTOR_PATH", "", "--detector-path", detector_path, "", "Face network (.onnx) of the default preset."),
