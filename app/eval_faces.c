@@ -170,7 +170,8 @@ static int faces_read_arguments(int argc, char **argv, faces_arguments *a)
     mien_error error = {0};
     optind = 1;
     for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
-        if (option == 'h') {
+        /* --faces takes a value, which swallows the --help of somebody who has none yet */
+        if (option == 'h' || (option == 'f' && !strcmp(optarg, "--help"))) {
             faces_print_help();
             return EXIT_SUCCESS;
         }

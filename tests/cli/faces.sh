@@ -18,6 +18,8 @@ check "a missing picture is named" err_has "nowhere.jpg"
 check "… and the status says so" status_is 1
 check "a picture with a missed face is written" test -s "$work/mistakes/1_tiny.bmp.jpg"
 
+run "$MIEN" eval --faces --help
+check "the help of face detectors needs no file" out_has "detector FILE"
 run "$MIEN" eval --faces "$work/faces.csv"
 check "no folder of images is wrong usage" status_is 2
 run "$MIEN" eval --faces "$work/faces.csv" --images "$work" --preset nonsense
