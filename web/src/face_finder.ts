@@ -5,6 +5,8 @@ import type {Found} from '../faces/found';
 type Answer = Found | 'ready' | {error: string};
 
 export class FaceFinder {
+  private refuse: ((why: Error) => void) | null = null; // of the question under way
+
   private constructor(private readonly worker: Worker) {}
 
   static async start(): Promise<FaceFinder> {
@@ -23,12 +25,15 @@ export class FaceFinder {
     return await this.ask(frame, [frame]) as Found;
   }
 
+  /** A question under way fails. */
   stop(): void {
     this.worker.terminate();
+    this.refuse?.(new Error('stopped'));
   }
 
   private ask(question: ImageBitmap | 'prepare', hand: Transferable[] = []): Promise<Answer> {
     return new Promise((resolve, reject) => {
+      this.refuse = reject;
       this.worker.onmessage = ({data}: MessageEvent<Answer>) => {
         if (typeof data === 'object' && 'error' in data) reject(new Error(data.error));
         else resolve(data);

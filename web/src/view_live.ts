@@ -186,11 +186,13 @@ export function liveView(server: () => Promise<Notice | null>): View {
 
   async function sendFrame(): Promise<void> {
     if (!video.videoWidth || here.checked && !finder) return;
+    const by = finder;
     busy = true;
     try {
-      if (finder) await sendFaces(finder);
+      if (by) await sendFaces(by);
       else await sendPicture();
     } catch (error) {
+      if (left || by !== finder) return; // turned off meanwhile
       if (!wasBusy) say(explain(error), 'bad'); // a frame is lost; a second in a row would say the same
       wasBusy = true;
       return;
