@@ -47,11 +47,12 @@ void mien_result_done(mien_result *result)
 /* A file, or a model that ships: a name is looked up first only where no file can be meant. */
 static mien_status load_model(const char *path, model *m, mien_error *error)
 {
-    shipped_model shipped = !path || !strpbrk(path, "/.") ? shipped_emotion(path) : (shipped_model){0};
-    if (shipped.length)
+    bool named = !path || !strpbrk(path, "/.");
+    shipped_model shipped = named ? shipped_emotion(path) : (shipped_model){0};
+    if (!path || shipped.length)
         return model_load_bytes(shipped.bytes, shipped.length, NULL, m, error);
     mien_status status = model_load(path, NULL, m, error);
-    if (status == MIEN_ENOTFOUND && !strpbrk(path, "/."))
+    if (status == MIEN_ENOTFOUND && named)
         return error_set(error, status, "%.64s: no such file, nor a model that ships (%s, %s)", path,
                          mien_shipped_model(0), mien_shipped_model(1));
     if (status && !strstr(error ? error->message : path, path))
