@@ -14,7 +14,9 @@
 #include "detect/network_input.h"
 #include "model/ranges.h"
 
-enum { NETWORK_PLANS = 6, NETWORK_MOST_BOXES = 20000 /* before suppression */ };
+/* Each plan holds some 12 MB, in every session: two, since pictures alternate between two shapes at most as a rule and
+ * a new one takes a few milliseconds. */
+enum { NETWORK_PLANS = 2, NETWORK_MOST_BOXES = 20000 /* before suppression */ };
 
 typedef struct network_engine {
     int width, height;

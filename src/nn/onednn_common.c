@@ -31,10 +31,16 @@ int onednn_threads(int threads)
     return before;
 }
 
+/* oneDNN keeps the code of the last 1024 primitives, which is tens of megabytes in a server that sees pictures of many
+ * sizes; this many are the layers of all networks in use at a time. */
+enum { ONEDNN_KEPT_PRIMITIVES = 128 };
+
 mien_status onednn_context_init(onednn_context *context, mien_error *error)
 {
     onednn_context fresh = {0};
-    dnnl_status_t status = dnnl_engine_create(&fresh.engine, dnnl_cpu, 0);
+    dnnl_status_t status = dnnl_set_primitive_cache_capacity(ONEDNN_KEPT_PRIMITIVES);
+    if (!status)
+        status = dnnl_engine_create(&fresh.engine, dnnl_cpu, 0);
     if (!status)
         status = dnnl_stream_create(&fresh.stream, fresh.engine, dnnl_stream_default_flags);
     if (!status)
