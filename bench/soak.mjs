@@ -104,7 +104,7 @@ class Soak {
 
   /** Socket.IO by hand: the namespace needs a token. */
   async realtime() {
-    const key = this.key ?? (this.key = await this.makeKey());
+    const key = await (this.key ??= this.makeKey()); // the promise: several clients may ask at once
     const socket = await WebSocketClient.open(this.server, '/socket.io/?EIO=4&transport=websocket');
     const until = async (begin) => {
       for (;;) {
