@@ -121,4 +121,8 @@ mien_status trainer_save_best(trainer *t, const trainer_epoch *epoch, mien_error
 mien_status trainer_path(const trainer *t, const char *name, char *path, size_t capacity, mien_error *error);
 mien_status trainer_log_epoch(trainer *t, const trainer_epoch *epoch, mien_error *error);
 
+/** Fill a microbatch and run it forward in training mode, the gradients of its outputs zeroed; `seed` draws dropout. */
+mien_status trainer_forward(trainer *t, const float *parameters, size_t first, bool mixing, uint64_t seed,
+                            size_t worker, mien_error *error);
+
 #endif

@@ -17,17 +17,10 @@ typedef struct statistics_job {
 static mien_status statistics_microbatch(trainer *t, size_t first, size_t index, size_t worker_index, mien_error *error)
 {
     trainer_worker *worker = &t->workers[worker_index];
-    random_state stream;
-    mien_status status = t->task->fill(t, first, false, worker_index, error);
-    random_seed(&stream, (uint64_t)t->config.seed, (uint64_t)t->now.epoch << 32 | (uint64_t)first);
-    if (!status)
-        status = nn_tape_forward(worker->tape, optimizer_average(t->opt), worker->version != t->version, true,
-                                 random_next(&stream), error);
+    mien_status status =
+        trainer_forward(t, optimizer_average(t->opt), first, false, (uint64_t)t->config.seed, worker_index, error);
     if (status)
         return status;
-    worker->version = t->version;
-    for (int o = 0; o < t->outputs; o++)
-        memset(worker->gradients[o], 0, worker->gradient_counts[o] * sizeof(float));
     return nn_tape_backward(worker->tape, (const float *const *)worker->gradients, optimizer_gradient(t->opt, index),
                             error);
 }

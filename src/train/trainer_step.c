@@ -18,23 +18,33 @@ typedef struct step_job {
     bool mixing;
 } step_job;
 
-static mien_status step_microbatch(const step_job *job, size_t index, size_t worker_index, mien_error *error)
+mien_status trainer_forward(trainer *t, const float *parameters, size_t first, bool mixing, uint64_t seed,
+                            size_t worker_index, mien_error *error)
 {
-    trainer *t = job->t;
     trainer_worker *worker = &t->workers[worker_index];
-    size_t micro = (size_t)t->config.microbatch, first = job->first + (t->first_slot + index) * micro;
-    mien_status status = t->task->fill(t, first, job->mixing, worker_index, error);
+    mien_status status = t->task->fill(t, first, mixing, worker_index, error);
     random_state stream;
-    random_seed(&stream, (uint64_t)t->config.seed ^ STEP_SEEN_BASE, (uint64_t)t->now.epoch << 32 | (uint64_t)first);
+    random_seed(&stream, seed, (uint64_t)t->now.epoch << 32 | (uint64_t)first);
     if (!status)
-        status = nn_tape_forward(worker->tape, optimizer_parameters(t->opt), worker->version != t->version, true,
-                                 random_next(&stream), error);
+        status =
+            nn_tape_forward(worker->tape, parameters, worker->version != t->version, true, random_next(&stream), error);
     if (status)
         return status;
     worker->version = t->version;
     for (int o = 0; o < t->outputs; o++)
         memset(worker->gradients[o], 0, worker->gradient_counts[o] * sizeof(float));
-    status = t->task->compare(t, worker, &t->slot[index], error);
+    return MIEN_OK;
+}
+
+static mien_status step_microbatch(const step_job *job, size_t index, size_t worker_index, mien_error *error)
+{
+    trainer *t = job->t;
+    trainer_worker *worker = &t->workers[worker_index];
+    size_t micro = (size_t)t->config.microbatch, first = job->first + (t->first_slot + index) * micro;
+    mien_status status = trainer_forward(t, optimizer_parameters(t->opt), first, job->mixing,
+                                         (uint64_t)t->config.seed ^ STEP_SEEN_BASE, worker_index, error);
+    if (!status)
+        status = t->task->compare(t, worker, &t->slot[index], error);
     if (status)
         return status;
     float *gradient = optimizer_gradient(t->opt, index);
