@@ -35,13 +35,14 @@ static void eval_print_help(void)
         "  --split NAME       Training, PublicTest (default), PrivateTest or all\n"
         "  --model FILE       .onnx or Keras .h5; repeatable\n"
         "  --votes FILE       FER+ votes of the same rows (fer2013new.csv)\n"
-        "  --truth WHAT       labels (default), or majority: FER+'s, without its unknown and not-a-face rows\n"
+        "  --truth WHAT       labels (default); majority: FER+'s, by its authors' rule (more than half of the votes,\n"
+        "                     single ones not counted); plurality: FER+'s largest vote, doubtful rows included\n"
         "  --tta VIEWS        none (default), flip, or ten: corners and centre, each with its mirror image\n"
         "  --ensemble         also the mean of all the models\n"
         "  --groups FILE      CSV with a column `group`, one line for each picture: figures per group, the gap\n"
         "  --duplicates       nearly equal pictures, above all those in two splits\n"
         "  --precision P      f32 (default), bf16 or int8 (ranges from the model or from Training rows)\n"
-        "  --output N         which output answers: 0 (default), or 1 for a head that learnt the votes\n"
+        "  --output N         which output answers; default 0, and for FER+'s truth the one that learnt the votes\n"
         "  --threads N        pictures answered at once (default 1)\n"
         "  --bootstrap N      resamples behind the 95 %% interval (default 1000; 0 = none)\n"
         "  --calibrate FILE   fit temperature and threshold of doubt, and write the model with them as FILE\n"
@@ -53,10 +54,8 @@ static void eval_print_help(void)
 static mien_status eval_set_choice(eval_arguments *a, const char *name, const char *value, mien_error *error)
 {
     if (!strcmp(name, "truth")) {
-        if (strcmp(value, "labels") != 0 && strcmp(value, "majority") != 0)
-            return error_set(error, MIEN_EINVAL, "--truth: '%s' is neither labels nor majority", value);
-        a->options.truth = *value == 'm' ? EVALUATE_MAJORITY : EVALUATE_LABELS;
-        return MIEN_OK;
+        mien_status status = evaluate_truth_from_name(value, &a->options.truth, error);
+        return status ? error_prefix(error, status, "--truth") : MIEN_OK;
     }
     if (!strcmp(name, "tta"))
         return predict_views_from_name(value, &a->options.views, error);

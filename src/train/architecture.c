@@ -47,6 +47,8 @@ static const architecture architecture_table[] = {
      architecture_trunk_mien_base, NULL, NULL},
     {"mien-large", "residual, 15 convolutions, 266 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f, RECIPE_MIEN,
      architecture_trunk_mien_large, NULL, NULL},
+    {"mien-wide", "mien-large with 384 channels at the end, 325 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f,
+     RECIPE_MIEN, architecture_trunk_mien_wide, NULL, NULL},
     {"mien-face", "finds faces: 18 convolutions, three maps, any size", 3, 480, 640, 0.5f, 0.5f, 0, RECIPE_FACE, NULL,
      NULL, architecture_detector_mien_face},
 };

@@ -46,6 +46,7 @@ int architecture_trunk_mien_tiny(nn_graph *graph, const architecture *self, int 
 int architecture_trunk_mien_small(nn_graph *graph, const architecture *self, int input, float dropout);
 int architecture_trunk_mien_base(nn_graph *graph, const architecture *self, int input, float dropout);
 int architecture_trunk_mien_large(nn_graph *graph, const architecture *self, int input, float dropout);
+int architecture_trunk_mien_wide(nn_graph *graph, const architecture *self, int input, float dropout);
 void architecture_detector_mien_face(nn_graph *graph, int input);
 /** Sets the output layers of a detector to what it begins with; after nn_graph_initialise. */
 void architecture_detector_begin(nn_graph *graph);

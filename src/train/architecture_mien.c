@@ -77,6 +77,13 @@ int architecture_trunk_mien_base(nn_graph *graph, const architecture *self, int 
     return mien_trunk(graph, stages, 4, input, dropout);
 }
 
+int architecture_trunk_mien_wide(nn_graph *graph, const architecture *self, int input, float dropout)
+{
+    (void)self;
+    static const mien_stage stages[] = {{32, 2, 0}, {64, 1, 2}, {128, 1, 2}, {384, 1, 1}};
+    return mien_trunk(graph, stages, 4, input, dropout);
+}
+
 int architecture_trunk_mien_large(nn_graph *graph, const architecture *self, int input, float dropout)
 {
     (void)self;

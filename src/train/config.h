@@ -49,6 +49,7 @@ typedef struct train_config {
     char teachers[CONFIG_TEXT];
     float distill_weight, distill_temperature;
     bool distill_stored, distill_mirror;
+    char distill_precision[16]; /* same (as the training), f32, bf16, int8 */
     /* augmentation */
     float flip, rotation, shift, zoom, brightness, contrast, gamma, erasing, blur, noise;
     float mixup, cutmix, mix_probability, mix_until;

@@ -74,8 +74,12 @@ mien_status dataset_rows(const dataset *data, const char *split, bool drop_not_f
 /** FER+ votes as probabilities of our seven: contempt, unknown and "not a face" are left out and the rest is divided by
  *  its sum. False (and `target` untouched) when nothing remains. */
 bool dataset_soft_votes(const uint8_t votes[DATASET_VOTES], float target[DATASET_CLASSES]);
-/** FER+ majority of the ten columns, mapped to our seven. False when the largest column is contempt, unknown or not a
- *  face: such a row has no majority label among the seven. A tie goes to the first column, as in FER+'s own reader. */
+/** FER+'s majority by the rule that its authors test with: a column with a single vote counts as none, and the largest
+ *  must have more than half of what remains. False where no column has, or where contempt, unknown or "not a face" has
+ *  it: the row has no majority label among our seven. */
 bool dataset_majority(const uint8_t votes[DATASET_VOTES], uint8_t *label);
+/** The largest of the ten columns, however few votes it has; a tie goes to the first. False when that is contempt,
+ *  unknown or "not a face". Keeps the doubtful pictures that dataset_majority leaves out. */
+bool dataset_plurality(const uint8_t votes[DATASET_VOTES], uint8_t *label);
 
 #endif

@@ -34,16 +34,30 @@ bool dataset_soft_votes(const uint8_t votes[DATASET_VOTES], float target[DATASET
     return true;
 }
 
-bool dataset_majority(const uint8_t votes[DATASET_VOTES], uint8_t *label)
+static int votes_largest(const uint8_t votes[DATASET_VOTES])
 {
     int best = 0;
     for (int i = 1; i < DATASET_VOTES; i++)
         if (votes[i] > votes[best])
             best = i;
+    return best;
+}
+
+bool dataset_plurality(const uint8_t votes[DATASET_VOTES], uint8_t *label)
+{
+    int best = votes_largest(votes);
     if (!votes[best] || votes_class[best] >= MIEN_EMOTION_COUNT)
         return false;
     *label = (uint8_t)votes_class[best];
     return true;
+}
+
+bool dataset_majority(const uint8_t votes[DATASET_VOTES], uint8_t *label)
+{
+    int sum = 0, most = votes[votes_largest(votes)];
+    for (int i = 0; i < DATASET_VOTES; i++)
+        sum += votes[i] > 1 ? votes[i] : 0;
+    return most > 1 && 2 * most > sum && dataset_plurality(votes, label);
 }
 
 static mien_status votes_parse_row(char *line, uint8_t votes[DATASET_VOTES], uint8_t *not_face, char **usage,

@@ -7,10 +7,11 @@
 
 #include "base/error.h"
 #include "base/memory.h"
-#include "model/model.h"
+#include "model/ranges.h"
 #include "nn/plan.h"
 #include "train/dataset.h"
 #include "train/loss.h"
+#include "train/predict.h"
 
 enum { DISTILL_MOST = 16 };
 
@@ -29,9 +30,9 @@ struct distill {
     distill_options options; /* of which the borrowed pointers are not used after creation */
 };
 
-static bool distill_gives_classes(const nn_graph *graph, int output)
+static bool distill_gives_classes(const nn_graph *graph)
 {
-    const nn_shape *shape = output < graph->output_count ? &graph->nodes[graph->outputs[output]].shape : NULL;
+    const nn_shape *shape = graph->output_count ? &graph->nodes[graph->outputs[0]].shape : NULL;
     return shape && shape->rank == 2 && shape->dim[1] == DATASET_CLASSES;
 }
 
@@ -43,7 +44,7 @@ static mien_status distill_check(const model *m, const char *path, const augment
         (input->width && input->width != target->width))
         return error_set(error, MIEN_EUNSUPPORTED, "%s: a teacher must take %d x %d x %d as the student does", path,
                          target->width, target->height, target->channels);
-    if (!distill_gives_classes(&m->graph, 0))
+    if (!distill_gives_classes(&m->graph))
         return error_set(error, MIEN_EUNSUPPORTED, "%s: a teacher must give %d classes", path, DATASET_CLASSES);
     return MIEN_OK;
 }
@@ -56,7 +57,7 @@ static mien_status distill_compile(distill *d, distill_teacher *teacher, const m
     teacher->scale = scale / target->scale;
     teacher->shift = shift - target->shift * teacher->scale;
     teacher->probability = model_output_is_probability(m, 0);
-    teacher->votes = distill_gives_classes(&m->graph, 1) && !model_output_is_probability(m, 1);
+    teacher->votes = predict_has_votes_output(m);
     d->votes += teacher->votes;
     size_t workers = d->options.workers;
     nn_plan_options options;
@@ -65,7 +66,7 @@ static mien_status distill_compile(distill *d, distill_teacher *teacher, const m
     options.precision = d->options.precision;
     options.height = target->height;
     options.width = target->width;
-    mien_status status = nn_plan_create(&m->graph, &options, &teacher->plan, error);
+    mien_status status = model_plan_create(m, &options, &teacher->plan, error);
     teacher->sessions = status ? NULL : memory_zeroed(workers, sizeof(*teacher->sessions));
     if (!status && !teacher->sessions)
         status = error_no_memory(error, workers * sizeof(*teacher->sessions));

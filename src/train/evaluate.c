@@ -16,7 +16,7 @@
 
 void evaluate_default_options(evaluate_options *options)
 {
-    *options = (evaluate_options){.split = "PublicTest", .threads = 1, .bootstrap = 1000, .seed = 1};
+    *options = (evaluate_options){.split = "PublicTest", .threads = 1, .bootstrap = 1000, .seed = 1, .output = -1};
 }
 
 void evaluation_done(evaluation *e)
@@ -63,12 +63,35 @@ void evaluate_interval(const float *probabilities, const uint8_t *truth, size_t 
     memory_free(right);
 }
 
+static const char *const evaluate_truths[] = {"labels", "FER+'s majority", "FER+'s largest vote"};
+
+mien_status evaluate_truth_from_name(const char *name, evaluate_truth *truth, mien_error *error)
+{
+    static const char *const names[] = {"labels", "majority", "plurality"};
+    for (int i = 0; i < (int)(sizeof(names) / sizeof(names[0])); i++)
+        if (!strcmp(name, names[i])) {
+            *truth = (evaluate_truth)i;
+            return MIEN_OK;
+        }
+    return error_set(error, MIEN_EINVAL, "'%s' is none of labels, majority, plurality", name);
+}
+
+static bool evaluate_row_truth(const dataset *data, evaluate_truth truth, size_t row, uint8_t *label)
+{
+    if (truth == EVALUATE_MAJORITY)
+        return dataset_majority(data->votes + row * DATASET_VOTES, label);
+    if (truth == EVALUATE_PLURALITY)
+        return dataset_plurality(data->votes + row * DATASET_VOTES, label);
+    *label = data->labels[row];
+    return true;
+}
+
 static mien_status evaluate_choose_rows(const dataset *data, const evaluate_options *options, evaluation *e,
                                         mien_error *error)
 {
-    if (options->truth == EVALUATE_MAJORITY && !data->votes)
-        return error_set(error, MIEN_EINVAL,
-                         "FER+'s majority is asked for, but there are no votes (--votes fer2013new.csv)");
+    if (options->truth != EVALUATE_LABELS && !data->votes)
+        return error_set(error, MIEN_EINVAL, "%s is asked for, but there are no votes (--votes fer2013new.csv)",
+                         evaluate_truths[options->truth]);
     mien_status status = dataset_rows(data, options->split, false, &e->rows, &e->count, error);
     if (status)
         return status;
@@ -79,14 +102,14 @@ static mien_status evaluate_choose_rows(const dataset *data, const evaluate_opti
     size_t kept = 0;
     for (size_t i = 0; i < e->count; i++) {
         size_t row = e->rows[i];
-        uint8_t truth = data->labels[row];
-        if (options->truth == EVALUATE_MAJORITY && !dataset_majority(data->votes + row * DATASET_VOTES, &truth))
+        uint8_t truth = 0;
+        if (!evaluate_row_truth(data, options->truth, row, &truth))
             continue;
         e->rows[kept] = row;
         e->truth[kept++] = truth;
     }
     e->count = kept;
-    return kept ? MIEN_OK : error_set(error, MIEN_ENOTFOUND, "no row has a majority");
+    return kept ? MIEN_OK : error_set(error, MIEN_ENOTFOUND, "no row is left to compare with");
 }
 
 /* Cross-entropy against the votes of the rows that have any. */
@@ -108,14 +131,11 @@ static double evaluate_soft_loss(const dataset *data, const evaluation *e)
 static mien_status evaluate_name(evaluation *e, const char *model_path, const char *data_name,
                                  const evaluate_options *options, mien_error *error)
 {
-    static const char *const truths[] = {"labels", "FER+'s majority"};
     static const char *const views[] = {"one look", "picture and mirror image", "ten crops"};
     static const char *const precisions[] = {[NN_F32] = "f32", [NN_BF16] = "bf16", [NN_INT8] = "int8"};
     const char *split = options->split;
-    int used = snprintf(e->manner, sizeof(e->manner), "against %s, %s, %s", truths[options->truth],
-                        views[options->views], precisions[options->precision]);
-    if (options->output && used > 0 && (size_t)used < sizeof(e->manner))
-        snprintf(e->manner + used, sizeof(e->manner) - (size_t)used, ", output %d", options->output);
+    snprintf(e->manner, sizeof(e->manner), "against %s, %s, %s", evaluate_truths[options->truth], views[options->views],
+             precisions[options->precision]);
     e->model = memory_text(model_path);
     e->data = memory_text(data_name);
     e->split = memory_text(split);
@@ -130,13 +150,26 @@ static void evaluate_figures(const dataset *data, const evaluate_options *option
         evaluate_interval(e->probabilities, e->truth, e->count, options->bootstrap, options->seed, &e->low, &e->high);
 }
 
+/* The output that answers, said in the manner where it is not the first. */
+static int evaluate_output(const model *m, const evaluate_options *options, evaluation *e)
+{
+    int output = options->output;
+    if (output < 0)
+        output = options->truth != EVALUATE_LABELS && predict_has_votes_output(m);
+    size_t used = strlen(e->manner);
+    if (output)
+        snprintf(e->manner + used, sizeof(e->manner) - used, ", output %d", output);
+    return output;
+}
+
 static mien_status evaluate_loaded(const model *m, const dataset *data, const evaluate_options *options, evaluation *e,
                                    mien_error *error)
 {
     thread_pool *pool = NULL;
     predictor *p = NULL;
     size_t *rows = NULL;
-    predictor_options how = {.precision = options->precision, .workers = options->threads, .output = options->output};
+    predictor_options how = {
+        .precision = options->precision, .workers = options->threads, .output = evaluate_output(m, options, e)};
     /* ranges are found on training pictures, never on those that are measured, unless there are no others */
     if (options->precision == NN_INT8 &&
         !dataset_rows(data, dataset_split_name(DATASET_TRAINING), false, &rows, &how.calibration_count, NULL))

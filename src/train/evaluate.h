@@ -10,7 +10,8 @@
 /** What counts as true. */
 typedef enum evaluate_truth {
     EVALUATE_LABELS = 0, /* the data set's own labels */
-    EVALUATE_MAJORITY,   /* FER+'s majority; rows without one are left out */
+    EVALUATE_MAJORITY,   /* FER+'s majority by its authors' rule; rows without one are left out */
+    EVALUATE_PLURALITY,  /* FER+'s largest column, doubtful rows included */
 } evaluate_truth;
 
 typedef struct evaluate_options {
@@ -21,7 +22,8 @@ typedef struct evaluate_options {
     size_t threads;
     size_t bootstrap; /* resamples for the confidence interval, 0 = none */
     uint64_t seed;
-    int output;        /* of the network: 0, or 1 for the second head of our own */
+    int output;        /* of the network; negative = the one that learnt this truth: the second of our own models for
+                        * FER+'s votes, else the first */
     float temperature; /* instead of the model's own; 0 = the model's */
 } evaluate_options;
 
@@ -40,6 +42,8 @@ typedef struct evaluation {
 } evaluation;
 
 void evaluate_default_options(evaluate_options *options);
+/** labels, majority or plurality; MIEN_EINVAL for others. */
+mien_status evaluate_truth_from_name(const char *name, evaluate_truth *truth, mien_error *error);
 /** Free with evaluation_done. */
 mien_status evaluate_model(const char *model_path, const char *data_name, const dataset *data,
                            const evaluate_options *options, evaluation *out, mien_error *error);

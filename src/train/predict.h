@@ -26,6 +26,9 @@ typedef struct predictor_options {
     size_t calibration_count;
 } predictor_options;
 
+/** Whether the network has a second output of our classes, which has learnt FER+'s votes. */
+bool predict_has_votes_output(const model *m);
+
 /** `m` is borrowed for the call. Its labels are matched to our seven by name; without labels its outputs must be the
  *  seven in their order. MIEN_EUNSUPPORTED: it knows none of them, or its input is not one picture. */
 mien_status predictor_create(const model *m, const predictor_options *options, predictor **out, mien_error *error);

@@ -136,6 +136,14 @@ static void classes_dismiss(trainer_worker *worker)
     memory_free(pupil);
 }
 
+static nn_precision classes_teachers_precision(const trainer *t)
+{
+    const char *name = t->config.distill_precision;
+    if (!strcmp(name, "same"))
+        return trainer_precision(t);
+    return !strcmp(name, "int8") ? NN_INT8 : !strcmp(name, "bf16") ? NN_BF16 : NN_F32;
+}
+
 static mien_status classes_begin(trainer *t, mien_error *error)
 {
     trainer_classes *own = t->own;
@@ -146,7 +154,7 @@ static mien_status classes_begin(trainer *t, mien_error *error)
                                .batch = t->config.microbatch,
                                .workers = (size_t)t->config.threads,
                                .temperature = t->config.distill_temperature,
-                               .precision = trainer_precision(t),
+                               .precision = classes_teachers_precision(t),
                                .mirror = t->config.distill_mirror && !t->config.distill_stored};
     mien_status status = distill_create(&options, &own->teachers, error);
     if (status || t->config.distill_stored)

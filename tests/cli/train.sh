@@ -79,6 +79,28 @@ run "$MIEN" eval --data "$work/data.csv" --model "$work/run/best.onnx" --calibra
 check "a model is calibrated" status_is 0
 run "$MIEN" eval --data "$work/data.csv" --model "$work/calibrated.onnx" --json
 check "a calibrated model works" status_is 0
+run "${train[@]}" --epochs 1 --teachers "$work/calibrated.onnx" --distill-precision int8 --out "$work/pupil"
+check "a teacher answers in eight bits" status_is 0
+run "${train[@]}" --epochs 1 --teachers "$work/run/best.onnx" --distill-precision int8 --out "$work/unready"
+check "a teacher without ranges is refused, and the way out is told" err_has "eval --calibrate"
+
+# every other row has a majority of 6 to 3, the rest a draw of 5 to 5
+awk -F, 'NR == 1 { print "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"; next }
+  { print $3 ",row" NR ".png," (NR % 2 ? "6,3,0,0,0,0,0,0,1,0" : "5,5,0,0,0,0,0,0,0,0") }' "$work/data.csv" >"$work/votes.csv"
+votes=(--votes "$work/votes.csv")
+run "${train[@]}" "${votes[@]}" --epochs 1 --votes-head 1 --out "$work/two"
+check "a second output learns votes" status_is 0
+run "$MIEN" eval --data "$work/data.csv" "${votes[@]}" --model "$work/two/best.onnx" --truth majority --json
+check "a majority has more than half" json 'd[0]["count"] == 14'
+check "the output that learnt votes is measured by them" json 'd[0]["manner"].endswith(", output 1")'
+run "$MIEN" eval --data "$work/data.csv" "${votes[@]}" --model "$work/two/best.onnx" --truth plurality --output 0 --json
+check "the largest vote counts draws as well" json 'd[0]["count"] == 28 and "output" not in d[0]["manner"]'
+run "$MIEN" eval --data "$work/data.csv" --model "$work/two/best.onnx" --truth majority
+check "a majority needs votes" err_has "no votes"
+run "$MIEN" eval --data "$work/data.csv" --model "$work/two/best.onnx" --truth most
+check "an unknown truth is wrong usage" status_is 2
+check "an unknown truth is named" err_has "--truth: 'most' is none of labels, majority, plurality"
+
 run "$MIEN" eval --data "$work/data.csv" --model "$work/data.csv"
 check "a file that is no model fails" status_is 1
 check "a file that is no model is named" err_has "data.csv"

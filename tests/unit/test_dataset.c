@@ -135,6 +135,25 @@ static void test_votes(void **state)
              "Training,fer0000000.png,4,0,0,1,3,0,0,2,0,0\n"
              "PublicTest,fer0000001.png,0,0,0,0,0,0,0,6,4,0\n"
              "Training,,0,0,0,0,0,0,0,0,0,10\n");
+    static const struct {
+        uint8_t votes[DATASET_VOTES];
+        int majority, plurality; /* -1 = none */
+    } rules[] = {
+        {{4, 0, 0, 1, 3, 0, 0, 2, 0, 0}, -1, MIEN_EMOTION_NEUTRAL},
+        {{5, 0, 0, 1, 4, 0, 0, 0, 0, 0},
+         MIEN_EMOTION_NEUTRAL,
+         MIEN_EMOTION_NEUTRAL}, /* 5 of 9: the one does not count */
+        {{5, 5, 0, 0, 0, 0, 0, 0, 0, 0}, -1, MIEN_EMOTION_NEUTRAL},
+        {{1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, -1, MIEN_EMOTION_NEUTRAL},
+        {{0, 0, 0, 2, 0, 0, 1, 6, 1, 0}, -1, -1},
+        {{1, 1, 1, 1, 1, 0, 2, 1, 1, 1}, MIEN_EMOTION_FEAR, MIEN_EMOTION_FEAR},
+        {{0, 0, 0, 0, 0, 0, 0, 0, 6, 4}, -1, -1},
+    };
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        uint8_t found = 99;
+        assert_int_equal(dataset_majority(rules[i].votes, &found) ? found : -1, rules[i].majority);
+        assert_int_equal(dataset_plurality(rules[i].votes, &found) ? found : -1, rules[i].plurality);
+    }
     dataset data = {0};
     mien_error error;
     put("plain.csv", three_rows);
@@ -146,7 +165,7 @@ static void test_votes(void **state)
     assert_true(dataset_soft_votes(data.votes, soft));
     assert_true(soft[MIEN_EMOTION_NEUTRAL] == 0.5f && soft[MIEN_EMOTION_SAD] == 0.125f);
     assert_true(soft[MIEN_EMOTION_ANGRY] == 0.375f && soft[MIEN_EMOTION_HAPPY] == 0);
-    assert_true(dataset_majority(data.votes, &label));
+    assert_true(dataset_plurality(data.votes, &label));
     assert_int_equal(label, MIEN_EMOTION_NEUTRAL);
     assert_false(dataset_soft_votes(data.votes + DATASET_VOTES, soft));
     assert_false(dataset_majority(data.votes + DATASET_VOTES, &label));
