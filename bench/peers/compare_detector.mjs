@@ -1,5 +1,5 @@
 // The table of `make bench` for face detectors: node compare_detector.mjs OURS PEER, both files of JSON lines
-// (bench_detector, onnxruntime.mjs). A ratio above 1 means that we are faster; best / median.
+// (bench_detector; onnxruntime.mjs and opencv_search.py). A ratio above 1 means that we are faster; best / median.
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import process from 'node:process';
@@ -17,7 +17,9 @@ for (const row of ours.filter((one) => one.what === 'network')) {
   const same = peers.find((one) => one.file === row.file);
   console.log(`${short(row.file).padEnd(24)}${row.precision.padEnd(8)}${times(row)}${ratio(same, row).padStart(20)}${ratio(rival, row).padStart(26)}`);
 }
-for (const row of peers) console.log(`${short(row.file).padEnd(24)}${'ORT'.padEnd(8)}${times(row)}`);
-console.log('\nsearch of 640×480, faces from 32  best ms median ms   against the cascade');
+for (const row of peers.filter((one) => one.what !== 'search')) console.log(`${short(row.file).padEnd(24)}${'ORT'.padEnd(8)}${times(row)}`);
+const opencv = peers.find((row) => row.what === 'search');
+console.log('\nsearch of 640×480, faces from 32  best ms median ms   against our cascade     OpenCV\'s cascade');
 for (const row of ours.filter((one) => one.what === 'search'))
-  console.log(`${short(row.file).padEnd(24)}${row.precision.padEnd(8)}${times(row)}${ratio(row === cascade ? null : cascade, row).padStart(20)}`);
+  console.log(`${(row === cascade ? 'our' : short(row.file)).padEnd(24)}${row.precision.padEnd(8)}${times(row)}${ratio(row === cascade ? null : cascade, row).padStart(20)}${ratio(opencv, row).padStart(22)}`);
+if (opencv) console.log(`${opencv.file.padEnd(32)}${times(opencv)}`);
