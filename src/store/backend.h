@@ -30,7 +30,7 @@ typedef struct backend_operations {
     mien_status (*history_delete)(backend *b, const char *id, mien_error *error);
     mien_status (*history_delete_all)(backend *b, const char *user_id, mien_error *error);
     mien_status (*prune)(backend *b, int64_t history_before_us, int64_t now_us, size_t *removed, mien_error *error);
-    /* calls visit(name) for each picture name that records still need; used to drop the others */
+    /* whether a record still needs the picture of that name; used to drop the others */
     mien_status (*picture_needed)(backend *b, const char *name, bool *needed, mien_error *error);
 } backend_operations;
 
