@@ -1,15 +1,21 @@
-# The web page: type-checked, bundled and compiled into the program. Its packages come from web/package-lock.json only.
+# The web page: type-checked, bundled and compiled into the program.
 set(web ${CMAKE_SOURCE_DIR}/web)
 set(page ${CMAKE_BINARY_DIR}/web)
 find_program(NODE node REQUIRED)
 find_program(NPM npm REQUIRED)
+
+# The packages of a folder, from its lock file only. What needs them depends on <folder>/node_modules/.installed.
+function(mien_npm_packages folder what)
+  add_custom_command(
+    OUTPUT ${folder}/node_modules/.installed
+    COMMAND ${NPM} ci --prefix ${folder} --no-audit --no-fund --loglevel=error ${ARGN}
+    COMMAND ${CMAKE_COMMAND} -E touch ${folder}/node_modules/.installed
+    DEPENDS ${folder}/package-lock.json
+    COMMENT "Installing ${what}")
+endfunction()
+
+mien_npm_packages(${web} "the web page's packages")
 file(GLOB web_sources CONFIGURE_DEPENDS ${web}/src/*)
-add_custom_command(
-  OUTPUT ${web}/node_modules/.installed
-  COMMAND ${NPM} ci --prefix ${web} --no-audit --no-fund --loglevel=error
-  COMMAND ${CMAKE_COMMAND} -E touch ${web}/node_modules/.installed
-  DEPENDS ${web}/package-lock.json
-  COMMENT "Installing the web page's packages")
 add_custom_command(
   OUTPUT ${page}/index.html
   COMMAND ${NODE} node_modules/typescript/bin/tsc --noEmit
@@ -21,12 +27,7 @@ add_custom_command(
 # The API documents: openapi.json, the one source, and two viewers whose bundles come from npm, so that they work offline.
 set(documents ${web}/documents)
 set(shown ${CMAKE_BINARY_DIR}/documents)
-add_custom_command(
-  OUTPUT ${documents}/node_modules/.installed
-  COMMAND ${NPM} ci --prefix ${documents} --no-audit --no-fund --loglevel=error --ignore-scripts
-  COMMAND ${CMAKE_COMMAND} -E touch ${documents}/node_modules/.installed
-  DEPENDS ${documents}/package-lock.json
-  COMMENT "Installing the API documents' viewers")
+mien_npm_packages(${documents} "the API documents' viewers" --ignore-scripts)
 add_custom_command(
   OUTPUT ${shown}/openapi.json
   COMMAND ${CMAKE_COMMAND} -E make_directory ${shown}/documents
@@ -44,12 +45,7 @@ set(page_folders "${page}|${shown}")
 if(MIEN_BROWSER_FACES)
   set(faces ${web}/faces)
   set(finder ${CMAKE_BINARY_DIR}/faces)
-  add_custom_command(
-    OUTPUT ${faces}/node_modules/.installed
-    COMMAND ${NPM} ci --prefix ${faces} --no-audit --no-fund --loglevel=error --ignore-scripts
-    COMMAND ${CMAKE_COMMAND} -E touch ${faces}/node_modules/.installed
-    DEPENDS ${faces}/package-lock.json
-    COMMENT "Installing what finds faces in the browser")
+  mien_npm_packages(${faces} "what finds faces in the browser" --ignore-scripts)
   add_custom_command(
     OUTPUT ${finder}/faces/worker.js
     COMMAND ${NODE} ${web}/node_modules/typescript/bin/tsc -p ${faces}

@@ -1,25 +1,16 @@
 /* Guards the vector kernels of src/prep and src/image: each gives the bytes of plain C for every length from 0, at
  * unaligned addresses, with extreme values, reads nothing beyond its input (inputs end where a page does not begin) and
  * writes nothing beyond its output (guard bytes). Versions that this machine lacks are left out aloud. */
-#include "testing.h"
+#include "levels.h"
 
 #include <math.h>
 #include <stdbool.h>
-#include <sys/mman.h>
 
-#include "base/cpu.h"
 #include "base/random.h"
 #include "image/kernels.h"
 #include "prep/kernels.h"
 
 enum { MOST = 203, GUARD = 64, PAGE = 4096, ROOM = 16 * PAGE };
-
-static const struct {
-    const char *name;
-    unsigned flags;
-} levels[] = {{"avx2", CPU_SSE41 | CPU_AVX2},
-              {"avx512", CPU_SSE41 | CPU_AVX2 | CPU_AVX512},
-              {"avx512 vbmi", CPU_SSE41 | CPU_AVX2 | CPU_AVX512 | CPU_AVX512_VBMI}};
 
 static prep_kernels plain, fast;
 static image_kernels plain_image, fast_image;
@@ -58,18 +49,10 @@ static void assert_same(size_t written, size_t count)
     }
 }
 
-static void for_each_level(void (*check)(void))
+static void fill(unsigned flags)
 {
-    unsigned here = cpu_flags();
-    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
-        if ((levels[i].flags & here) != levels[i].flags) {
-            print_message("skipped: no %s here\n", levels[i].name);
-            continue;
-        }
-        prep_kernels_fill(&fast, levels[i].flags);
-        image_kernels_fill(&fast_image, levels[i].flags);
-        check();
-    }
+    prep_kernels_fill(&fast, flags);
+    image_kernels_fill(&fast_image, flags);
 }
 
 static void check_convert(void)
@@ -246,7 +229,7 @@ static void check_exchange(void)
     static void test_##name(void **state)                                                                              \
     {                                                                                                                  \
         (void)state;                                                                                                   \
-        for_each_level(check_##name);                                                                                  \
+        for_each_level(fill, check_##name);                                                                            \
     }
 KERNEL_TEST(convert)
 KERNEL_TEST(stretch)
@@ -264,8 +247,8 @@ static int set_up(void **state)
     random_seed(&numbers, 1, 2);
     prep_kernels_fill(&plain, 0);
     image_kernels_fill(&plain_image, 0);
-    fence = mmap(NULL, ROOM + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return fence == MAP_FAILED || mprotect(fence + ROOM, PAGE, PROT_NONE) ? -1 : 0;
+    fence = fenced_memory(ROOM);
+    return fence ? 0 : -1;
 }
 
 int main(void)

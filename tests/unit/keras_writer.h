@@ -76,6 +76,17 @@ static inline void writer_group(keras_writer *w, const char *path)
     H5Pclose(create);
 }
 
+/* Open a file with a description and a layer's list of weights; the arrays are still to come. */
+static inline void writer_begin(keras_writer *w, const char *config, const char *layer, const char *weights)
+{
+    char group[96];
+    snprintf(group, sizeof group, "model_weights/%s", layer);
+    writer_open(w);
+    writer_text(w, "/", "model_config", config, true);
+    writer_group(w, group);
+    writer_list(w, group, "weight_names", weights);
+}
+
 static inline hid_t writer_layout(const keras_writer *w, int rank, const hsize_t *dim)
 {
     hid_t create = H5Pcreate(H5P_DATASET_CREATE);

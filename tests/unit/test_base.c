@@ -1,6 +1,6 @@
 /* Guards src/base: checked sizes, the buffer's limit, base64 in and out, random sequences that resume, the thread
  * pool's exactly-once promise, and files that are replaced whole. */
-#include "testing.h"
+#include "folder.h"
 
 #include <stdatomic.h>
 
@@ -141,28 +141,20 @@ static void test_files_are_replaced_whole(void **state)
 {
     (void)state;
     mien_error error = {0};
-    char folder[] = "/tmp/mien-test-XXXXXX", path[64];
-    assert_non_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/a/b", folder);
-    assert_ok(file_make_folders(path, &error), &error);
-    snprintf(path, sizeof path, "%s/a/b/file", folder);
-    assert_ok(file_write(path, "first", 5, &error), &error);
-    assert_ok(file_write(path, "second", 6, &error), &error);
+    testing_put_folder("a/b");
+    testing_put("a/b/file", "first", 5);
+    testing_put("a/b/file", "second", 6);
+    const char *path = testing_path("a/b/file");
     buffer content;
     buffer_init(&content, 0);
     assert_ok(file_read(path, 100, &content, &error), &error);
     assert_string_equal(buffer_text(&content), "second");
     assert_int_equal(file_read(path, 3, &content, &error), MIEN_ELIMIT);
-    assert_int_equal(file_read(folder, 3, &content, &error), MIEN_EIO);
+    assert_int_equal(file_read(testing_folder, 3, &content, &error), MIEN_EIO);
     assert_int_equal(content.length, 6);
     unlink(path);
     assert_int_equal(file_read(path, 3, &content, &error), MIEN_ENOTFOUND);
     buffer_done(&content);
-    snprintf(path, sizeof path, "%s/a/b", folder);
-    rmdir(path);
-    snprintf(path, sizeof path, "%s/a", folder);
-    rmdir(path);
-    rmdir(folder);
 }
 
 int main(void)
@@ -173,7 +165,7 @@ int main(void)
         cmocka_unit_test(test_base64_round_trip_and_rubbish),
         cmocka_unit_test(test_random_resumes_and_is_fair),
         cmocka_unit_test(test_thread_pool_runs_each_part_once),
-        cmocka_unit_test(test_files_are_replaced_whole),
+        unit_test_in_folder(test_files_are_replaced_whole),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

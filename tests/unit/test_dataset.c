@@ -1,33 +1,11 @@
 /* Guards the readers of training data: FER-2013's CSV plain and packed, FER+ votes, a CSV of paths, folders of classes,
  * and that what is wrong is named with its line. */
-#include "testing.h"
+#include "folder.h"
 
 #include <lzma.h>
-#include <sys/stat.h>
 
-#include <mien/image.h>
-
-#include "base/buffer.h"
-#include "base/file.h"
 #include "base/memory.h"
 #include "train/dataset.h"
-
-static char folder[] = "/tmp/mien_dataset_XXXXXX";
-
-static const char *in_folder(const char *name)
-{
-    static char paths[4][256];
-    static int next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
-    return path;
-}
-
-static void put(const char *name, const char *text)
-{
-    mien_error error;
-    assert_ok(file_write(in_folder(name), text, strlen(text), &error), &error);
-}
 
 static const char three_rows[] = "emotion,pixels,Usage\n"
                                  "0,0 1 2 255,Training\n"
@@ -58,8 +36,8 @@ static void test_reads_plain_csv(void **state)
     (void)state;
     dataset data = {0};
     mien_error error;
-    put("plain.csv", three_rows);
-    assert_ok(dataset_read(in_folder("plain.csv"), NULL, &data, &error), &error);
+    testing_put_text("plain.csv", three_rows);
+    assert_ok(dataset_read(testing_path("plain.csv"), NULL, &data, &error), &error);
     check_three_rows(&data);
     dataset_done(&data);
 }
@@ -74,12 +52,12 @@ static void test_reads_packed_csv_and_refuses_half_of_it(void **state)
                      LZMA_OK);
     mien_error error;
     dataset data = {0};
-    assert_ok(file_write(in_folder("packed.csv.xz"), packed, length, &error), &error);
-    assert_ok(dataset_read(in_folder("packed.csv.xz"), NULL, &data, &error), &error);
+    testing_put("packed.csv.xz", packed, length);
+    assert_ok(dataset_read(testing_path("packed.csv.xz"), NULL, &data, &error), &error);
     check_three_rows(&data);
     dataset_done(&data);
-    assert_ok(file_write(in_folder("half.csv.xz"), packed, length / 2, &error), &error);
-    assert_int_equal(dataset_read(in_folder("half.csv.xz"), NULL, &data, &error), MIEN_EFORMAT);
+    testing_put("half.csv.xz", packed, length / 2);
+    assert_int_equal(dataset_read(testing_path("half.csv.xz"), NULL, &data, &error), MIEN_EFORMAT);
     assert_int_equal(data.count, 0);
 }
 
@@ -104,14 +82,14 @@ static void test_names_the_line_of_what_is_wrong(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         dataset data = {0};
         mien_error error = {0};
-        put("bad.csv", cases[i].text);
-        assert_int_equal(dataset_read(in_folder("bad.csv"), NULL, &data, &error), cases[i].status);
+        testing_put_text("bad.csv", cases[i].text);
+        assert_int_equal(dataset_read(testing_path("bad.csv"), NULL, &data, &error), cases[i].status);
         if (!strstr(error.message, cases[i].says))
             fail_msg("case %zu says: %s", i, error.message);
     }
     dataset data = {0};
     mien_error error = {0};
-    assert_int_equal(dataset_read(in_folder("absent.csv"), NULL, &data, &error), MIEN_ENOTFOUND);
+    assert_int_equal(dataset_read(testing_path("absent.csv"), NULL, &data, &error), MIEN_ENOTFOUND);
 }
 
 static void test_limit_on_rows(void **state)
@@ -120,8 +98,8 @@ static void test_limit_on_rows(void **state)
     dataset data = {0};
     mien_error error;
     dataset_options options = {.most_rows = 2};
-    put("plain.csv", three_rows);
-    assert_int_equal(dataset_read(in_folder("plain.csv"), &options, &data, &error), MIEN_ELIMIT);
+    testing_put_text("plain.csv", three_rows);
+    assert_int_equal(dataset_read(testing_path("plain.csv"), &options, &data, &error), MIEN_ELIMIT);
 }
 
 static const char votes_header[] =
@@ -156,10 +134,10 @@ static void test_votes(void **state)
     }
     dataset data = {0};
     mien_error error;
-    put("plain.csv", three_rows);
-    put("votes.csv", text);
-    dataset_options options = {.votes = in_folder("votes.csv")};
-    assert_ok(dataset_read(in_folder("plain.csv"), &options, &data, &error), &error);
+    testing_put_text("plain.csv", three_rows);
+    testing_put_text("votes.csv", text);
+    dataset_options options = {.votes = testing_path("votes.csv")};
+    assert_ok(dataset_read(testing_path("plain.csv"), &options, &data, &error), &error);
     float soft[DATASET_CLASSES];
     uint8_t label = 99;
     assert_true(dataset_soft_votes(data.votes, soft));
@@ -182,15 +160,15 @@ static void test_votes_that_do_not_match(void **state)
     char text[1024];
     dataset data = {0};
     mien_error error;
-    dataset_options options = {.votes = in_folder("votes.csv")};
+    dataset_options options = {.votes = testing_path("votes.csv")};
     snprintf(text, sizeof(text), "%sTraining,a,4,0,0,1,3,0,0,2,0,0\n", votes_header);
-    put("plain.csv", three_rows);
-    put("votes.csv", text);
-    assert_int_equal(dataset_read(in_folder("plain.csv"), &options, &data, &error), MIEN_EFORMAT);
+    testing_put_text("plain.csv", three_rows);
+    testing_put_text("votes.csv", text);
+    assert_int_equal(dataset_read(testing_path("plain.csv"), &options, &data, &error), MIEN_EFORMAT);
     assert_non_null(strstr(error.message, "1 rows"));
     snprintf(text, sizeof(text), "%sPublicTest,a,4,0,0,1,3,0,0,2,0,0\n", votes_header);
-    put("votes.csv", text);
-    assert_int_equal(dataset_read(in_folder("plain.csv"), &options, &data, &error), MIEN_EFORMAT);
+    testing_put_text("votes.csv", text);
+    assert_int_equal(dataset_read(testing_path("plain.csv"), &options, &data, &error), MIEN_EFORMAT);
     assert_non_null(strstr(error.message, "do not match"));
 }
 
@@ -198,15 +176,10 @@ static void put_picture(const char *name, uint8_t grey)
 {
     mien_error error;
     mien_image image = {0};
-    uint8_t *bytes = NULL;
-    size_t length = 0;
     assert_ok(mien_image_init(&image, 96, 96, MIEN_PIXEL_GREY8, &error), &error);
     for (size_t y = 0; y < 96; y++)
         memset(image.data + y * image.stride, grey, 96);
-    mien_image_view view = mien_image_as_view(&image);
-    assert_ok(mien_image_encode_png(&view, &bytes, &length, &error), &error);
-    assert_ok(file_write(in_folder(name), bytes, length, &error), &error);
-    mien_free(bytes);
+    testing_put_png(name, &image);
     mien_image_done(&image);
 }
 
@@ -221,18 +194,18 @@ static void test_folders_of_classes(void **state)
 {
     (void)state;
     mien_error error;
-    assert_ok(file_make_folders(in_folder("tree/train/Happiness"), &error), &error);
-    assert_ok(file_make_folders(in_folder("tree/train/sad"), &error), &error);
-    assert_ok(file_make_folders(in_folder("tree/test/anger"), &error), &error);
+    testing_put_folder("tree/train/Happiness");
+    testing_put_folder("tree/train/sad");
+    testing_put_folder("tree/test/anger");
     put_picture("tree/train/Happiness/b.png", 20);
     put_picture("tree/train/Happiness/a.png", 10);
     put_picture("tree/train/sad/c.png", 30);
     put_picture("tree/test/anger/d.png", 40);
-    put("tree/train/sad/broken.png", "not a picture");
+    testing_put_text("tree/train/sad/broken.png", "not a picture");
     dataset data = {0};
     int skipped = 0;
     dataset_options options = {.skip = count_skipped, .skip_context = &skipped};
-    assert_ok(dataset_read(in_folder("tree"), &options, &data, &error), &error);
+    assert_ok(dataset_read(testing_path("tree"), &options, &data, &error), &error);
     assert_int_equal(skipped, 1);
     assert_int_equal(data.count, 4);
     static const uint8_t labels[] = {MIEN_EMOTION_ANGRY, MIEN_EMOTION_HAPPY, MIEN_EMOTION_HAPPY, MIEN_EMOTION_SAD};
@@ -243,7 +216,7 @@ static void test_folders_of_classes(void **state)
         for (size_t k = 0; k < (size_t)48 * 48; k++)
             assert_int_equal(data.pixels[i * 48 * 48 + k], greys[i]);
     dataset_done(&data);
-    assert_int_equal(dataset_read(in_folder("tree"), NULL, &data, &error), MIEN_EFORMAT);
+    assert_int_equal(dataset_read(testing_path("tree"), NULL, &data, &error), MIEN_EFORMAT);
     assert_non_null(strstr(error.message, "broken.png"));
 }
 
@@ -253,14 +226,14 @@ static void test_csv_of_paths(void **state)
     mien_error error;
     dataset data = {0};
     put_picture("one.png", 77);
-    put("paths.csv", "label,path\njoy,one.png\n");
-    assert_ok(dataset_read(in_folder("paths.csv"), NULL, &data, &error), &error);
+    testing_put_text("paths.csv", "label,path\njoy,one.png\n");
+    assert_ok(dataset_read(testing_path("paths.csv"), NULL, &data, &error), &error);
     assert_int_equal(data.count, 1);
     assert_int_equal(data.labels[0], MIEN_EMOTION_HAPPY);
     assert_int_equal(data.pixels[0], 77);
     dataset_done(&data);
-    put("paths.csv", "label,path\njoy,absent.png\n");
-    assert_int_equal(dataset_read(in_folder("paths.csv"), NULL, &data, &error), MIEN_ENOTFOUND);
+    testing_put_text("paths.csv", "label,path\njoy,absent.png\n");
+    assert_int_equal(dataset_read(testing_path("paths.csv"), NULL, &data, &error), MIEN_ENOTFOUND);
     assert_non_null(strstr(error.message, "line 2"));
 }
 
@@ -287,20 +260,6 @@ static void test_fer2013_as_published(void **state)
     dataset_done(&data);
 }
 
-static int make_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    char command[64];
-    snprintf(command, sizeof(command), "rm -rf %s", folder);
-    return system(command);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,5 +273,5 @@ int main(void)
         cmocka_unit_test(test_csv_of_paths),
         cmocka_unit_test(test_fer2013_as_published),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, testing_folder_make, testing_folder_remove);
 }

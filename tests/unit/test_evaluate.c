@@ -1,5 +1,5 @@
 /* Guards the figures of an evaluation against ones computed by hand. */
-#include "testing.h"
+#include "folder.h"
 
 #include <math.h>
 
@@ -186,11 +186,8 @@ static void test_duplicates(void **state)
 static void test_groups(void **state)
 {
     (void)state;
-    char path[] = "/tmp/mien_groups_XXXXXX";
-    int fd = mkstemp(path);
-    static const char text[] = "row,group\n0,a\n1,a\n2,b\n3,\n4,b\n5,a\n6,a\n7,b\n";
-    assert_int_equal(write(fd, text, sizeof(text) - 1), sizeof(text) - 1);
-    close(fd);
+    testing_put_text("groups.csv", "row,group\n0,a\n1,a\n2,b\n3,\n4,b\n5,a\n6,a\n7,b\n");
+    const char *path = testing_path("groups.csv");
     groups g;
     groups_result result;
     mien_error error = {0};
@@ -215,7 +212,6 @@ static void test_groups(void **state)
     assert_true(result.gaps[GROUPS_ECE].p > chance && result.gaps[GROUPS_LOSS].gap > 1);
     groups_done(&g);
     assert_int_equal(groups_read(path, COUNT + 1, &g, &error), MIEN_EFORMAT);
-    unlink(path);
 }
 
 static void test_report_is_one_whole_page(void **state)
@@ -274,7 +270,7 @@ int main(void)
         cmocka_unit_test(test_temperature),
         cmocka_unit_test(test_risk_and_coverage),
         cmocka_unit_test(test_duplicates),
-        cmocka_unit_test(test_groups),
+        unit_test_in_folder(test_groups),
         cmocka_unit_test(test_report_is_one_whole_page),
         cmocka_unit_test(test_mini_xception),
     };

@@ -1,11 +1,9 @@
 /* Guards the data of face detectors: reading annotated pictures, the split, resampling, and that the boxes of a sample
  * lie on its faces whatever was done to it. */
-#include "testing.h"
+#include "folder.h"
 
 #include <math.h>
-#include <sys/stat.h>
 
-#include "base/file.h"
 #include "base/memory.h"
 #include "train/augment.h"
 #include "train/face_augment.h"
@@ -13,23 +11,6 @@
 #include "train/face_resample.h"
 
 enum { SIDE = 128, AREA = SIDE * SIDE, MOST = 64 };
-
-static char folder[] = "/tmp/mien_faces_XXXXXX";
-
-static const char *in_folder(const char *name)
-{
-    static char paths[4][256];
-    static int next;
-    char *path = paths[next++ % 4];
-    snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
-    return path;
-}
-
-static void put(const char *name, const void *bytes, size_t length)
-{
-    mien_error error;
-    assert_ok(file_write(in_folder(name), bytes, length, &error), &error);
-}
 
 /* Dim blue with red rectangles where the faces are said to be. */
 static void paint(mien_image *image, const face_target *faces, size_t count)
@@ -51,14 +32,9 @@ static void put_picture(const char *name, size_t width, size_t height, const fac
 {
     mien_image image = {0};
     mien_error error;
-    uint8_t *bytes = NULL;
-    size_t length = 0;
     assert_ok(mien_image_init(&image, width, height, MIEN_PIXEL_RGB8, &error), &error);
     paint(&image, faces, count);
-    mien_image_view view = mien_image_as_view(&image);
-    assert_ok(mien_image_encode_png(&view, &bytes, &length, &error), &error);
-    put(name, bytes, length);
-    mien_free(bytes);
+    testing_put_png(name, &image);
     mien_image_done(&image);
 }
 
@@ -71,28 +47,18 @@ static const char annotations[] = "file,x,y,width,height,blur,ignore,occlusion\n
                                   "absent.png,1,2,30,40,0,0,0\n"
                                   "two.png,300,200,30,40,2,1,1\n";
 
-static int make_folder(void **state)
+static int make_data(void **state)
 {
-    (void)state;
-    if (!mkdtemp(folder) || mkdir(in_folder("images"), 0700) || mkdir(in_folder("empty"), 0700))
-        return 1;
+    if (testing_folder_make(state))
+        return -1;
+    testing_put_folder("images");
+    testing_put_folder("empty");
     put_picture("images/one.png", 480, 360, one_face, 1);
     put_picture("images/two.png", 400, 300, two_faces, 2);
     put_picture("empty/none.png", 300, 200, NULL, 0);
-    put("images/broken.png", "\x89PNG\r\n\x1a\nno more", 15);
-    put("annotations.csv", annotations, strlen(annotations));
+    testing_put("images/broken.png", "\x89PNG\r\n\x1a\nno more", 15);
+    testing_put_text("annotations.csv", annotations);
     return 0;
-}
-
-static int remove_folder(void **state)
-{
-    static const char *const names[] = {
-        "images/one.png", "images/two.png", "images/broken.png", "empty/none.png", "annotations.csv", "bad.csv",
-        "images",         "empty"};
-    (void)state;
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        remove(in_folder(names[i]));
-    return rmdir(folder);
 }
 
 typedef struct seen {
@@ -125,7 +91,8 @@ static face_dataset read_all(int side)
                                     .progress_context = &counts,
                                     .skip = count_skipped,
                                     .skip_context = &counts};
-    assert_ok(face_dataset_read(in_folder("annotations.csv"), in_folder("images"), &options, &data, &error), &error);
+    assert_ok(face_dataset_read(testing_path("annotations.csv"), testing_path("images"), &options, &data, &error),
+              &error);
     assert_int_equal(counts.steps, 4);
     assert_int_equal(counts.skipped, 2);
     return data;
@@ -171,14 +138,16 @@ static void test_refuses_what_is_wrong(void **state)
     static const char bad[] = "file,x,y,width,height\none.png,1,2,three,4\n";
     face_dataset data = {0};
     mien_error error;
-    put("bad.csv", bad, strlen(bad));
-    assert_int_equal(face_dataset_read(in_folder("bad.csv"), folder, NULL, &data, &error), MIEN_EFORMAT);
+    testing_put_text("bad.csv", bad);
+    assert_int_equal(face_dataset_read(testing_path("bad.csv"), testing_folder, NULL, &data, &error), MIEN_EFORMAT);
     assert_non_null(strstr(error.message, "line 2"));
-    assert_int_equal(face_dataset_read(in_folder("nothing.csv"), folder, NULL, &data, &error), MIEN_ENOTFOUND);
-    assert_int_equal(face_dataset_read(in_folder("annotations.csv"), in_folder("empty"), NULL, &data, &error),
+    assert_int_equal(face_dataset_read(testing_path("nothing.csv"), testing_folder, NULL, &data, &error),
+                     MIEN_ENOTFOUND);
+    assert_int_equal(face_dataset_read(testing_path("annotations.csv"), testing_path("empty"), NULL, &data, &error),
                      MIEN_ENOTFOUND);
     face_dataset_options options = {.side = 4};
-    assert_int_equal(face_dataset_read(in_folder("annotations.csv"), folder, &options, &data, &error), MIEN_EINVAL);
+    assert_int_equal(face_dataset_read(testing_path("annotations.csv"), testing_folder, &options, &data, &error),
+                     MIEN_EINVAL);
     assert_null(data.pictures);
 }
 
@@ -191,8 +160,8 @@ static void test_reads_what_a_configuration_says(void **state)
     config_default(&config);
     config.holdout = 0;
     config.picture_side = 100;
-    snprintf(config.data, sizeof(config.data), "%s", in_folder("annotations.csv"));
-    snprintf(config.negatives_data, sizeof(config.negatives_data), "%s", in_folder("empty"));
+    snprintf(config.data, sizeof(config.data), "%s", testing_path("annotations.csv"));
+    snprintf(config.negatives_data, sizeof(config.negatives_data), "%s", testing_path("empty"));
     assert_ok(face_dataset_read_configured(&config, NULL, &data, &error), &error);
     assert_int_equal(data.count, 2);
     assert_int_equal(data.negative_count, 1);
@@ -275,14 +244,36 @@ typedef struct sample {
     size_t count;
 } sample;
 
-static void draw(const train_config *config, const face_dataset *data, uint32_t number, face_augment_scratch *scratch,
-                 sample *out)
+/* Where samples are drawn from: the pictures of read_all(), a configuration and what augmentation keeps. */
+typedef struct source {
+    face_dataset data;
+    train_config config;
+    face_augment_scratch scratch;
+} source;
+
+static source source_open(void)
+{
+    source from = {.data = read_all(0)};
+    mien_error error = {0};
+    config_default(&from.config);
+    from.config.flip = 0.5f;
+    assert_ok(face_augment_scratch_init(&from.scratch, SIDE, &error), &error);
+    return from;
+}
+
+static void source_close(source *from)
+{
+    face_augment_scratch_done(&from->scratch);
+    face_dataset_done(&from->data);
+}
+
+static void draw(source *from, uint32_t number, sample *out)
 {
     random_state stream;
     augment_stream(&stream, 11, 3, number);
     out->count = 999;
-    face_augment_sample(config, data, number % data->count, &stream, scratch, SIDE, out->input, out->targets, MOST,
-                        &out->count);
+    face_augment_sample(&from->config, &from->data, number % from->data.count, &stream, &from->scratch, SIDE,
+                        out->input, out->targets, MOST, &out->count);
     assert_true(out->count <= MOST);
 }
 
@@ -319,23 +310,12 @@ static size_t count_strangers(const sample *s, float seam)
     return strangers;
 }
 
-static train_config plain_config(void)
+static void check_boxes(source *from, float seam)
 {
-    train_config config;
-    config_default(&config);
-    config.flip = 0.5f;
-    return config;
-}
-
-static void check_boxes(const train_config *config, const face_dataset *data, float seam)
-{
-    face_augment_scratch scratch;
-    mien_error error;
     size_t boxes = 0, cut = 0;
     static sample s;
-    assert_ok(face_augment_scratch_init(&scratch, SIDE, &error), &error);
     for (uint32_t i = 0; i < 150; i++) {
-        draw(config, data, i, &scratch, &s);
+        draw(from, i, &s);
         size_t strangers = count_strangers(&s, seam);
         if (strangers)
             fail_msg("sample %u: %zu places that are red outside the boxes or something else inside", i, strangers);
@@ -345,38 +325,33 @@ static void check_boxes(const train_config *config, const face_dataset *data, fl
     }
     assert_true(boxes > 100);
     assert_true(cut < boxes);
-    face_augment_scratch_done(&scratch);
 }
 
 static void test_boxes_lie_on_the_faces(void **state)
 {
     (void)state;
-    face_dataset data = read_all(0);
-    train_config config = plain_config();
-    check_boxes(&config, &data, 2.5f);
-    config.mosaic = 1;
-    check_boxes(&config, &data, 2.5f);
-    config.brightness = config.contrast = config.tint = 0.1f;
-    config.gamma = 0.2f;
-    config.noise = 0.02f;
-    config.jpeg = config.blur = 0.5f;
-    config.mosaic = 0.3f;
-    check_boxes(&config, &data, 6);
-    face_dataset_done(&data);
+    source from = source_open();
+    train_config *config = &from.config;
+    check_boxes(&from, 2.5f);
+    config->mosaic = 1;
+    check_boxes(&from, 2.5f);
+    config->brightness = config->contrast = config->tint = 0.1f;
+    config->gamma = 0.2f;
+    config->noise = 0.02f;
+    config->jpeg = config->blur = 0.5f;
+    config->mosaic = 0.3f;
+    check_boxes(&from, 6);
+    source_close(&from);
 }
 
 static void test_ignores_what_cannot_be_seen(void **state)
 {
     (void)state;
-    face_dataset data = read_all(0);
-    train_config config = plain_config();
-    face_augment_scratch scratch;
-    mien_error error;
+    source from = source_open();
     static sample s;
     size_t whole = 0, parts = 0;
-    assert_ok(face_augment_scratch_init(&scratch, SIDE, &error), &error);
     for (uint32_t i = 0; i < 400; i += 2) { /* one.png: a face of 60 × 80 */
-        draw(&config, &data, i, &scratch, &s);
+        draw(&from, i, &s);
         for (size_t k = 0; k < s.count; k++) {
             const face_target *f = &s.targets[k];
             assert_true(f->left >= 0 && f->top >= 0 && f->right <= SIDE && f->bottom <= SIDE);
@@ -392,28 +367,23 @@ static void test_ignores_what_cannot_be_seen(void **state)
     }
     assert_true(whole > 100);
     assert_true(parts > 0);
-    config.face_min = 1000;
-    config.face_most = 0.5f;
-    draw(&config, &data, 4, &scratch, &s);
+    from.config.face_min = 1000;
+    from.config.face_most = 0.5f;
+    draw(&from, 4, &s);
     for (size_t k = 0; k < s.count; k++)
         assert_true(s.targets[k].ignored);
-    face_augment_scratch_done(&scratch);
-    face_dataset_done(&data);
+    source_close(&from);
 }
 
 static void test_negatives_show_no_face(void **state)
 {
     (void)state;
-    face_dataset data = read_all(0);
-    train_config config = plain_config();
-    face_augment_scratch scratch;
-    mien_error error;
+    source from = source_open();
     static sample s;
-    config.negatives = 1;
     size_t empty = 0;
-    assert_ok(face_augment_scratch_init(&scratch, SIDE, &error), &error);
+    from.config.negatives = 1;
     for (uint32_t i = 0; i < 100; i++) {
-        draw(&config, &data, i, &scratch, &s);
+        draw(&from, i, &s);
         empty += !s.count;
         /* a face just beyond the border may tinge it */
         for (int y = 2; y < SIDE - 2 && !s.count; y++)
@@ -421,28 +391,23 @@ static void test_negatives_show_no_face(void **state)
                 assert_false(is_red(&s, x, y));
     }
     assert_true(empty > 70); /* a place without faces is not always found */
-    face_augment_scratch_done(&scratch);
-    face_dataset_done(&data);
+    source_close(&from);
 }
 
 /* White crops are pasted: their boxes must lie on white, and off the red. */
 static void test_pastes_beside_the_faces(void **state)
 {
     (void)state;
-    face_dataset data = read_all(0);
-    train_config config = plain_config();
-    face_augment_scratch scratch;
-    mien_error error;
+    source from = source_open();
     static sample s;
     size_t pasted = 0;
-    config.paste = 1;
-    data.paste = (dataset){.count = 2, .height = 48, .width = 48};
-    data.paste.pixels = memory_array(2, 48 * 48);
-    assert_non_null(data.paste.pixels);
-    memset(data.paste.pixels, 255, 2 * 48 * 48);
-    assert_ok(face_augment_scratch_init(&scratch, SIDE, &error), &error);
+    from.config.paste = 1;
+    from.data.paste = (dataset){.count = 2, .height = 48, .width = 48};
+    from.data.paste.pixels = memory_array(2, 48 * 48);
+    assert_non_null(from.data.paste.pixels);
+    memset(from.data.paste.pixels, 255, 2 * 48 * 48);
     for (uint32_t i = 0; i < 100; i++) {
-        draw(&config, &data, i, &scratch, &s);
+        draw(&from, i, &s);
         for (size_t k = 0; k < s.count; k++) {
             const face_target *f = &s.targets[k];
             int x = (int)((f->left + f->right) / 2), y = (int)((f->top + f->bottom) / 2);
@@ -457,34 +422,32 @@ static void test_pastes_beside_the_faces(void **state)
         }
     }
     assert_true(pasted > 50);
-    face_augment_scratch_done(&scratch);
-    face_dataset_done(&data);
+    source_close(&from);
 }
 
-static train_config everything(void)
+static source source_with_everything(void)
 {
-    train_config config = plain_config();
-    config.mosaic = config.negatives = config.paste = config.jpeg = config.blur = config.erasing = config.grey = 0.4f;
-    config.brightness = config.contrast = config.gamma = config.saturation = config.tint = config.noise = 0.2f;
-    return config;
+    source from = source_open();
+    train_config *config = &from.config;
+    config->mosaic = config->negatives = config->paste = config->jpeg = config->blur = 0.4f;
+    config->erasing = config->grey = 0.4f;
+    config->brightness = config->contrast = config->gamma = config->saturation = config->tint = config->noise = 0.2f;
+    return from;
 }
 
 static void test_depends_on_the_stream_alone(void **state)
 {
     (void)state;
-    face_dataset data = read_all(0);
-    train_config config = everything();
-    face_augment_scratch used, fresh;
+    source from = source_with_everything(), other = from; /* the same data and a scratch that never was used */
     mien_error error;
     static sample first, second;
     size_t different = 0;
-    assert_ok(face_augment_scratch_init(&used, SIDE, &error), &error);
     for (uint32_t i = 0; i < 40; i++) {
-        draw(&config, &data, 40 - i, &used, &second);
-        draw(&config, &data, i, &used, &first);
-        assert_ok(face_augment_scratch_init(&fresh, SIDE * 2, &error), &error);
-        draw(&config, &data, i, &fresh, &second);
-        face_augment_scratch_done(&fresh);
+        draw(&from, 40 - i, &second);
+        draw(&from, i, &first);
+        assert_ok(face_augment_scratch_init(&other.scratch, SIDE * 2, &error), &error);
+        draw(&other, i, &second);
+        face_augment_scratch_done(&other.scratch);
         assert_int_equal(first.count, second.count);
         assert_memory_equal(first.input, second.input, sizeof(first.input));
         for (size_t k = 0; k < first.count; k++)
@@ -493,36 +456,31 @@ static void test_depends_on_the_stream_alone(void **state)
                         first.targets[k].ignored == second.targets[k].ignored);
         for (size_t k = 0; k < 3 * AREA; k++)
             assert_true(first.input[k] >= -1 && first.input[k] <= 1);
-        draw(&config, &data, i + 2, &used, &second);
+        draw(&from, i + 2, &second);
         different += memcmp(first.input, second.input, sizeof(first.input)) != 0;
     }
     assert_int_equal(different, 40);
-    face_augment_scratch_done(&used);
-    face_dataset_done(&data);
+    source_close(&from);
 }
 
 static void test_keeps_to_the_capacity(void **state)
 {
     (void)state;
-    face_dataset data = read_all(0);
-    train_config config = everything();
-    face_augment_scratch scratch;
+    source from = source_with_everything();
     mien_error error;
-    config.mosaic = 1;
+    from.config.mosaic = 1;
     static float input[3 * AREA];
     face_target targets[2] = {{0}, {-1, -1, -1, -1, false}};
-    assert_ok(face_augment_scratch_init(&scratch, SIDE, &error), &error);
     for (uint32_t i = 0; i < 30; i++) {
         random_state stream;
         size_t count = 0;
         augment_stream(&stream, 1, 0, i);
-        face_augment_sample(&config, &data, 0, &stream, &scratch, SIDE, input, targets, 1, &count);
+        face_augment_sample(&from.config, &from.data, 0, &stream, &from.scratch, SIDE, input, targets, 1, &count);
         assert_true(count <= 1);
         assert_float_equal(targets[1].left, -1, 0);
     }
-    face_augment_scratch_done(&scratch);
-    assert_int_equal(face_augment_scratch_init(&scratch, 5000, &error), MIEN_EINVAL);
-    face_dataset_done(&data);
+    source_close(&from);
+    assert_int_equal(face_augment_scratch_init(&from.scratch, 5000, &error), MIEN_EINVAL);
 }
 
 int main(void)
@@ -541,5 +499,5 @@ int main(void)
         cmocka_unit_test(test_depends_on_the_stream_alone),
         cmocka_unit_test(test_keeps_to_the_capacity),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_data, testing_folder_remove);
 }

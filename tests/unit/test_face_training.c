@@ -1,19 +1,13 @@
 /* Guards the training of face detectors: which cells answer for a face, the slopes of the losses, that what is learnt
  * is what src/detect reads, and that a run learns, resumes and repeats to the bit. */
-#include "testing.h"
+#include "training.h"
 
 #include <math.h>
 
-#include "base/file.h"
-#include "base/memory.h"
 #include "detect/network_decode.h"
-#include "model/model.h"
 #include "train/face_loss.h"
-#include "train/trainer.h"
 
 enum { SIDE = 128, CELLS = 16 * 16 + 8 * 8 + 4 * 4, PICTURES = 24 };
-
-static char folder[] = "/tmp/mien_face_training_XXXXXX";
 
 /* --- maps of one sample of SIDE pixels --- */
 
@@ -286,7 +280,7 @@ static train_config small_run(const char *name, int epochs, int threads)
     train_config config;
     config_default(&config);
     strcpy(config.arch, "mien-face");
-    snprintf(config.out, sizeof(config.out), "%s/%s", folder, name);
+    snprintf(config.out, sizeof(config.out), "%s", testing_path(name));
     strcpy(config.optimizer, "sgd");
     config.epochs = epochs;
     config.batch = 8;
@@ -302,21 +296,12 @@ static train_config small_run(const char *name, int epochs, int threads)
     return config;
 }
 
-static float *finish(const train_config *config, const face_dataset *data, bool resume, trainer_events *events,
-                     size_t *count)
+static trainer *create(const train_config *config, const face_dataset *data)
 {
     trainer *t = NULL;
     mien_error error = {0};
     assert_ok(trainer_create_faces(config, data, "test", NULL, &t, &error), &error);
-    if (resume)
-        assert_ok(trainer_resume(t, &error), &error);
-    assert_ok(trainer_run(t, events, &error), &error);
-    const float *parameters = trainer_parameters(t, count);
-    float *copy = memory_array(*count, sizeof(float));
-    assert_non_null(copy);
-    memcpy(copy, parameters, *count * sizeof(float));
-    trainer_destroy(&t);
-    return copy;
+    return t;
 }
 
 static void keep_epoch(void *context, const trainer_epoch *epoch)
@@ -333,17 +318,12 @@ static void test_learns(void **state)
     train_config config = small_run("learns", 10, 2);
     trainer_epoch last = {0};
     trainer_events events = {.context = &last, .epoch = keep_epoch};
-    size_t count = 0;
-    memory_free(finish(&config, &data, false, &events, &count));
+    training_run(create(&config, &data), &events);
     assert_int_equal(last.kind, TRAINER_FACES);
     assert_int_equal(last.faces.pictures, PICTURES / 4);
     assert_int_equal(last.faces.faces, PICTURES / 4);
     assert_true(last.best_score > 0.7);
-    char path[CONFIG_TEXT + 32];
-    model best = {0};
-    mien_error error = {0};
-    snprintf(path, sizeof(path), "%s/best.onnx", config.out);
-    assert_ok(model_load(path, NULL, &best, &error), &error);
+    model best = training_best(&config);
     assert_int_equal(best.info.task, MODEL_TASK_FACE_DETECTOR);
     assert_int_equal(best.info.input.width, 0);
     assert_string_equal(model_info_property(&best.info, "detector.style"), "mien");
@@ -358,25 +338,19 @@ static void test_resumes_to_the_same_bits(void **state)
     (void)state;
     face_dataset data = make_pictures();
     train_config whole = small_run("whole", 1, 1), parts = small_run("parts", 1, 2);
-    size_t count = 0, count_parts = 0;
-    float *expected = finish(&whole, &data, false, NULL, &count);
-    for (int i = 0; i < 3; i++) {
-        /* a fresh trainer, as after a restart of the program, that is told to stop after its first step */
-        atomic_bool stop = true;
-        trainer_events events = {.stop = &stop};
-        trainer *t = NULL;
-        mien_error error = {0};
-        assert_ok(trainer_create_faces(&parts, &data, "test", NULL, &t, &error), &error);
-        if (i)
-            assert_ok(trainer_resume(t, &error), &error);
-        assert_int_equal(trainer_run(t, &events, &error), MIEN_ECANCELLED);
-        trainer_destroy(&t);
+    training_result expected = training_finish(create(&whole, &data), NULL);
+    training_step(create(&parts, &data));
+    trainer *t = create(&parts, &data); /* afresh, as after a restart of the program */
+    for (int i = 1; i < 3; i++) {
+        training_resume(t);
+        training_step(t);
+        t = create(&parts, &data);
     }
-    float *got = finish(&parts, &data, true, NULL, &count_parts);
-    assert_int_equal(count, count_parts);
-    assert_memory_equal(got, expected, count * sizeof(float));
-    memory_free(got);
-    memory_free(expected);
+    training_resume(t);
+    training_result got = training_finish(t, NULL);
+    assert_true(training_same(&got, &expected));
+    training_forget(&got);
+    training_forget(&expected);
     face_dataset_done(&data);
 }
 
@@ -400,20 +374,6 @@ static void test_refuses(void **state)
     face_dataset_done(&data);
 }
 
-static int make_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    char command[96];
-    (void)state;
-    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-    return system(command);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -429,5 +389,5 @@ int main(void)
         cmocka_unit_test(test_resumes_to_the_same_bits),
         cmocka_unit_test(test_refuses),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, testing_folder_make, testing_folder_remove);
 }

@@ -1,6 +1,7 @@
 /* Guards the Keras reader: the layouts of Keras 1, 2 and 3, the two orders of a picture, every layer of the sources,
  * and that damaged or hostile files are refused with a reason. The files are written by libhdf5, the reader is our own.
  */
+#include "folder.h"
 #include "keras_writer.h"
 
 #include "base/random.h"
@@ -101,10 +102,7 @@ static const char flatten_config[] = SEQUENTIAL(LAYER("Flatten", "f", ",\"batch_
 
 static void write_flatten(keras_writer *w, const char *config)
 {
-    writer_open(w);
-    writer_text(w, "/", "model_config", config, true);
-    writer_group(w, "model_weights/d");
-    writer_list(w, "model_weights/d", "weight_names", "d/kernel:0 d/bias:0");
+    writer_begin(w, config, "d", "d/kernel:0 d/bias:0");
     ARRAY(w, "model_weights/d/d/kernel:0", numbers(24), 12, 2);
     ARRAY(w, "model_weights/d/d/bias:0", numbers(2), 2);
 }
@@ -274,13 +272,10 @@ static void separable_convolutions_are_two(void **state)
     (void)state;
     keras_writer w = {0};
     model m = {0};
-    writer_open(&w);
-    writer_text(&w, "/", "model_config",
-                SEQUENTIAL(LAYER("InputLayer", "i", ",\"batch_input_shape\":[null,4,4,2]") "," LAYER(
-                    "SeparableConv2D", "s", ",\"depth_multiplier\":2,\"padding\":\"same\",\"activation\":\"linear\"")),
-                true);
-    writer_group(&w, "model_weights/s");
-    writer_list(&w, "model_weights/s", "weight_names", "s/depthwise_kernel:0 s/pointwise_kernel:0 s/bias:0");
+    writer_begin(&w,
+                 SEQUENTIAL(LAYER("InputLayer", "i", ",\"batch_input_shape\":[null,4,4,2]") "," LAYER(
+                     "SeparableConv2D", "s", ",\"depth_multiplier\":2,\"padding\":\"same\",\"activation\":\"linear\"")),
+                 "s", "s/depthwise_kernel:0 s/pointwise_kernel:0 s/bias:0");
     ARRAY(&w, "model_weights/s/s/depthwise_kernel:0", numbers(36), 3, 3, 2, 2);
     ARRAY(&w, "model_weights/s/s/pointwise_kernel:0", numbers(12), 1, 1, 4, 3);
     ARRAY(&w, "model_weights/s/s/bias:0", numbers(3), 3);
@@ -301,16 +296,13 @@ static void normalisation_may_lack_scale_and_centre(void **state)
     (void)state;
     keras_writer w = {0};
     model m = {0};
-    writer_open(&w);
-    writer_text(
-        &w, "/", "model_config",
+    writer_begin(
+        &w,
         SEQUENTIAL(LAYER("BatchNormalization", "b",
                          ",\"batch_input_shape\":[null,2,2,3],\"axis\":[3],\"epsilon\":0.01,\"scale\":false,"
                          "\"center\":false") "," LAYER("LeakyReLU", "l",
                                                        ",\"alpha\":0.25") "," LAYER("ReLU", "r", ",\"max_value\":6.0")),
-        true);
-    writer_group(&w, "model_weights/b");
-    writer_list(&w, "model_weights/b", "weight_names", "b/moving_mean:0 b/moving_variance:0");
+        "b", "b/moving_mean:0 b/moving_variance:0");
     ARRAY(&w, "model_weights/b/b/moving_mean:0", ((const float[]){1, 2, 3}), 3);
     ARRAY(&w, "model_weights/b/b/moving_variance:0", ((const float[]){4, 5, 6}), 3);
     finish(&w, &m);
@@ -402,10 +394,7 @@ static void shared_layers_share_their_weights(void **state)
     (void)state;
     keras_writer w = {0};
     model m = {0};
-    writer_open(&w);
-    writer_text(&w, "/", "model_config", shared_config, true);
-    writer_group(&w, "model_weights/d");
-    writer_list(&w, "model_weights/d", "weight_names", "d/kernel:0");
+    writer_begin(&w, shared_config, "d", "d/kernel:0");
     ARRAY(&w, "model_weights/d/d/kernel:0", ((const float[]){1, 2, 3, 4}), 2, 2);
     finish(&w, &m);
     assert_int_equal(m.graph.weight_count, 1);
@@ -427,13 +416,10 @@ static void models_inside_models_are_read(void **state)
     (void)state;
     keras_writer w = {0};
     model m = {0};
-    writer_open(&w);
-    writer_text(
-        &w, "/", "model_config",
+    writer_begin(
+        &w,
         SEQUENTIAL(NESTED_BASE "," LAYER("GlobalAveragePooling2D", "g", "") "," LAYER("Dense", "k", ",\"units\":1")),
-        true);
-    writer_group(&w, "model_weights/base");
-    writer_list(&w, "model_weights/base", "weight_names", "other/kernel:0 k_1/kernel:0");
+        "base", "other/kernel:0 k_1/kernel:0");
     ARRAY(&w, "model_weights/base/other/kernel:0", numbers(1), 1, 1, 1, 1);
     ARRAY(&w, "model_weights/base/k_1/kernel:0", ((const float[]){5, 7}), 1, 1, 1, 2);
     writer_group(&w, "model_weights/k");
@@ -452,16 +438,13 @@ static void keras_1_names_are_understood(void **state)
     (void)state;
     keras_writer w = {0};
     model m = {0};
-    writer_open(&w);
-    writer_text(
-        &w, "/", "model_config",
+    writer_begin(
+        &w,
         "{\"class_name\":\"Sequential\",\"config\":[" LAYER(
             "Convolution2D", "c",
             ",\"batch_input_shape\":[null,3,3,1],\"border_mode\":\"valid\",\"subsample\":[1,1],\"dim_ordering\":\"tf\","
             "\"activation\":\"relu\",\"bias\":true") "]}",
-        true);
-    writer_group(&w, "model_weights/c");
-    writer_list(&w, "model_weights/c", "weight_names", "c_W c_b");
+        "c", "c_W c_b");
     ARRAY(&w, "model_weights/c/c_W", numbers(9), 3, 3, 1, 1);
     ARRAY(&w, "model_weights/c/c_b", numbers(1), 1);
     finish(&w, &m);
@@ -520,10 +503,7 @@ static void weights_cannot_come_from_elsewhere(void **state)
     assert_refused(&w, MIEN_EFORMAT, "d/kernel:0");
 
     w = (keras_writer){0};
-    writer_open(&w);
-    writer_text(&w, "/", "model_config", flatten_config, true);
-    writer_group(&w, "model_weights/d");
-    writer_list(&w, "model_weights/d", "weight_names", "d/kernel:0");
+    writer_begin(&w, flatten_config, "d", "d/kernel:0");
     writer_group(&w, "model_weights/d/d");
     hid_t group = H5Gopen2(w.file, "model_weights/d/d", H5P_DEFAULT);
     assert_true(H5Lcreate_external("/etc/secret.h5", "/x", group, "kernel:0", H5P_DEFAULT, H5P_DEFAULT) >= 0);
@@ -543,10 +523,7 @@ static void arrays_of_the_wrong_shape_are_refused(void **state)
 {
     (void)state;
     keras_writer w = {0};
-    writer_open(&w);
-    writer_text(&w, "/", "model_config", flatten_config, true);
-    writer_group(&w, "model_weights/d");
-    writer_list(&w, "model_weights/d", "weight_names", "d/kernel:0");
+    writer_begin(&w, flatten_config, "d", "d/kernel:0");
     ARRAY(&w, "model_weights/d/d/kernel:0", numbers(20), 10, 2);
     assert_refused(&w, MIEN_EFORMAT, "kernel");
 
@@ -599,32 +576,20 @@ static void damage_never_crashes(void **state)
 
 /* ---- beside the file, and the real one ---- */
 
-static void put(const char *path, const void *bytes, size_t length)
-{
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(bytes, 1, length, file), length);
-    fclose(file);
-}
-
 static void side_file_gives_labels_and_scaling(void **state)
 {
     (void)state;
-    char folder[] = "/tmp/mien-keras-XXXXXX", path[80], side[96];
-    assert_non_null(mkdtemp(folder));
-    snprintf(path, sizeof path, "%s/model.h5", folder);
-    snprintf(side, sizeof side, "%s.json", path);
     keras_writer w = {0};
     buffer bytes = {0};
     model m = {0};
     mien_error error = {0};
     write_flatten(&w, flatten_config);
     writer_bytes(&w, &bytes);
-    put(path, bytes.data, bytes.length);
+    testing_put("model.h5", bytes.data, bytes.length);
     static const char good[] =
         "{\"labels\":[\"calm\",\"cross\"],\"input\":{\"scale\":1,\"mean\":[127.5,2]},\"crop.square\":false}";
-    put(side, good, sizeof good - 1);
-    assert_ok(model_load(path, NULL, &m, &error), &error);
+    testing_put_text("model.h5.json", good);
+    assert_ok(model_load(testing_path("model.h5"), NULL, &m, &error), &error);
     assert_int_equal(error.code, MIEN_OK);
     assert_int_equal(m.info.label_count, 2);
     assert_string_equal(m.info.labels[1], "cross");
@@ -632,12 +597,9 @@ static void side_file_gives_labels_and_scaling(void **state)
     assert_false(m.info.crop.square);
     model_done(&m);
     m = (model){0};
-    put(side, "[1,2]", 5);
-    assert_int_equal(model_load(path, NULL, &m, &error), MIEN_EFORMAT);
+    testing_put_text("model.h5.json", "[1,2]");
+    assert_int_equal(model_load(testing_path("model.h5"), NULL, &m, &error), MIEN_EFORMAT);
     assert_non_null(strstr(error.message, "model.h5.json"));
-    unlink(side);
-    unlink(path);
-    rmdir(folder);
     buffer_done(&bytes);
 }
 
@@ -676,7 +638,7 @@ int main(void)
         cmocka_unit_test(weights_cannot_come_from_elsewhere),
         cmocka_unit_test(arrays_of_the_wrong_shape_are_refused),
         cmocka_unit_test(damage_never_crashes),
-        cmocka_unit_test(side_file_gives_labels_and_scaling),
+        unit_test_in_folder(side_file_gives_labels_and_scaling),
         cmocka_unit_test(mini_xception_loads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

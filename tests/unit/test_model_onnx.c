@@ -1,7 +1,7 @@
 /* Guards the native model format: every operator survives writing and reading, weights bit for bit; foreign ways of
  * saying the same thing are understood; broken files give a named reason and never a crash. */
 #include "every_operator.h"
-#include "testing.h"
+#include "folder.h"
 
 #include "base/buffer.h"
 #include "base/random.h"
@@ -575,38 +575,24 @@ static void limits_hold(void **state)
     model_done(&m);
 }
 
-static void put(const char *path, const char *text, size_t length)
-{
-    FILE *file = fopen(path, "wb");
-    assert_non_null(file);
-    assert_int_equal(fwrite(text, 1, length, file), length);
-    fclose(file);
-}
-
 static void transformers_models_are_named(void **state)
 {
     (void)state;
     static const char config[] = "{\"architectures\":[\"ViTForImageClassification\"]}",
                       tensors[] = "\2\0\0\0\0\0\0\0{}";
-    char folder[] = "/tmp/mien-model-XXXXXX", config_path[96], tensor_path[96];
     model m = {0};
-    assert_non_null(mkdtemp(folder));
-    snprintf(config_path, sizeof config_path, "%s/config.json", folder);
-    snprintf(tensor_path, sizeof tensor_path, "%s/model.safetensors", folder);
-    put(config_path, config, sizeof config - 1);
-    put(tensor_path, tensors, sizeof tensors - 1);
-    const char *paths[] = {folder, tensor_path};
+    testing_put_text("config.json", config);
+    testing_put("model.safetensors", tensors, sizeof tensors - 1);
+    const char *paths[] = {testing_folder, testing_path("model.safetensors")};
     for (size_t i = 0; i < 2; i++) {
         mien_error error = {0};
         assert_int_equal(model_load(paths[i], NULL, &m, &error), MIEN_EUNSUPPORTED);
         assert_non_null(strstr(error.message, "ViTForImageClassification"));
     }
-    unlink(config_path);
+    assert_int_equal(unlink(testing_path("config.json")), 0);
     mien_error error = {0};
-    assert_int_equal(model_load(folder, NULL, &m, &error), MIEN_EIO);
-    assert_int_equal(model_load(tensor_path, NULL, &m, &error), MIEN_EUNSUPPORTED);
-    unlink(tensor_path);
-    rmdir(folder);
+    assert_int_equal(model_load(testing_folder, NULL, &m, &error), MIEN_EIO);
+    assert_int_equal(model_load(paths[1], NULL, &m, &error), MIEN_EUNSUPPORTED);
 }
 
 static void foreign_detector_loads(void **state)
@@ -647,7 +633,7 @@ int main(void)
         cmocka_unit_test(flipped_bits_never_crash),
         cmocka_unit_test(deep_nesting_is_refused),
         cmocka_unit_test(limits_hold),
-        cmocka_unit_test(transformers_models_are_named),
+        unit_test_in_folder(transformers_models_are_named),
         cmocka_unit_test(foreign_detector_loads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* Guards the server's parts that need no socket: forms, settings, rate limits, the cache of results, WebSocket frames.
  */
-#include "testing.h"
+#include "folder.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -73,17 +73,12 @@ static void test_settings_come_from_where_they_should(void **state)
     (void)state;
     settings s;
     mien_error error = {0};
-    char path[] = "/tmp/mien-env-XXXXXX";
-    int file = mkstemp(path);
-    assert_true(file >= 0);
-    const char *text =
-        "# comment\nexport PORT=9000 # here\nHOST=\"0.0.0.0\"\nMIN_NEIGHBORS=5\nOTHER=thing\nFLASK_DEBUG=True\n";
-    assert_int_equal(write(file, text, strlen(text)), (ssize_t)strlen(text));
-    close(file);
+    testing_put_text("env", "# comment\nexport PORT=9000 # here\nHOST=\"0.0.0.0\"\nMIN_NEIGHBORS=5\nOTHER=thing\n"
+                            "FLASK_DEBUG=True\n");
     assert_ok(settings_init(&s, &error), &error);
     assert_int_equal(s.port, 8000);
     assert_string_equal(s.host, "127.0.0.1");
-    assert_ok(settings_read_file(&s, path, &error), &error);
+    assert_ok(settings_read_file(&s, testing_path("env"), &error), &error);
     assert_int_equal(s.port, 9000);
     assert_string_equal(s.host, "0.0.0.0");
     assert_int_equal(s.min_neighbors, 5);
@@ -99,7 +94,6 @@ static void test_settings_come_from_where_they_should(void **state)
     assert_int_equal(s.min_neighbors, 3);
     assert_true(s.trust_proxy);
     settings_done(&s);
-    unlink(path);
 }
 
 static void refuse(const char *flag, const char *value, const char *must_name)
@@ -255,7 +249,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_form_parts),
         cmocka_unit_test(test_form_edges),
-        cmocka_unit_test(test_settings_come_from_where_they_should),
+        unit_test_in_folder(test_settings_come_from_where_they_should),
         cmocka_unit_test(test_wrong_settings_are_named),
         cmocka_unit_test(test_rate_limit_is_exact),
         cmocka_unit_test(test_cache_keeps_and_forgets),

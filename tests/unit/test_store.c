@@ -1,44 +1,25 @@
 /* Guards src/store: what is added is found again, for every backend; quotas are exact under concurrency; a picture
  * lives as long as a record needs it; records survive SIGKILL and a full disk; foreign, read-only and taken folders are
  * refused with their reason. */
-#include "testing.h"
+#include "folder.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "base/file.h"
 #include "store/pictures.h"
 #include "store/store.h"
 
-static char folder[64];
 static mien_error error;
-
-static int make_folder(void **state)
-{
-    (void)state;
-    strcpy(folder, "/tmp/mien-store-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    char command[128];
-    chmod(folder, 0700);
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
-}
 
 static store *open_store(bool on_disk)
 {
     store_options options;
     store_default_options(&options);
-    options.folder = on_disk ? folder : NULL;
+    options.folder = on_disk ? testing_folder : NULL;
     store *s = NULL;
     assert_ok(store_open(&options, &s, &error), &error);
     return s;
@@ -337,7 +318,7 @@ static mien_status try_open(store **s)
 {
     store_options options;
     store_default_options(&options);
-    options.folder = folder;
+    options.folder = testing_folder;
     return store_open(&options, s, &error);
 }
 
@@ -345,7 +326,7 @@ static void open_beside(void)
 {
     store *second = NULL;
     EXPECT(try_open(&second) == MIEN_EBUSY);
-    EXPECT(second == NULL && strstr(error.message, folder) != NULL);
+    EXPECT(second == NULL && strstr(error.message, testing_folder) != NULL);
 }
 
 static void hold_until_killed(void)
@@ -380,13 +361,13 @@ static void open_read_only(void)
     if (!geteuid())
         EXPECT(!setgid(65534) && !setuid(65534)); /* root may write anywhere */
     EXPECT(try_open(&s) == MIEN_EDENIED);
-    EXPECT(s == NULL && strstr(error.message, folder) != NULL);
+    EXPECT(s == NULL && strstr(error.message, testing_folder) != NULL);
 }
 
 static void test_a_read_only_folder_is_refused(void **state)
 {
     (void)state;
-    assert_int_equal(chmod(folder, 0555), 0);
+    assert_int_equal(chmod(testing_folder, 0555), 0);
     in_child(open_read_only);
     store *s = open_store(false); /* memory needs no folder */
     store_close(&s);
@@ -440,7 +421,7 @@ static void test_pictures_are_kept_only_when_wanted(void **state)
     (void)state;
     store_options options;
     store_default_options(&options);
-    options.folder = folder;
+    options.folder = testing_folder;
     options.keep_pictures = false;
     store *s = NULL;
     assert_ok(store_open(&options, &s, &error), &error);
@@ -450,27 +431,23 @@ static void test_pictures_are_kept_only_when_wanted(void **state)
     assert_null(record.picture);
     store_record_done(&record);
     store_close(&s);
-    char path[96];
-    snprintf(path, sizeof path, "%s/pictures", folder);
-    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(access(testing_path("pictures"), F_OK), -1);
 }
 
 static void test_foreign_files_are_refused(void **state)
 {
     (void)state;
-    char path[96];
-    snprintf(path, sizeof path, "%s/mien.db", folder);
     const char text[] = "this is not a database, and it is long enough to be looked at: "
                         "0123456789012345678901234567890123456789012345678901234567890123456789";
-    assert_ok(file_write(path, text, sizeof text, &error), &error);
+    testing_put("mien.db", text, sizeof text);
     store_options options;
     store_default_options(&options);
-    options.folder = folder;
+    options.folder = testing_folder;
     store *s = NULL;
     assert_int_equal(store_open(&options, &s, &error), MIEN_EFORMAT);
     assert_null(s);
     buffer bytes = {0};
-    assert_ok(file_read(path, 1000, &bytes, &error), &error);
+    assert_ok(file_read(testing_path("mien.db"), 1000, &bytes, &error), &error);
     assert_memory_equal(bytes.data, text, sizeof text);
     buffer_done(&bytes);
 }
@@ -478,15 +455,15 @@ static void test_foreign_files_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_conformance, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_a_picture_lives_as_long_as_it_is_needed, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_quota_is_exact_under_concurrency, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_sigkill_loses_no_acknowledged_record, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_a_folder_belongs_to_one_process, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_a_read_only_folder_is_refused, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_a_full_disk_loses_nothing, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_pictures_are_kept_only_when_wanted, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_foreign_files_are_refused, make_folder, remove_folder),
+        unit_test_in_folder(test_conformance),
+        unit_test_in_folder(test_a_picture_lives_as_long_as_it_is_needed),
+        unit_test_in_folder(test_quota_is_exact_under_concurrency),
+        unit_test_in_folder(test_sigkill_loses_no_acknowledged_record),
+        unit_test_in_folder(test_a_folder_belongs_to_one_process),
+        unit_test_in_folder(test_a_read_only_folder_is_refused),
+        unit_test_in_folder(test_a_full_disk_loses_nothing),
+        unit_test_in_folder(test_pictures_are_kept_only_when_wanted),
+        unit_test_in_folder(test_foreign_files_are_refused),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
 }

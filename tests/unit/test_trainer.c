@@ -1,22 +1,17 @@
 /* Guards training: the losses' gradients, the schedules' values, the optimisers' steps, the configuration's language,
  * and that a run learns, resumes to the same bits and does not depend on its threads. */
-#include "testing.h"
+#include "training.h"
 
 #include <math.h>
 
-#include "base/file.h"
-#include "base/memory.h"
 #include "base/random.h"
-#include "model/model.h"
 #include "train/architecture.h"
 #include "train/config.h"
 #include "train/loss.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
-#include "train/trainer.h"
 
 enum { CLASSES = DATASET_CLASSES, SIDE = 48 };
-static char folder[] = "/tmp/mien_trainer_XXXXXX";
 
 /* --- losses --- */
 
@@ -271,11 +266,16 @@ static dataset make_stripes(size_t count)
     return data;
 }
 
+static void set_folder(train_config *config, const char *name)
+{
+    snprintf(config->out, sizeof config->out, "%s", testing_path(name));
+}
+
 static train_config small_run(const char *name, int epochs, int threads)
 {
     train_config config;
     config_default(&config);
-    snprintf(config.out, sizeof(config.out), "%s/%s", folder, name);
+    set_folder(&config, name);
     strcpy(config.data, "stripes");
     strcpy(config.arch, "baseline");
     config.epochs = epochs;
@@ -291,20 +291,17 @@ static train_config small_run(const char *name, int epochs, int threads)
     return config;
 }
 
-static float *finish(const train_config *config, const dataset *data, bool resume, size_t *count)
+static trainer *create(const train_config *config, const dataset *data)
 {
     trainer *t = NULL;
     mien_error error = {0};
     assert_ok(trainer_create(config, data, data, "test", NULL, &t, &error), &error);
-    if (resume)
-        assert_ok(trainer_resume(t, &error), &error);
-    assert_ok(trainer_run(t, NULL, &error), &error);
-    const float *parameters = trainer_parameters(t, count);
-    float *copy = memory_array(*count, sizeof(float));
-    assert_non_null(copy);
-    memcpy(copy, parameters, *count * sizeof(float));
-    trainer_destroy(&t);
-    return copy;
+    return t;
+}
+
+static training_result finish(const train_config *config, const dataset *data)
+{
+    return training_finish(create(config, data), NULL);
 }
 
 static void keep_epoch(void *context, const trainer_epoch *epoch)
@@ -313,25 +310,25 @@ static void keep_epoch(void *context, const trainer_epoch *epoch)
     print_message("epoch %d: top-1 %.3f, validation %.3f\n", epoch->epoch, epoch->share, epoch->validation.top1);
 }
 
+/* A whole run; what it told at the end of its last epoch. */
+static trainer_epoch last_epoch(const train_config *config, const dataset *data)
+{
+    trainer_epoch last = {0};
+    trainer_events events = {.context = &last, .epoch = keep_epoch};
+    training_run(create(config, data), &events);
+    return last;
+}
+
 static void test_learns(void **state)
 {
     (void)state;
     dataset data = make_stripes(700);
     train_config config = small_run("learns", 3, 2);
     strcpy(config.arch, "mien-tiny");
-    trainer_epoch last = {0};
-    trainer_events events = {.context = &last, .epoch = keep_epoch};
-    trainer *t = NULL;
-    mien_error error = {0};
-    assert_ok(trainer_create(&config, &data, &data, "test", NULL, &t, &error), &error);
-    assert_ok(trainer_run(t, &events, &error), &error);
-    trainer_destroy(&t);
+    trainer_epoch last = last_epoch(&config, &data);
     assert_int_equal(last.epoch, 3);
     assert_true(last.best_score > 0.95);
-    char path[CONFIG_TEXT + 32];
-    model best = {0};
-    snprintf(path, sizeof(path), "%s/best.onnx", config.out);
-    assert_ok(model_load(path, NULL, &best, &error), &error);
+    model best = training_best(&config);
     assert_int_equal(best.info.label_count, CLASSES);
     assert_true(best.info.figure_count >= 2);
     model_done(&best);
@@ -351,13 +348,7 @@ static void test_sources_networks_are_validated_fairly(void **state)
         config.mixup = config.noise = config.shift = 0;
         config.dropout = 0;
         config.statistics = 128;
-        trainer_epoch last = {0};
-        trainer_events events = {.context = &last, .epoch = keep_epoch};
-        trainer *t = NULL;
-        mien_error error = {0};
-        assert_ok(trainer_create(&config, &data, &data, "test", NULL, &t, &error), &error);
-        assert_ok(trainer_run(t, &events, &error), &error);
-        trainer_destroy(&t);
+        trainer_epoch last = last_epoch(&config, &data);
         assert_true(last.validation.top1 > last.share - 0.15);
     }
     dataset_done(&data);
@@ -385,7 +376,6 @@ static void test_every_setting_of_the_recipe_has_an_effect(void **state)
         {"seed", "1"},
     };
     dataset data = make_stripes(70);
-    size_t count = 0;
     data.votes = memory_zeroed(data.count * DATASET_VOTES, 1);
     data.not_face = memory_zeroed(data.count, 1);
     assert_true(data.votes && data.not_face);
@@ -396,18 +386,18 @@ static void test_every_setting_of_the_recipe_has_an_effect(void **state)
     train_config plain = small_run("plain", 1, 2);
     plain.mixup = plain.shift = plain.noise = plain.ema = 0;
     strcpy(plain.arch, "mien-tiny");
-    float *without = finish(&plain, &data, false, &count);
+    training_result without = finish(&plain, &data);
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
         train_config config = plain;
         mien_error error = {0};
-        snprintf(config.out, sizeof(config.out), "%s/setting%zu", folder, i);
+        set_folder(&config, "setting");
         assert_ok(config_set(&config, settings[i][0], settings[i][1], &error), &error);
-        float *with = finish(&config, &data, false, &count);
-        if (!memcmp(without, with, count * sizeof(float)))
+        training_result with = finish(&config, &data);
+        if (training_same(&with, &without))
             fail_msg("%s = %s changes nothing", settings[i][0], settings[i][1]);
-        memory_free(with);
+        training_forget(&with);
     }
-    memory_free(without);
+    training_forget(&without);
     dataset_done(&data);
 }
 
@@ -420,14 +410,6 @@ static const nn_weight *find_weight(const model *m, const char *name)
     return NULL;
 }
 
-static void load_best(const train_config *config, model *m)
-{
-    char path[CONFIG_TEXT + 32];
-    mien_error error = {0};
-    snprintf(path, sizeof(path), "%s/best.onnx", config->out);
-    assert_ok(model_load(path, NULL, m, &error), &error);
-}
-
 /* A head on another model's layers: first they stay as they are, then, from that result, they move as well. */
 static void test_transfer_from_a_backbone(void **state)
 {
@@ -437,20 +419,16 @@ static void test_transfer_from_a_backbone(void **state)
     strcpy(below.arch, "mien-tiny");
     strcpy(head.arch, "mobilenetv2");
     strcpy(tuned.arch, "mobilenetv2");
-    snprintf(head.backbone, sizeof(head.backbone), "%s/below/best.onnx", folder);
-    snprintf(tuned.backbone, sizeof(tuned.backbone), "%s/below/best.onnx", folder);
-    snprintf(tuned.init, sizeof(tuned.init), "%s/head/best.onnx", folder);
+    snprintf(head.backbone, sizeof(head.backbone), "%s", testing_path("below/best.onnx"));
+    snprintf(tuned.backbone, sizeof(tuned.backbone), "%s", testing_path("below/best.onnx"));
+    snprintf(tuned.init, sizeof(tuned.init), "%s", testing_path("head/best.onnx"));
     head.ema = tuned.ema = 0;
     tuned.freeze_backbone = false;
     tuned.freeze = 2;
-    size_t count = 0;
-    memory_free(finish(&below, &data, false, &count));
-    memory_free(finish(&head, &data, false, &count));
-    memory_free(finish(&tuned, &data, false, &count));
-    model from = {0}, first = {0}, second = {0};
-    load_best(&below, &from);
-    load_best(&head, &first);
-    load_best(&tuned, &second);
+    training_run(create(&below, &data), NULL);
+    training_run(create(&head, &data), NULL);
+    training_run(create(&tuned, &data), NULL);
+    model from = training_best(&below), first = training_best(&head), second = training_best(&tuned);
     static const char low[] = "stage1.conv1.weight", high[] = "stage4.conv2.weight", top[] = "head.dense.weight";
     size_t low_bytes = find_weight(&from, low)->count * sizeof(float), high_bytes = find_weight(&from, high)->count * 4;
     assert_memory_equal(find_weight(&from, low)->data, find_weight(&first, low)->data, low_bytes);
@@ -469,29 +447,29 @@ static void test_learns_from_a_teacher(void **state)
     (void)state;
     dataset data = make_stripes(140);
     train_config config = small_run("pupil", 1, 2);
-    snprintf(config.teachers, sizeof(config.teachers), "%s/learns/best.onnx, %s/below/best.onnx", folder, folder);
+    snprintf(config.teachers, sizeof(config.teachers), "%s, %s", testing_path("learns/best.onnx"),
+             testing_path("below/best.onnx"));
     config.distill_weight = 0.9f;
-    size_t count = 0;
-    float *taught = finish(&config, &data, false, &count);
+    training_result taught = finish(&config, &data);
     config.distill_weight = 0;
-    snprintf(config.out, sizeof(config.out), "%s/alone", folder);
-    float *alone = finish(&config, &data, false, &count);
-    assert_true(memcmp(taught, alone, count * sizeof(float)));
+    set_folder(&config, "alone");
+    training_result alone = finish(&config, &data);
+    assert_false(training_same(&taught, &alone));
     config.distill_weight = 0.9f;
     config.distill_stored = true;
-    snprintf(config.out, sizeof(config.out), "%s/beforehand", folder);
-    float *beforehand = finish(&config, &data, false, &count);
-    assert_true(memcmp(beforehand, alone, count * sizeof(float)));
-    assert_true(memcmp(beforehand, taught, count * sizeof(float)));
+    set_folder(&config, "beforehand");
+    training_result beforehand = finish(&config, &data);
+    assert_false(training_same(&beforehand, &alone));
+    assert_false(training_same(&beforehand, &taught));
     config.distill_stored = false;
     config.distill_mirror = true;
-    snprintf(config.out, sizeof(config.out), "%s/mirrored", folder);
-    float *mirrored = finish(&config, &data, false, &count);
-    assert_true(memcmp(mirrored, taught, count * sizeof(float)));
-    memory_free(mirrored);
-    memory_free(beforehand);
-    memory_free(taught);
-    memory_free(alone);
+    set_folder(&config, "mirrored");
+    training_result mirrored = finish(&config, &data);
+    assert_false(training_same(&mirrored, &taught));
+    training_forget(&mirrored);
+    training_forget(&beforehand);
+    training_forget(&taught);
+    training_forget(&alone);
     strcpy(config.teachers, "/nonexistent.onnx");
     trainer *t = NULL;
     mien_error error = {0};
@@ -503,20 +481,18 @@ static void test_learns_from_a_teacher(void **state)
 static void test_second_output_learns_from_a_teacher(void **state)
 {
     (void)state;
-    static const char *const teachers[] = {"", "learns", "two"};
+    static const char *const teachers[] = {NULL, "learns/best.onnx", "two/best.onnx"};
+    static const char *const runs[] = {"two", "by a model of one output", "by a model of two"};
     dataset data = make_stripes(140);
     model trained[3];
-    memset(trained, 0, sizeof(trained));
-    size_t count = 0;
     train_config config = small_run("two", 1, 2);
     config.votes_head = 1;
     for (int i = 0; i < 3; i++) {
-        if (*teachers[i])
-            snprintf(config.teachers, sizeof(config.teachers), "%s/%s/best.onnx", folder, teachers[i]);
-        if (i)
-            snprintf(config.out, sizeof(config.out), "%s/taught%d", folder, i);
-        memory_free(finish(&config, &data, false, &count));
-        load_best(&config, &trained[i]);
+        if (teachers[i])
+            snprintf(config.teachers, sizeof(config.teachers), "%s", testing_path(teachers[i]));
+        set_folder(&config, runs[i]);
+        training_run(create(&config, &data), NULL);
+        trained[i] = training_best(&config);
     }
     const nn_weight *drawn = find_weight(&trained[0], "votes.weight");
     assert_memory_equal(find_weight(&trained[1], "votes.weight")->data, drawn->data, drawn->count * sizeof(float));
@@ -531,25 +507,19 @@ static void test_resumes_to_the_same_bits(void **state)
     (void)state;
     dataset data = make_stripes(210);
     train_config whole = small_run("whole", 2, 2), parts = small_run("parts", 2, 2);
-    size_t count = 0, count_parts = 0;
-    float *expected = finish(&whole, &data, false, &count);
-    for (int i = 0; i < 7; i++) {
-        /* a fresh trainer, as after a restart of the program, that is told to stop after its first step */
-        atomic_bool stop = true;
-        trainer_events events = {.stop = &stop};
-        trainer *t = NULL;
-        mien_error error = {0};
-        assert_ok(trainer_create(&parts, &data, &data, "test", NULL, &t, &error), &error);
-        if (i)
-            assert_ok(trainer_resume(t, &error), &error);
-        assert_int_equal(trainer_run(t, &events, &error), MIEN_ECANCELLED);
-        trainer_destroy(&t);
+    training_result expected = finish(&whole, &data);
+    training_step(create(&parts, &data));
+    trainer *t = create(&parts, &data); /* afresh, as after a restart of the program */
+    for (int i = 1; i < 7; i++) {
+        training_resume(t);
+        training_step(t);
+        t = create(&parts, &data);
     }
-    float *got = finish(&parts, &data, true, &count_parts);
-    assert_int_equal(count, count_parts);
-    assert_memory_equal(got, expected, count * sizeof(float));
-    memory_free(got);
-    memory_free(expected);
+    training_resume(t);
+    training_result got = training_finish(t, NULL);
+    assert_true(training_same(&got, &expected));
+    training_forget(&got);
+    training_forget(&expected);
     dataset_done(&data);
 }
 
@@ -558,12 +528,10 @@ static void test_threads_do_not_show(void **state)
     (void)state;
     dataset data = make_stripes(140);
     train_config one = small_run("one", 1, 1), two = small_run("two", 1, 2);
-    size_t count = 0;
-    float *expected = finish(&one, &data, false, &count);
-    float *got = finish(&two, &data, false, &count);
-    assert_memory_equal(got, expected, count * sizeof(float));
-    memory_free(got);
-    memory_free(expected);
+    training_result expected = finish(&one, &data), got = finish(&two, &data);
+    assert_true(training_same(&got, &expected));
+    training_forget(&got);
+    training_forget(&expected);
     dataset_done(&data);
 }
 
@@ -574,15 +542,10 @@ static void test_holds_rows_out_where_none_validate(void **state)
     memset(data.splits, DATASET_TRAINING, data.count);
     train_config config = small_run("heldout", 1, 2);
     config.holdout = 0.2f;
-    trainer_epoch last = {0};
-    trainer_events events = {.context = &last, .epoch = keep_epoch};
+    assert_int_equal(last_epoch(&config, &data).validation.count, 28);
+    config.holdout = 0;
     trainer *t = NULL;
     mien_error error = {0};
-    assert_ok(trainer_create(&config, &data, &data, "test", NULL, &t, &error), &error);
-    assert_ok(trainer_run(t, &events, &error), &error);
-    assert_int_equal(last.validation.count, 28);
-    trainer_destroy(&t);
-    config.holdout = 0;
     assert_int_equal(trainer_create(&config, &data, &data, "test", NULL, &t, &error), MIEN_ENOTFOUND);
     dataset_done(&data);
 }
@@ -592,13 +555,10 @@ static void test_damaged_checkpoints(void **state)
     (void)state;
     dataset data = make_stripes(70);
     train_config config = small_run("damaged", 1, 1);
-    size_t count = 0;
-    memory_free(finish(&config, &data, false, &count));
-    char path[CONFIG_TEXT + 32];
+    training_run(create(&config, &data), NULL);
     buffer bytes = {0};
     mien_error error = {0};
-    snprintf(path, sizeof(path), "%s/checkpoint.bin", config.out);
-    assert_ok(file_read(path, (size_t)1 << 30, &bytes, &error), &error);
+    assert_ok(file_read(testing_path("damaged/checkpoint.bin"), (size_t)1 << 30, &bytes, &error), &error);
     train_config read;
     assert_ok(trainer_read_config(config.out, &read, &error), &error);
     assert_string_equal(read.arch, config.arch);
@@ -608,26 +568,12 @@ static void test_damaged_checkpoints(void **state)
         assert_non_null(copy);
         memcpy(copy, bytes.data, bytes.length);
         copy[bytes.length / 2] ^= 1;
-        assert_ok(file_write(path, copy, i < 4 ? keep[i] : bytes.length, &error), &error);
+        testing_put("damaged/checkpoint.bin", copy, i < 4 ? keep[i] : bytes.length);
         assert_int_equal(trainer_read_config(config.out, &read, &error), MIEN_EFORMAT);
         memory_free(copy);
     }
     buffer_done(&bytes);
     dataset_done(&data);
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    char command[64];
-    snprintf(command, sizeof(command), "rm -rf %s", folder);
-    return system(command);
 }
 
 int main(void)
@@ -650,5 +596,5 @@ int main(void)
         cmocka_unit_test(test_holds_rows_out_where_none_validate),
         cmocka_unit_test(test_damaged_checkpoints),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, testing_folder_make, testing_folder_remove);
 }
