@@ -21,6 +21,7 @@
 #include "file_list.h"
 #include "image/draw.h"
 #include "pipeline/result_json.h"
+#include "vision_options.h"
 
 enum { FILES_PER_THREAD = 4, JPEG_QUALITY = 92 };
 
@@ -81,31 +82,9 @@ static const char help[] =
     "  mien detect --json holiday/ > faces.jsonl\n"
     "  curl -s https://example.org/photo.jpg | mien detect -\n";
 
-static bool parse_number(const char *text, double low, double high, double *value)
-{
-    char *end = NULL;
-    double number = strtod(text, &end);
-    if (end == text || *end || !(number >= low && number <= high))
-        return false;
-    *value = number;
-    return true;
-}
-
-static int wrong_value(const char *option, const char *value, const char *range)
-{
-    fprintf(stderr, "mien detect: --%s %s: expected %s\n", option, value, range);
-    return EXIT_USAGE;
-}
-
 enum {
-    OPTION_JSON = 256,
+    OPTION_JSON = OPTION_OWN,
     OPTION_ANNOTATE,
-    OPTION_PRESET,
-    OPTION_MODEL,
-    OPTION_PRECISION,
-    OPTION_DETECTOR,
-    OPTION_CASCADE,
-    OPTION_MIN_FACE,
     OPTION_MIN_CONFIDENCE,
     OPTION_MAX_FACES,
     OPTION_MAX_PIXELS,
@@ -129,87 +108,56 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* Options with a number: where it goes and what it may be. Returns false when `option` is not one of them. */
-static bool parse_numeric(int option, const char *text, settings *s, int *status)
+static option_outcome take_option(int option, const char *text, settings *s)
 {
+    static const char us[] = "detect";
     double value = 0;
     switch (option) {
-    case OPTION_MIN_FACE:
-        if (!parse_number(text, 1, 1e6, &value))
-            *status = wrong_value("min-face", text, "a number of pixels, 1 or more");
-        s->analyze.min_face = (int32_t)value;
-        return true;
+    case OPTION_JSON:
+        s->json = true;
+        return OPTION_TAKEN;
+    case OPTION_ANNOTATE:
+        s->annotate = text;
+        return OPTION_TAKEN;
     case OPTION_MIN_CONFIDENCE:
-        if (!parse_number(text, 0, 1, &value))
-            *status = wrong_value("min-confidence", text, "a number from 0 to 1");
+        if (!option_number(us, "min-confidence", text, 0, 1, "a number from 0 to 1", &value))
+            return OPTION_WRONG;
         s->analyze.min_confidence = (float)value;
-        return true;
+        return OPTION_TAKEN;
     case OPTION_MAX_FACES:
-        if (!parse_number(text, 1, 1e6, &value))
-            *status = wrong_value("max-faces", text, "a number of faces, 1 or more");
+        if (!option_number(us, "max-faces", text, 1, 1e6, "a number of faces, 1 or more", &value))
+            return OPTION_WRONG;
         s->analyze.max_faces = (size_t)value;
-        return true;
+        return OPTION_TAKEN;
     case OPTION_MAX_PIXELS:
-        if (!parse_number(text, 1, 4e9, &value))
-            *status = wrong_value("max-pixels", text, "a number of pixels, 1 to 4000000000");
+        if (!option_number(us, "max-pixels", text, 1, 4e9, "a number of pixels, 1 to 4000000000", &value))
+            return OPTION_WRONG;
         s->analyze.limits.max_pixels = (uint64_t)value;
-        return true;
+        return OPTION_TAKEN;
     case OPTION_JOBS:
-        if (!parse_number(text, 1, 64, &value))
-            *status = wrong_value("jobs", text, "a number from 1 to 64");
+        if (!option_number(us, "jobs", text, 1, 64, "a number from 1 to 64", &value))
+            return OPTION_WRONG;
         s->jobs = (size_t)value;
-        return true;
+        return OPTION_TAKEN;
     default:
-        return false;
+        return vision_option(us, option, text, &s->analyzer, &s->analyze);
     }
 }
 
 /* Returns -1 to go on, or the exit status. */
 static int parse_arguments(int argc, char **argv, settings *s)
 {
-    mien_error error = {0};
-    int option, status = -1;
+    int option;
     while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
-        if (parse_numeric(option, optarg, s, &status)) {
-            if (status >= 0)
-                return status;
-            continue;
-        }
-        switch (option) {
-        case OPTION_JSON:
-            s->json = true;
-            break;
-        case OPTION_ANNOTATE:
-            s->annotate = optarg;
-            break;
-        case OPTION_PRESET:
-            if (mien_preset_from_name(optarg, &s->analyze.preset, &error)) {
-                fprintf(stderr, "mien detect: %s\n", error.message);
-                return EXIT_USAGE;
-            }
-            break;
-        case OPTION_MODEL:
-            s->analyzer.model_path = optarg;
-            break;
-        case OPTION_PRECISION:
-            if (mien_precision_from_name(optarg, &s->analyzer.precision, &error)) {
-                fprintf(stderr, "mien detect: %s\n", error.message);
-                return EXIT_USAGE;
-            }
-            break;
-        case OPTION_DETECTOR:
-            s->analyzer.detector_path = optarg;
-            break;
-        case OPTION_CASCADE:
-            s->analyzer.cascade_path = optarg;
-            break;
-        case 'h':
+        if (option == 'h') {
             fputs(help, stdout);
             return 0;
-        default:
-            fprintf(stderr, "`mien detect --help` lists the options\n");
-            return EXIT_USAGE;
         }
+        option_outcome outcome = take_option(option, optarg, s);
+        if (outcome == OPTION_UNKNOWN)
+            fprintf(stderr, "`mien detect --help` lists the options\n");
+        if (outcome != OPTION_TAKEN)
+            return EXIT_USAGE;
     }
     if (optind == argc) {
         fprintf(stderr, "mien detect: which picture? Name a file, a folder or - for standard input\n");

@@ -16,6 +16,7 @@
 #include "commands.h"
 #include "image/video.h"
 #include "pipeline/result_json.h"
+#include "vision_options.h"
 
 enum { VIDEO_MAX_PEOPLE = 100000, VIDEO_LEAST_FRAMES = 2 };
 
@@ -32,6 +33,7 @@ static const char help[] =
     "  --precision P      f32 (default), bf16 or int8 arithmetic of the emotion model\n"
     "  --detector FILE    face network (.onnx) instead of the shipped one\n"
     "  --cascade FILE     OpenCV cascade (.xml) for the presets that use one\n"
+    "  --min-face PX      smallest face side in pixels (default: the preset's rule)\n"
     "  -h, --help         this text\n"
     "\n"
     "Exit status: 0 the video was analysed, 1 it was not, or only in part, 2 wrong usage.\n"
@@ -67,89 +69,50 @@ typedef struct run {
     size_t frame_count;
 } run;
 
-static bool parse_pixels(const char *text, int32_t *pixels)
+enum { OPTION_JSON = OPTION_OWN, OPTION_EVERY };
+
+static const struct option long_options[] = {
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"every", required_argument, NULL, OPTION_EVERY},
+    {"preset", required_argument, NULL, OPTION_PRESET},
+    {"model", required_argument, NULL, OPTION_MODEL},
+    {"precision", required_argument, NULL, OPTION_PRECISION},
+    {"detector", required_argument, NULL, OPTION_DETECTOR},
+    {"cascade", required_argument, NULL, OPTION_CASCADE},
+    {"min-face", required_argument, NULL, OPTION_MIN_FACE},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static option_outcome take_option(int option, const char *text, settings *s)
 {
-    char *end;
-    long number = strtol(text, &end, 10);
-    if (end == text || *end || number < 1 || number > 1000000)
-        return false;
-    *pixels = (int32_t)number;
-    return true;
+    static const char us[] = "video";
+    switch (option) {
+    case OPTION_JSON:
+        s->json = true;
+        return OPTION_TAKEN;
+    case OPTION_EVERY:
+        return option_number(us, "every", text, 0, 3600, "seconds from 0 to 3600", &s->video.interval) ? OPTION_TAKEN
+                                                                                                       : OPTION_WRONG;
+    default:
+        return vision_option(us, option, text, &s->analyzer, &s->analyze);
+    }
 }
 
+/* Returns -1 to go on, or the exit status. */
 static int parse_arguments(int argc, char **argv, settings *s)
 {
-    enum {
-        OPTION_JSON = 256,
-        OPTION_EVERY,
-        OPTION_PRESET,
-        OPTION_MODEL,
-        OPTION_PRECISION,
-        OPTION_DETECTOR,
-        OPTION_CASCADE,
-        OPTION_MIN_FACE
-    };
-    static const struct option options[] = {
-        {"json", no_argument, NULL, OPTION_JSON},
-        {"every", required_argument, NULL, OPTION_EVERY},
-        {"preset", required_argument, NULL, OPTION_PRESET},
-        {"model", required_argument, NULL, OPTION_MODEL},
-        {"precision", required_argument, NULL, OPTION_PRECISION},
-        {"detector", required_argument, NULL, OPTION_DETECTOR},
-        {"cascade", required_argument, NULL, OPTION_CASCADE},
-        {"min-face", required_argument, NULL, OPTION_MIN_FACE},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    mien_error error = {0};
-    char *end = NULL;
     int option;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        switch (option) {
-        case OPTION_JSON:
-            s->json = true;
-            break;
-        case OPTION_EVERY:
-            s->video.interval = strtod(optarg, &end);
-            if (end == optarg || *end || !(s->video.interval >= 0 && s->video.interval <= 3600)) {
-                fprintf(stderr, "mien video: --every %s: expected seconds from 0 to 3600\n", optarg);
-                return EXIT_USAGE;
-            }
-            break;
-        case OPTION_PRESET:
-            if (mien_preset_from_name(optarg, &s->analyze.preset, &error)) {
-                fprintf(stderr, "mien video: %s\n", error.message);
-                return EXIT_USAGE;
-            }
-            break;
-        case OPTION_MODEL:
-            s->analyzer.model_path = optarg;
-            break;
-        case OPTION_PRECISION:
-            if (mien_precision_from_name(optarg, &s->analyzer.precision, &error)) {
-                fprintf(stderr, "mien video: %s\n", error.message);
-                return EXIT_USAGE;
-            }
-            break;
-        case OPTION_DETECTOR:
-            s->analyzer.detector_path = optarg;
-            break;
-        case OPTION_CASCADE:
-            s->analyzer.cascade_path = optarg;
-            break;
-        case OPTION_MIN_FACE:
-            if (!parse_pixels(optarg, &s->analyze.min_face)) {
-                fprintf(stderr, "mien video: --min-face %s: expected a number of pixels, 1 or more\n", optarg);
-                return EXIT_USAGE;
-            }
-            break;
-        case 'h':
+    while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+        if (option == 'h') {
             fputs(help, stdout);
             return 0;
-        default:
-            fprintf(stderr, "`mien video --help` lists the options\n");
-            return EXIT_USAGE;
         }
+        option_outcome outcome = take_option(option, optarg, s);
+        if (outcome == OPTION_UNKNOWN)
+            fprintf(stderr, "`mien video --help` lists the options\n");
+        if (outcome != OPTION_TAKEN)
+            return EXIT_USAGE;
     }
     if (optind != argc - 1) {
         fprintf(stderr, "mien video: name one video file\n");

@@ -13,12 +13,26 @@ check "no command is wrong usage" status_is 2
 run "$MIEN" frobnicate
 check "an unknown command is wrong usage" status_is 2
 check "an unknown command is named" err_has "frobnicate"
-for command in detect serve train eval; do
+for command in detect video serve train eval; do
   run "$MIEN" "$command" --help
   check "$command --help exits with 0" status_is 0
   check "$command --help says how to use it" out_has "usage: mien $command"
   run "$MIEN" "$command" --no-such-option
   check "$command refuses an unknown option" status_is 2
+done
+
+# What looks at pictures takes the same options, says so, and refuses alike.
+for command in detect video; do
+  run "$MIEN" "$command" --help
+  for option in preset model precision detector cascade min-face; do
+    check "$command --help names --$option" out_has "  --$option "
+  done
+  for wrong in "preset blue" "precision f64" "min-face 0" "min-face ten"; do
+    run "$MIEN" "$command" --${wrong% *} "${wrong#* }" picture
+    check "$command --$wrong is wrong usage" status_is 2
+    check "$command --$wrong is said in one line" err_lines 1
+    check "$command --$wrong is said with the command" err_has "mien $command: "
+  done
 done
 
 run bash -c '"$0" --help >/dev/full' "$MIEN"
