@@ -29,12 +29,12 @@ fmt: setup-test
 asan: setup-test
 	@cmake $(generator) -B build-asan -DCMAKE_C_COMPILER=$(CLANG) -DMIEN_SANITIZE=address,undefined >/dev/null
 	@cmake --build build-asan
-	@tests/run build-asan
+	@TEST_LIMIT_SECONDS=1800 tests/run build-asan
 
 tsan: setup-test
 	@cmake $(generator) -B build-tsan -DCMAKE_C_COMPILER=$(CLANG) -DMIEN_SANITIZE=thread >/dev/null
 	@cmake --build build-tsan
-	@TSAN_OPTIONS="suppressions=$(CURDIR)/tools/tsan.supp ignore_noninstrumented_modules=1" tests/run build-tsan unit kernels
+	@TEST_LIMIT_SECONDS=1800 tests/run build-tsan unit kernels http
 
 # FUZZ_SECONDS for each target, starting from the committed corpora
 fuzz: setup-test

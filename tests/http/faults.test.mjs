@@ -10,7 +10,7 @@ import path from 'node:path';
 import test, { after } from 'node:test';
 import { deflateSync } from 'node:zlib';
 import {
-  base64, build, metric, post, Raw, sanitized, startReal, startStub, untilMetric, upload, webSocketHello, WebSocketClient,
+  base64, build, metric, post, Raw, sanitized, sanitizers, startReal, startStub, untilMetric, upload, webSocketHello, WebSocketClient,
 } from './helper.mjs';
 
 const place = mkdtempSync(path.join(tmpdir(), 'mien-faults-'));
@@ -228,7 +228,7 @@ test('a clock that is set back', async () => {
   const set = (seconds) => writeFileSync(clock, String(seconds));
   set(0);
   const server = await startStub(['--data-dir', folder('clock'), '--rate-limit-requests', '5', '--history-ttl', '1000000'],
-    { LD_PRELOAD: shifted, SHIFTED_CLOCK: clock, ASAN_OPTIONS: 'verify_asan_link_order=0' });
+    { LD_PRELOAD: shifted, SHIFTED_CLOCK: clock, ASAN_OPTIONS: `${sanitizers.ASAN_OPTIONS ?? ''}:verify_asan_link_order=0` });
   const time = async () => Date.parse((await (await fetch(`${server.base}/health`)).json()).timestamp);
   const early = await time();
   const headers = await register(server);
@@ -291,7 +291,7 @@ function dribble(raw, text) {
 }
 
 test('clients that send a byte now and then are sent away, however steadily they do', async () => {
-  const server = await startStub(['--header-timeout', '0.5', '--body-timeout', '0.7', '--keep-alive-timeout', '0.6']);
+  const server = await startStub(['--header-timeout', '2', '--body-timeout', '2.5', '--keep-alive-timeout', '20']);
   const heads = await Promise.all(Array.from({ length: 40 }, () => Raw.open(server)));
   const bodies = await Promise.all(Array.from({ length: 40 }, () => Raw.open(server)));
   const forms = await Promise.all(Array.from({ length: 20 }, () => Raw.open(server)));

@@ -11,16 +11,29 @@ export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '
 export const build = process.env.MIEN_BUILD || path.join(root, 'build');
 export const shared = process.env.MIEN_SHARED || path.join(root, '../shared');
 
+/** What a sanitizer says of a mistake, or of memory that nobody gave back at the end. */
+const report = /^.*(AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error: ).*$/m;
+export const sanitizers = Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(A|L|T|UB)SAN_OPTIONS$/.test(name)));
+const started = new Set();
+process.on('exit', () => { // also of servers that a test killed, or that died where nobody looked
+  for (const { log } of started)
+    if (report.test(log)) {
+      console.log(`# a server under a sanitizer said:\n${log.replace(/^/gm, '# ')}`);
+      process.exitCode = 1;
+    }
+});
+
 /** Start a server program on a free port. `environment` replaces the inherited settings; a `wrapper` is a command that ends
  *  in starting the one that follows it, in the same process. */
 export async function start(command, flags = [], environment = {}, wrapper = []) {
   const words = [...wrapper, ...command, '--port', '0', ...flags];
   const child = spawn(words[0], words.slice(1), {
     cwd: '/tmp',
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...environment },
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...sanitizers, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const server = { child, log: '', ended: once(child, 'exit') };
+  const server = { child, log: '', ended: once(child, 'close') }; // when its output has been read to the end, too
+  started.add(server);
   child.stderr.on('data', (text) => { server.log += text; });
   let said = '';
   server.port = await new Promise((resolve, reject) => {
@@ -30,20 +43,21 @@ export async function start(command, flags = [], environment = {}, wrapper = [])
       if (found) resolve(Number(found[1]));
     });
     child.on('error', reject);
-    child.on('exit', (code) => reject(new Error(`the server ended with ${code}: ${server.log}`)));
+    child.on('close', (code) => reject(new Error(`the server ended with ${code}: ${server.log}`)));
   });
   server.base = `http://127.0.0.1:${server.port}`;
   own.add(server.base);
   server.stop = async () => {
     child.kill('SIGTERM');
     const [code] = await server.ended;
+    assert.doesNotMatch(server.log, report);
     return code;
   };
   return server;
 }
 
 /** The server whose recognition is told by the bytes sent; see stub_server.c. */
-export const startStub = (flags, environment, wrapper) => start([path.join(build, 'tests/http/stub_server')], flags, environment, wrapper);
+export const startStub = (flags, environment, wrapper) => start([stub], flags, environment, wrapper);
 
 /** The real program; null where it was not built. */
 export async function startReal(flags, environment, wrapper) {
@@ -51,8 +65,9 @@ export async function startReal(flags, environment, wrapper) {
   return existsSync(program) ? start([program, 'serve'], flags, environment, wrapper) : null;
 }
 
+const stub = path.join(build, 'tests/http/stub_server');
 /** A sanitizer keeps freed memory for a while, so resident memory says nothing there; it has its own eyes for leaks. */
-export const sanitized = existsSync(path.join(build, 'tests/http/stub_server')) && readFileSync(path.join(build, 'tests/http/stub_server')).includes('__asan_init');
+export const sanitized = existsSync(stub) && ['__asan_init', '__tsan_init'].some((symbol) => readFileSync(stub).includes(symbol));
 
 /** One value of /metrics; `name` with its labels. */
 export async function metric(server, name) {

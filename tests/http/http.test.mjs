@@ -269,7 +269,7 @@ test('CORS is closed by default and open to what is configured', async () => {
   const any = await startStub(['--cors-origins', '*']);
   const open = await fetch(`${any.base}/healthz`, { headers: { origin: 'http://x.test' } });
   assert.equal(open.headers.get('access-control-allow-origin'), '*');
-  await Promise.all([named.stop(), any.stop()]);
+  assert.deepEqual(await Promise.all([named.stop(), any.stop()]), [0, 0]);
 });
 
 test('large JSON is compressed for those who accept it; the page is not opened to others', async () => {

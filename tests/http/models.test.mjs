@@ -15,7 +15,7 @@ let names; // of one length: a name is changed in the file's own text
 
 before(async () => {
   const server = await startReal([]), own = (await listed(server))[0].card.name;
-  await server.stop();
+  assert.equal(await server.stop(), 0);
   names = [own, ...['next', 'last'].map((end) => own.slice(0, -4) + end)];
 });
 

@@ -9,7 +9,7 @@ import { RawSocket, startEcho } from "./echo_server.mjs";
 
 let server;
 before(async () => {
-  server = await startEcho("--ping-interval", "300", "--ping-timeout", "200");
+  server = await startEcho("--ping-interval", "300", "--ping-timeout", "20000");
 });
 after(async () => assert.equal(await server.stop(), 0));
 
