@@ -79,6 +79,13 @@ static void train_print_help(void)
     }
 }
 
+/* A recipe's lines, each between `before` and `after`. */
+static void train_print_recipe(const char *recipe, const char *before, const char *after)
+{
+    for (const char *line = recipe; *line; line += strcspn(line, "\n") + 1)
+        printf("%s%.*s%s", before, (int)strcspn(line, "\n"), line, after);
+}
+
 static void train_print_list(void)
 {
     size_t count;
@@ -94,8 +101,11 @@ static void train_print_list(void)
                    list[i].channels, (double)nn_graph_parameters(&m.graph) / 1e6,
                    (double)architecture_multiply_adds(&list[i], &m.graph) / 1e6);
         model_done(&m);
-        for (const char *line = list[i].recipe; *line; line += strcspn(line, "\n") + 1)
-            printf("  %.*s\n", (int)strcspn(line, "\n"), line);
+        train_print_recipe(list[i].recipe, "  ", "\n");
+        if (list[i].random_recipe) {
+            printf("  without a backbone:\n");
+            train_print_recipe(list[i].random_recipe, "    ", "\n");
+        }
     }
 }
 
@@ -199,7 +209,7 @@ static mien_status train_settle(const train_arguments *arguments, train_config *
     if (status)
         return status;
     config_default(config);
-    status = config_parse(config, arch->recipe, arch->name, error);
+    status = architecture_apply_recipe(arch, *first.backbone, config, error);
     if (!status)
         status = train_apply(arguments, config, error);
     return status;
@@ -352,11 +362,24 @@ static mien_status train_detector(const train_arguments *arguments, const train_
     return status;
 }
 
+/* Who forgot the backbone's file should see it before the night is over. */
+static void train_say_random(const train_arguments *arguments, const train_config *config, const architecture *arch)
+{
+    if (!arch->random_recipe || *config->backbone || arguments->resume || arguments->quiet || arguments->group.rank)
+        return;
+    printf("%s: no backbone, so all layers begin with random weights; where not set otherwise:", arch->name);
+    train_print_recipe(arch->random_recipe, " ", ";");
+    printf("\n");
+    fflush(stdout);
+}
+
 static int train_with_data(train_arguments *arguments, const train_config *config, const char *command)
 {
     mien_error error = {0};
     const architecture *arch = NULL;
     mien_status status = architecture_find(config->arch, &arch, &error);
+    if (!status)
+        train_say_random(arguments, config, arch);
     if (!status)
         status = arch->detector ? train_detector(arguments, config, command, &error)
                                 : train_classes(arguments, config, command, &error);

@@ -14,6 +14,9 @@
     "optimizer = adam\nlr = 0.001\nepsilon = 1e-7\nbatch = 128\nepochs = 30\nseed = 2025\nrotation = 10\n"             \
     "shift = 0.1\nzoom = 0.1\nflip = 0.5\nschedule = plateau\nmin_lr = 0.01\nema = 0.99\nstatistics = 1024\n"
 
+/* Model B of source 4 without the backbone that its recipe is made for. */
+#define RECIPE_SOURCE4_RANDOM "warmup = 1\nclip = 5\ndropout = 0.2\n"
+
 #define RECIPE_MIEN                                                                                                    \
     "optimizer = sgd\nlr = 0.05\nmomentum = 0.9\nweight_decay = 0.0005\nbatch = 128\nepochs = 60\n"                    \
     "schedule = cosine\nwarmup = 1\nema = 0.999\nclip = 5\nprecision = bf16\nflip = 0.5\nrotation = 12\n"              \
@@ -29,28 +32,29 @@
 
 static const architecture architecture_table[] = {
     {"baseline", "three convolutions 32/64/128 with pooling, dense 256 (source 4, model A)", 1, 48, 48, 0, 1, 0.3f,
-     RECIPE_SOURCE4, architecture_trunk_baseline, NULL, NULL},
+     RECIPE_SOURCE4, NULL, architecture_trunk_baseline, NULL, NULL},
     {"atulapra", "four convolutions without normalisation, dense 1024 (source 1)", 1, 48, 48, 0, 1, 0.5f,
-     "optimizer = adam\nlr = 0.0001\nbatch = 64\nepochs = 50\n", architecture_trunk_atulapra, NULL, NULL},
+     "optimizer = adam\nlr = 0.0001\nbatch = 64\nepochs = 50\n", NULL, architecture_trunk_atulapra, NULL, NULL},
     {"dcnn", "six convolutions 64/128/256 with ELU (source 0)", 1, 48, 48, 0, 1, 0.6f,
      "optimizer = adam\nlr = 0.001\nbatch = 32\nmicrobatch = 16\nepochs = 100\nrotation = 15\nshift = 0.15\nzoom = "
      "0.15\nflip = 0.5\n"
      "schedule = plateau\nplateau_patience = 7\npatience = 11\nema = 0.99\nstatistics = 1024\n",
-     architecture_trunk_dcnn, NULL, NULL},
+     NULL, architecture_trunk_dcnn, NULL, NULL},
     {"mobilenetv2", "inverted residuals at 96 x 96, convolution 128, dense 256 (source 4, model B)", 3, 96, 96, 0.5f,
-     0.5f, 0.5f, RECIPE_SOURCE4, architecture_trunk_mobilenetv2, architecture_head_mobilenetv2, NULL},
-    {"mien-tiny", "6 convolutions, 19 M multiply-adds: the smallest", 1, 48, 48, 0.5f, 0.25f, 0.2f, RECIPE_MIEN,
+     0.5f, 0.5f, RECIPE_SOURCE4, RECIPE_SOURCE4_RANDOM, architecture_trunk_mobilenetv2, architecture_head_mobilenetv2,
+     NULL},
+    {"mien-tiny", "6 convolutions, 19 M multiply-adds: the smallest", 1, 48, 48, 0.5f, 0.25f, 0.2f, RECIPE_MIEN, NULL,
      architecture_trunk_mien_tiny, NULL, NULL},
     {"mien-small", "7 convolutions, 46 M multiply-adds: cameras and small machines", 1, 48, 48, 0.5f, 0.25f, 0.3f,
-     RECIPE_MIEN, architecture_trunk_mien_small, NULL, NULL},
-    {"mien-base", "8 convolutions, 118 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f, RECIPE_MIEN,
+     RECIPE_MIEN, NULL, architecture_trunk_mien_small, NULL, NULL},
+    {"mien-base", "8 convolutions, 118 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f, RECIPE_MIEN, NULL,
      architecture_trunk_mien_base, NULL, NULL},
-    {"mien-large", "residual, 15 convolutions, 266 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f, RECIPE_MIEN,
+    {"mien-large", "residual, 15 convolutions, 266 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f, RECIPE_MIEN, NULL,
      architecture_trunk_mien_large, NULL, NULL},
     {"mien-wide", "mien-large with 384 channels at the end, 325 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f,
-     RECIPE_MIEN, architecture_trunk_mien_wide, NULL, NULL},
+     RECIPE_MIEN, NULL, architecture_trunk_mien_wide, NULL, NULL},
     {"mien-face", "finds faces: 18 convolutions, three maps, any size", 3, 480, 640, 0.5f, 0.5f, 0, RECIPE_FACE, NULL,
-     NULL, architecture_detector_mien_face},
+     NULL, NULL, architecture_detector_mien_face},
 };
 
 const architecture *architecture_list(size_t *count)
@@ -73,6 +77,14 @@ mien_status architecture_find(const char *name, const architecture **out, mien_e
         used += wrote > 0 && (size_t)wrote < sizeof(names) - used ? (size_t)wrote : 0;
     }
     return error_set(error, MIEN_EINVAL, "no architecture '%.40s'; there are%s", name, names);
+}
+
+mien_status architecture_apply_recipe(const architecture *arch, bool backbone, train_config *config, mien_error *error)
+{
+    mien_status status = config_parse(config, arch->recipe, arch->name, error);
+    if (!status && !backbone && arch->random_recipe)
+        status = config_parse(config, arch->random_recipe, arch->name, error);
+    return status;
 }
 
 static mien_status architecture_describe(const architecture *arch, model *m, mien_error *error)

@@ -11,6 +11,7 @@ typedef struct architecture {
     float mean, std;             /* value = (pixel / 255 - mean) / std */
     float dropout;               /* in the head */
     const char *recipe;          /* settings that suit it, as lines of a configuration file */
+    const char *random_recipe;   /* laid over them where no backbone is given though it takes one; NULL = nothing */
     /** Everything below the logits: returns the node that the last dense layers stand on, or -1. */
     int (*trunk)(nn_graph *graph, const struct architecture *self, int input, float dropout);
     /** The part of it that stands on a backbone's feature map; NULL = it takes no backbone. */
@@ -23,6 +24,9 @@ typedef struct architecture {
 const architecture *architecture_list(size_t *count);
 /** MIEN_EINVAL lists the names. */
 mien_status architecture_find(const char *name, const architecture **out, mien_error *error);
+
+/** Lay the recipe over `config`. @param backbone  whether the network will stand on another one's layers. */
+mien_status architecture_apply_recipe(const architecture *arch, bool backbone, train_config *config, mien_error *error);
 
 /**
  * Build the network that `config` asks for, with random weights of its seed: one output of 7 logits, and a second one

@@ -1,5 +1,12 @@
 /* MobileNetV2 (Sandler et al. 2018) at width 1 with the head that source 4 puts on it: convolution 128, pooling, dense
- * 256. */
+ * 256.
+ *
+ * The head's convolution sums 11,520 values that are never negative, so an early step of Adam, which moves all weights
+ * of a filter about equally far the same way, pushes what comes out by several times its spread: within some dozen
+ * steps on a network of random weights nearly every filter is below zero for every picture, its rectifier passes no
+ * gradient, and the network answers with the classes' shares for good. Where no trained backbone is below, the
+ * convolution is therefore normalised before its rectifier. Inference folds the normalisation into the convolution, so
+ * the network that comes out is source 4's. */
 #include "train/architecture.h"
 
 #include <stdio.h>
@@ -22,6 +29,20 @@ static int mobilenet_conv(nn_graph *graph, const char *block, const char *part, 
     x = nn_batch_norm(graph, name, x);
     snprintf(name, sizeof(name), "%s.%s.relu6", block, part);
     return active ? nn_unary(graph, NN_CLIP, name, x) : x;
+}
+
+static int mobilenet_head(nn_graph *graph, int map, float dropout, bool normalised)
+{
+    int x = nn_conv(graph, "head.conv", map, 128, 3, 1, 1, 1, !normalised);
+    if (normalised)
+        x = nn_batch_norm(graph, "head.conv.norm", x);
+    x = nn_unary(graph, NN_RELU, "head.relu", x);
+    x = nn_pool(graph, NN_MAX_POOL, "head.pool", x, 2, 2, 0);
+    x = nn_unary(graph, NN_GLOBAL_AVG_POOL, "head.average", x);
+    x = nn_unary(graph, NN_FLATTEN, "head.flatten", x);
+    x = nn_dropout(graph, "head.dropout", x, dropout);
+    x = nn_dense(graph, "head.dense", x, 256, true);
+    return nn_unary(graph, NN_SWISH, "head.swish", x);
 }
 
 static int mobilenet_block(nn_graph *graph, int number, int input, int in, mobilenet_stage stage, int stride)
@@ -51,17 +72,10 @@ int architecture_trunk_mobilenetv2(nn_graph *graph, const architecture *self, in
             channels = stage.channels;
         }
     x = mobilenet_conv(graph, "last", "conv", x, 1280, 1, 1, 1, true);
-    return architecture_head_mobilenetv2(graph, x, dropout);
+    return mobilenet_head(graph, x, dropout, true);
 }
 
 int architecture_head_mobilenetv2(nn_graph *graph, int map, float dropout)
 {
-    int x = nn_conv(graph, "head.conv", map, 128, 3, 1, 1, 1, true);
-    x = nn_unary(graph, NN_RELU, "head.relu", x);
-    x = nn_pool(graph, NN_MAX_POOL, "head.pool", x, 2, 2, 0);
-    x = nn_unary(graph, NN_GLOBAL_AVG_POOL, "head.average", x);
-    x = nn_unary(graph, NN_FLATTEN, "head.flatten", x);
-    x = nn_dropout(graph, "head.dropout", x, dropout);
-    x = nn_dense(graph, "head.dense", x, 256, true);
-    return nn_unary(graph, NN_SWISH, "head.swish", x);
+    return mobilenet_head(graph, map, dropout, false);
 }

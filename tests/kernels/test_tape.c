@@ -465,6 +465,44 @@ static void test_residual_net(void **state)
     check_graph(&g);
 }
 
+/* MobileNetV2's block: wide by 1 x 1, a filter per channel, narrow again; the input is added where it has the shape. */
+static int inverted_residual(nn_graph *g, const char *name, int x, int in, int out, int stride)
+{
+    char part[9][32];
+    static const char *const ends[9] = {"e", "en", "er", "d", "dn", "dr", "p", "pn", "sum"};
+    for (int i = 0; i < 9; i++)
+        snprintf(part[i], sizeof part[i], "%s.%s", name, ends[i]);
+    int wide = 6 * in, y = nn_batch_norm(g, part[1], nn_conv(g, part[0], x, wide, 1, 1, 0, 1, false));
+    y = nn_conv(g, part[3], nn_unary(g, NN_CLIP, part[2], y), wide, 3, stride, 1, wide, false);
+    y = nn_unary(g, NN_CLIP, part[5], nn_batch_norm(g, part[4], y));
+    y = nn_batch_norm(g, part[7], nn_conv(g, part[6], y, out, 1, 1, 0, 1, false));
+    return stride == 1 && in == out ? nn_binary(g, NN_ADD, part[8], y, x) : y;
+}
+
+/* Against plain C only: differences step over a rectifier's kink somewhere in the thousands that a bias moves. */
+static void test_inverted_residuals(void **state)
+{
+    (void)state;
+    need_precision(NN_F32);
+    nn_graph g = {0};
+    int x = nn_input(&g, "input", 3, 13, 12);
+    x = nn_batch_norm(&g, "stem.bn", nn_conv(&g, "stem", x, 8, 3, 2, 1, 1, false));
+    x = nn_unary(&g, NN_CLIP, "stem.relu6", x);
+    x = inverted_residual(&g, "one", x, 8, 8, 1);
+    x = inverted_residual(&g, "two", x, 8, 12, 2); /* of odd and of even sides */
+    x = inverted_residual(&g, "three", x, 12, 12, 1);
+    x = nn_unary(&g, NN_FLATTEN, "flat", nn_unary(&g, NN_GLOBAL_AVG_POOL, "gap", x));
+    nn_graph_set_output(&g, nn_dense(&g, "dense", x, 7, true));
+    nn_graph_initialise(&g, 21);
+    stir_vectors(&g);
+    rig r;
+    rig_init(&r, &g, NN_F32, false);
+    run_backward(&r);
+    check_reference(&r);
+    rig_done(&r);
+    nn_graph_done(&g);
+}
+
 static void test_several_outputs(void **state)
 {
     (void)state;
@@ -680,15 +718,25 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_convolutions),    cmocka_unit_test(test_activations),
-        cmocka_unit_test(test_global_pools),    cmocka_unit_test(test_pools),
-        cmocka_unit_test(test_moves),           cmocka_unit_test(test_batch_norm),
-        cmocka_unit_test(test_two_inputs),      cmocka_unit_test(test_concat),
-        cmocka_unit_test(test_scale_shift),     cmocka_unit_test(test_residual_net),
-        cmocka_unit_test(test_several_outputs), cmocka_unit_test(test_missing_gradient_is_zero),
-        cmocka_unit_test(test_statistics),      cmocka_unit_test(test_frozen_layers),
-        cmocka_unit_test(test_same_bits_again), cmocka_unit_test(test_bf16_is_near),
-        cmocka_unit_test(test_two_threads),     cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_convolutions),
+        cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_global_pools),
+        cmocka_unit_test(test_pools),
+        cmocka_unit_test(test_moves),
+        cmocka_unit_test(test_batch_norm),
+        cmocka_unit_test(test_two_inputs),
+        cmocka_unit_test(test_concat),
+        cmocka_unit_test(test_scale_shift),
+        cmocka_unit_test(test_residual_net),
+        cmocka_unit_test(test_inverted_residuals),
+        cmocka_unit_test(test_several_outputs),
+        cmocka_unit_test(test_missing_gradient_is_zero),
+        cmocka_unit_test(test_statistics),
+        cmocka_unit_test(test_frozen_layers),
+        cmocka_unit_test(test_same_bits_again),
+        cmocka_unit_test(test_bf16_is_near),
+        cmocka_unit_test(test_two_threads),
+        cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

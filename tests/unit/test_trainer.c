@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/random.h"
+#include "nn/tape.h"
 #include "train/architecture.h"
 #include "train/config.h"
 #include "train/loss.h"
@@ -163,7 +164,7 @@ static void test_architectures(void **state)
         model m = {0};
         mien_error error = {0};
         config_default(&config);
-        assert_ok(config_parse(&config, list[i].recipe, list[i].name, &error), &error);
+        assert_ok(architecture_apply_recipe(&list[i], i % 2, &config, &error), &error);
         strcpy(config.arch, list[i].name);
         config.votes_head = 1;
         assert_ok(architecture_build(&config, &m, NULL, &error), &error);
@@ -442,6 +443,101 @@ static void test_transfer_from_a_backbone(void **state)
     dataset_done(&data);
 }
 
+typedef struct awake_rig {
+    model network;
+    nn_tape *tape;
+    optimizer *opt;
+    thread_pool *pool;
+    double rate;
+    size_t inputs, values; /* of the batch; of one picture in the watched layer */
+} awake_rig;
+
+enum { AWAKE_BATCH = 16, AWAKE_STEPS = 12, AWAKE_FILTERS = 128 };
+
+/* MobileNetV2 by its recipe on small pictures; its second output is the rectifier of the head's convolution. */
+static void awake_start(awake_rig *rig)
+{
+    train_config config;
+    const architecture *arch = NULL;
+    mien_error error = {0};
+    config_default(&config);
+    assert_ok(architecture_find("mobilenetv2", &arch, &error), &error);
+    assert_ok(architecture_apply_recipe(arch, false, &config, &error), &error);
+    strcpy(config.arch, "mobilenetv2");
+    config.crop = SIDE;
+    assert_ok(architecture_build(&config, &rig->network, NULL, &error), &error);
+    nn_graph *graph = &rig->network.graph;
+    for (int n = 0; n < graph->node_count; n++)
+        if (!strcmp(graph->nodes[n].name, "head.relu"))
+            assert_int_equal(nn_graph_set_output(graph, n), MIEN_OK);
+    assert_int_equal(graph->output_count, 2);
+    nn_tape_options options = {.microbatch = AWAKE_BATCH};
+    assert_ok(nn_tape_create(graph, &options, &rig->tape, &error), &error);
+    assert_ok(thread_pool_create(1, &rig->pool, &error), &error);
+    assert_ok(optimizer_create(graph, &config, 1, 1, NULL, &rig->opt, &error), &error);
+    nn_shape watched = nn_tape_output_shape(rig->tape, 1);
+    rig->rate = (double)config.lr;
+    rig->values = nn_shape_count(&watched) / AWAKE_BATCH;
+    rig->inputs = (size_t)AWAKE_BATCH * 3 * SIDE * SIDE;
+}
+
+/* One step at the recipe's full rate on random pictures with random labels. */
+static void awake_step(awake_rig *rig, uint64_t number)
+{
+    random_state stream;
+    mien_error error = {0};
+    const cluster alone = {.size = 1};
+    float gradients[AWAKE_BATCH * CLASSES] = {0};
+    double norm = 0;
+    random_seed(&stream, 3, number);
+    for (size_t i = 0; i < rig->inputs; i++)
+        nn_tape_input(rig->tape)[i] = random_range(&stream, -1, 1);
+    assert_ok(nn_tape_forward(rig->tape, optimizer_parameters(rig->opt), true, true, number, &error), &error);
+    for (size_t i = 0; i < AWAKE_BATCH; i++) {
+        float target[CLASSES] = {0};
+        target[random_below(&stream, CLASSES)] = 1;
+        loss_cross_entropy(nn_tape_output(rig->tape, 0) + i * CLASSES, target, CLASSES, 1.0f / AWAKE_BATCH,
+                           gradients + i * CLASSES);
+    }
+    const float *const outputs[] = {gradients, NULL};
+    memset(optimizer_gradient(rig->opt, 0), 0, optimizer_count(rig->opt) * sizeof(float));
+    assert_ok(nn_tape_backward(rig->tape, outputs, optimizer_gradient(rig->opt, 0), &error), &error);
+    assert_ok(optimizer_step(rig->opt, rig->pool, &alone, rig->rate, &norm, &error), &error);
+}
+
+/* How many of the head's filters answer to any of the last pictures. */
+static int awake_filters(awake_rig *rig)
+{
+    size_t places = rig->values / AWAKE_FILTERS;
+    const float *values = nn_tape_output(rig->tape, 1);
+    int count = 0;
+    for (size_t f = 0; f < AWAKE_FILTERS; f++) {
+        bool awake = false;
+        for (size_t i = 0; i < AWAKE_BATCH * places; i++)
+            awake = awake || values[i / places * rig->values + f * places + i % places] > 0;
+        count += awake;
+    }
+    return count;
+}
+
+/* Without normalisation in its head, MobileNetV2 from random weights goes to sleep within some steps of Adam: filters
+ * that are below zero for every picture get no gradient any more, and one class is answered for good. */
+static void test_random_mobilenet_stays_awake(void **state)
+{
+    (void)state;
+    awake_rig rig = {0};
+    awake_start(&rig);
+    for (uint64_t s = 0; s < AWAKE_STEPS; s++)
+        awake_step(&rig, s);
+    int awake = awake_filters(&rig);
+    print_message("%d of %d filters of the head answer\n", awake, AWAKE_FILTERS);
+    assert_true(awake > AWAKE_FILTERS * 9 / 10);
+    nn_tape_destroy(&rig.tape);
+    optimizer_destroy(&rig.opt);
+    thread_pool_destroy(&rig.pool);
+    model_done(&rig.network);
+}
+
 static void test_learns_from_a_teacher(void **state)
 {
     (void)state;
@@ -589,6 +685,7 @@ int main(void)
         cmocka_unit_test(test_sources_networks_are_validated_fairly),
         cmocka_unit_test(test_every_setting_of_the_recipe_has_an_effect),
         cmocka_unit_test(test_transfer_from_a_backbone),
+        cmocka_unit_test(test_random_mobilenet_stays_awake),
         cmocka_unit_test(test_learns_from_a_teacher),
         cmocka_unit_test(test_second_output_learns_from_a_teacher),
         cmocka_unit_test(test_resumes_to_the_same_bits),
