@@ -59,6 +59,7 @@ static const char help[] =
     "usage: mien detect [options] FILE…\n"
     "\n"
     "Finds the faces in pictures (JPEG, PNG, WebP, GIF, BMP) and says which expression each appears to show.\n"
+    "A label is the expression that a face appears to show, not what a person feels.\n"
     "FILE may be a folder (its pictures, also those in folders below) or - for standard input.\n"
     "\n"
     "  --json               one JSON object per picture and line instead of a table\n"

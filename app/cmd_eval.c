@@ -11,6 +11,7 @@
 #include "commands.h"
 #include "eval_faces.h"
 #include "eval_output.h"
+#include "pipeline/shipped.h"
 #include "train/calibrate.h"
 #include "train/report.h"
 
@@ -30,17 +31,20 @@ static void eval_print_help(void)
 {
     printf(
         "usage: mien eval --data FILE --model MODEL [--model MODEL …] [options]\n"
+        "       mien eval --data FILE --duplicates\n"
         "       mien eval --faces FILE --images DIR [options]    (face detectors: mien eval --faces --help)\n\n"
+        "Measures how often models of expressions agree with labels that people gave, and how well they know when "
+        "not.\n\n"
         "  --data FILE        fer2013.csv or .csv.xz, a CSV of paths and labels, or a folder of classes; repeatable\n"
         "  --split NAME       Training, PublicTest (default), PrivateTest or all\n"
-        "  --model FILE       .onnx or Keras .h5; repeatable\n"
+        "  --model FILE       .onnx, Keras .h5, or one that ships: mien-large, mien-small; repeatable\n"
         "  --votes FILE       FER+ votes of the same rows (fer2013new.csv)\n"
         "  --truth WHAT       labels (default); majority: FER+'s, by its authors' rule (more than half of the votes,\n"
         "                     single ones not counted); plurality: FER+'s largest vote, doubtful rows included\n"
         "  --tta VIEWS        none (default), flip, or ten: corners and centre, each with its mirror image\n"
         "  --ensemble         also the mean of all the models\n"
         "  --groups FILE      CSV with a column `group`, one line for each picture: figures per group, the gap\n"
-        "  --duplicates       nearly equal pictures, above all those in two splits\n"
+        "  --duplicates       nearly equal pictures, above all those in two splits; needs no model\n"
         "  --precision P      f32 (default), bf16 or int8 (ranges from the model or from Training rows)\n"
         "  --output N         which output answers; default 0, and for FER+'s truth the one that learnt the votes\n"
         "  --threads N        pictures answered at once (default 1)\n"
@@ -48,7 +52,11 @@ static void eval_print_help(void)
         "  --calibrate FILE   fit temperature and threshold of doubt, and write the model with them as FILE\n"
         "  --risk SHARE       of wrong answers that the threshold of doubt allows (default 0.2)\n"
         "  --json             JSON instead of tables\n"
-        "  --report FILE      a page with curves, matrices and the surest mistakes\n");
+        "  --report FILE      a page (HTML) with curves, matrices and the surest mistakes\n"
+        "  -h, --help         this text\n\n"
+        "Exit status: 0 done, 1 something failed, 2 wrong usage.\n\n"
+        "  mien eval --data fer2013.csv --model mien-large\n"
+        "  mien eval --data mine/ --split all --model runs/run/best.onnx --model mien-small --report compare.html\n");
 }
 
 static mien_status eval_set_choice(eval_arguments *a, const char *name, const char *value, mien_error *error)
@@ -147,8 +155,10 @@ static int eval_read_arguments(int argc, char **argv, eval_arguments *a)
             eval_print_help();
             return EXIT_SUCCESS;
         }
-        if (option == '?')
+        if (option == '?') {
+            fprintf(stderr, "`mien eval --help` lists the options\n");
             return EXIT_USAGE;
+        }
         if (eval_set(a, option, options[index].name, optarg, &error)) {
             fprintf(stderr, "mien eval: %s\n", error.message);
             return EXIT_USAGE;
@@ -225,7 +235,7 @@ static mien_status eval_size_pictures(const eval_arguments *a, dataset_options *
     model m = {0};
     if (!a->model_count)
         return MIEN_OK;
-    mien_status status = model_load(a->models[0], NULL, &m, error);
+    mien_status status = shipped_load(a->models[0], &m, error);
     if (!status && m.info.input.height > 0 && m.info.input.width > 0) {
         options->height = (size_t)m.info.input.height;
         options->width = (size_t)m.info.input.width;
@@ -234,9 +244,18 @@ static mien_status eval_size_pictures(const eval_arguments *a, dataset_options *
     return status;
 }
 
+static void eval_skip_picture(void *context, const char *path, const mien_error *error)
+{
+    (void)context;
+    (void)path;
+    fprintf(stderr, "mien eval: left out: %s\n", error->message);
+}
+
 static mien_status eval_data_set(const eval_arguments *a, const char *path, eval_results *results, mien_error *error)
 {
-    dataset_options options = {.votes = a->votes};
+    dataset_options options = {.votes = a->votes, .skip = eval_skip_picture};
+    if (a->groups) /* a line for each picture: one that is left out would shift those behind it */
+        options.skip = NULL;
     mien_status status = eval_size_pictures(a, &options, error);
     if (!status)
         status = dataset_read(path, &options, &results->data[results->data_count], error);
@@ -290,7 +309,7 @@ static mien_status eval_calibrate(const eval_arguments *a, const dataset *data, 
     metrics_compute(e->probabilities, e->truth, e->count, &e->figures);
     mien_status status = calibrate_threshold(e->probabilities, e->truth, e->count, a->risk, &point, error);
     if (!status)
-        status = model_load(a->models[0], NULL, &m, error);
+        status = shipped_load(a->models[0], &m, error);
     if (status)
         return status;
     m.info.temperature = temperature;
@@ -346,6 +365,7 @@ int cmd_eval(int argc, char **argv)
         return eval_faces(argc, argv);
     eval_arguments arguments = {.risk = eval_risk};
     evaluate_default_options(&arguments.options);
+    arguments.options.load = shipped_load;
     int done = eval_read_arguments(argc, argv, &arguments);
     if (done >= 0)
         return done;

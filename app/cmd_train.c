@@ -57,26 +57,52 @@ static int train_fail(const mien_error *error)
     return error->code == MIEN_EINVAL ? EXIT_USAGE : EXIT_FAILURE;
 }
 
-static void train_print_help(void)
+/* One flag a line; config_write gives the defaults in the table's order. */
+static void train_print_settings(void)
 {
     size_t count;
     const config_key *keys = config_keys(&count);
-    printf("usage: mien train --arch NAME --data FILE [--out FOLDER] [options]\n"
-           "       mien train --resume --out FOLDER [options]\n\n"
-           "  --config FILE              settings as lines of `key = value`; flags override them\n"
-           "  --resume                   go on from FOLDER/checkpoint.bin\n"
-           "  --overwrite                replace the run that FOLDER holds\n"
-           "  --quiet                    print errors only\n"
-           "  --show-samples FILE        draw a sheet of augmented training samples (.jpg, .png) and end\n"
-           "  --list                     the architectures and their recipes\n\nSettings:\n");
+    train_config config;
+    buffer defaults = {0};
+    config_default(&config);
+    const char *line = config_write(&config, &defaults) ? "" : buffer_text(&defaults);
     for (size_t i = 0; i < count; i++) {
         char name[64];
         snprintf(name, sizeof(name), "%s", keys[i].name);
         for (char *at = name; *at; at++)
             *at = *at == '_' ? '-' : *at;
-        printf("  --%-24s %s%s%s%s\n", name, keys[i].help, keys[i].choices ? " (" : "",
-               keys[i].choices ? keys[i].choices : "", keys[i].choices ? ")" : "");
+        int length = (int)strcspn(line, "\n");
+        const char *value = memmem(line, (size_t)length, " = ", 3);
+        int value_length = value ? length - (int)(value + 3 - line) : 0;
+        printf("  --%-24s %s%s%s%s%s%.*s%s\n", name, keys[i].help, keys[i].choices ? " (" : "",
+               keys[i].choices ? keys[i].choices : "", keys[i].choices ? ")" : "", value_length ? " [" : "",
+               value_length, value_length ? value + 3 : "", value_length ? "]" : "");
+        line += length + (line[length] == '\n');
     }
+    buffer_done(&defaults);
+}
+
+static void train_print_help(void)
+{
+    printf(
+        "usage: mien train --arch NAME --data FILE [--out FOLDER] [options]\n"
+        "       mien train --resume --out FOLDER [options]\n"
+        "       mien train --list\n\n"
+        "Trains a network to tell which expression a face appears to show, or (mien-face) to find faces. FOLDER gets\n"
+        "best.onnx, which `mien detect`, `mien serve` and `mien eval` take as --model, and all that a run needs to go "
+        "on.\n\n"
+        "  --config FILE              settings as lines of `key = value`; flags override them\n"
+        "  --resume                   go on from FOLDER/checkpoint.bin\n"
+        "  --overwrite                replace the run that FOLDER holds\n"
+        "  --quiet                    print errors only\n"
+        "  --show-samples FILE        draw a sheet of augmented training samples (.jpg, .png) and end\n"
+        "  --list                     the architectures and their recipes\n"
+        "  -h, --help                 this text\n\n"
+        "Settings; in brackets what holds where neither the architecture's recipe nor you say otherwise:\n");
+    train_print_settings();
+    printf("\nExit status: 0 the run ended, 1 it failed or was stopped, 2 wrong usage.\n\n"
+           "  mien train --arch mien-tiny --data fer2013.csv --out runs/tiny\n"
+           "  mien train --arch mien-small --data faces/ --init models/emotion-small.onnx --lr 0.005 --epochs 10\n");
 }
 
 /* A recipe's lines, each between `before` and `after`. */
@@ -308,9 +334,36 @@ static bool train_holds_run(const train_config *config)
 
 static void train_join_command(int argc, char **argv, char *command)
 {
-    size_t used = (size_t)snprintf(command, TRAIN_COMMAND, "mien");
-    for (int i = 0; i < argc && used < TRAIN_COMMAND; i++)
+    size_t used = (size_t)snprintf(command, TRAIN_COMMAND, "%s", argv[0]); /* main.c makes it "mien train" */
+    for (int i = 1; i < argc && used < TRAIN_COMMAND; i++)
         used += (size_t)snprintf(command + used, TRAIN_COMMAND - used, " %s", argv[i]);
+}
+
+/* Folders without a picture are easily overlooked, and a class that is never seen is never said. */
+static void train_name_empty_classes(const train_arguments *arguments, const train_config *config, const dataset *data)
+{
+    size_t counts[DATASET_CLASSES] = {0}, *rows = NULL, count = 0;
+    if (arguments->quiet || arguments->group.rank || dataset_rows(data, config->split, false, &rows, &count, NULL))
+        return;
+    for (size_t i = 0; i < count; i++)
+        counts[data->labels[rows[i]]]++;
+    memory_free(rows);
+    for (int c = 0; c < DATASET_CLASSES; c++)
+        if (!counts[c])
+            fprintf(stderr, "mien train: none of the %zu pictures to train on is labelled %s\n", count,
+                    mien_emotion_name((mien_emotion)c));
+}
+
+static void train_say_end(const train_arguments *arguments, const train_config *config, bool faces)
+{
+    if (arguments->quiet || arguments->group.rank)
+        return;
+    if (arguments->samples_path)
+        printf("The samples are drawn in %s\n", arguments->samples_path);
+    else if (faces)
+        printf("The best epoch's network is %s/best.onnx\n", config->out);
+    else
+        printf("The best epoch's model is %s/best.onnx; `mien eval` measures it\n", config->out);
 }
 
 /* A trainer that is there is run to its end and taken down. */
@@ -333,6 +386,8 @@ static mien_status train_classes(const train_arguments *arguments, const train_c
     mien_status status = train_read_data(config, config->data, true, &training, error);
     if (!status && *config->validation && !arguments->samples_path)
         status = train_read_data(config, config->validation, false, &other, error);
+    if (!status)
+        train_name_empty_classes(arguments, config, &training);
     if (!status && arguments->samples_path)
         status = train_show_emotions(config, &training, arguments->samples_path, error);
     else if (!status)
@@ -390,7 +445,10 @@ static int train_with_data(train_arguments *arguments, const train_config *confi
         fprintf(stderr, "\nmien train: %s; go on with: mien train --resume --out %s\n", error.message, config->out);
         return EXIT_FAILURE;
     }
-    return status ? train_fail(&error) : EXIT_SUCCESS;
+    if (status)
+        return train_fail(&error);
+    train_say_end(arguments, config, arch->detector);
+    return EXIT_SUCCESS;
 }
 
 /* Everything that must be known before data are read. Returns -1 to go on, or an exit status. */

@@ -44,29 +44,13 @@ void mien_result_done(mien_result *result)
     *result = (mien_result){0};
 }
 
-/* A file, or a model that ships: a name is looked up first only where no file can be meant. */
-static mien_status load_model(const char *path, model *m, mien_error *error)
-{
-    bool named = !path || !strpbrk(path, "/.");
-    shipped_model shipped = named ? shipped_emotion(path) : (shipped_model){0};
-    if (!path || shipped.length)
-        return model_load_bytes(shipped.bytes, shipped.length, NULL, m, error);
-    mien_status status = model_load(path, NULL, m, error);
-    if (status == MIEN_ENOTFOUND && named)
-        return error_set(error, status, "%.64s: no such file, nor a model that ships (%s, %s)", path,
-                         mien_shipped_model(0), mien_shipped_model(1));
-    if (status && !strstr(error ? error->message : path, path))
-        error_prefix(error, status, "%s", path);
-    return status;
-}
-
 static mien_status load_classifier(const mien_analyzer_options *options, mien_analyzer *a, mien_error *error)
 {
     static const nn_precision precisions[] = {
         [MIEN_PRECISION_F32] = NN_F32, [MIEN_PRECISION_BF16] = NN_BF16, [MIEN_PRECISION_INT8] = NN_INT8};
     const char *path = options->model_path;
     model m = {0};
-    mien_status status = load_model(path, &m, error);
+    mien_status status = shipped_load(path, &m, error);
     if (status)
         return status;
     a->parameters = nn_graph_parameters(&m.graph);

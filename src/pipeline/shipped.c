@@ -6,6 +6,8 @@
 
 #include <mien/analyzer.h>
 
+#include "base/error.h"
+
 extern const unsigned char shipped_emotion_model[], shipped_emotion_model_end[];
 extern const unsigned char shipped_emotion_small_model[], shipped_emotion_small_model_end[];
 extern const unsigned char shipped_face_model[], shipped_face_model_end[];
@@ -32,6 +34,21 @@ shipped_model shipped_emotion(const char *name)
             return (shipped_model){shipped_table[i].name, shipped_table[i].bytes,
                                    (size_t)(shipped_table[i].end - shipped_table[i].bytes)};
     return (shipped_model){0};
+}
+
+mien_status shipped_load(const char *path, model *m, mien_error *error)
+{
+    bool named = !path || !strpbrk(path, "/.");
+    shipped_model shipped = named ? shipped_emotion(path) : (shipped_model){0};
+    if (!path || shipped.length)
+        return model_load_bytes(shipped.bytes, shipped.length, NULL, m, error);
+    mien_status status = model_load(path, NULL, m, error);
+    if (status == MIEN_ENOTFOUND && named)
+        return error_set(error, status, "%.64s: no such file, nor a model that ships (%s, %s)", path,
+                         mien_shipped_model(0), mien_shipped_model(1));
+    if (status && !strstr(error ? error->message : path, path))
+        error_prefix(error, status, "%s", path);
+    return status;
 }
 
 shipped_model shipped_face(void)

@@ -108,16 +108,16 @@ static mien_status remember(const http_request *request, const person *who, cons
 }
 
 /* ?preset=default finds faces as mien's own paths do, so that the page keeps what it showed; else as the original. */
-static mien_preset asked_preset(const http_request *request)
+static mien_status ask_preset(const http_request *request, mien_preset *preset, mien_error *error)
 {
-    mien_preset preset = MIEN_PRESET_HISTORY_API;
-    mien_error error;
+    mien_status status = MIEN_OK;
     buffer name;
-    buffer_init(&name, 32);
-    if (http_request_query(request, "preset", &name))
-        mien_preset_from_name(buffer_text(&name), &preset, &error);
+    buffer_init(&name, 0);
+    *preset = MIEN_PRESET_HISTORY_API;
+    if (http_request_query(request, "preset", &name) && mien_preset_from_name(buffer_text(&name), preset, NULL))
+        status = error_set(error, MIEN_ENOTFOUND, "Invalid preset: %.64s", buffer_text(&name));
     buffer_done(&name);
-    return preset;
+    return status;
 }
 
 /* Recognise one file. @return MIEN_OK with *done, or with *http and detail for the client's mistake. */
@@ -129,8 +129,11 @@ static mien_status detect_file(const http_request *request, const person *who, c
     mien_result result = {0};
     mien_error error = {0};
     *http = 200;
-    service_options(service, asked_preset(request), &options);
-    mien_status status = dialect_analyze(request, part->data, part->length, &options, &result, NULL, &error);
+    mien_preset preset;
+    mien_status status = ask_preset(request, &preset, &error);
+    service_options(service, preset, &options);
+    if (!status)
+        status = dialect_analyze(request, part->data, part->length, &options, &result, NULL, &error);
     if (status) {
         *http = dialect_failure_status(status);
         bool format = *http == 400 && status != MIEN_ENOTFOUND;

@@ -302,7 +302,7 @@ mien_status settings_help(buffer *out)
             at += length;
         }
         buffer_append_format(out, "%s\n      %s\n      Default: %s", entry->name, entry->help,
-                             *entry->standard ? entry->standard : "none");
+                             *entry->standard ? entry->standard : "not set");
         if (entry->kind == SETTING_INTEGER || entry->kind == SETTING_NUMBER)
             buffer_append_format(out, "; from %.12g to %.12g", entry->low, entry->high);
         if (entry->choices)

@@ -45,16 +45,16 @@ const setting settings_table[] = {
     SWITCH("TRUST_PROXY", "", "--trust-proxy", trust_proxy, "false",
            "Take the client's address from the last X-Forwarded-For entry; only behind a proxy that sets it."),
     PATHS("MODEL_PATH", "", "--model --model-path", model_path,
-          "Emotion model (.onnx, .h5), the name of one that ships, or a folder of models; several divided by colons, "
-          "or by "
-          "giving the flag again. The first answers by default; clients choose by name with ?model=. SIGHUP reads the "
-          "files again. Default: the models that ship."),
+          "Emotion model (.onnx, .h5), the name of one that ships (mien-large, mien-small), or a folder of models; "
+          "several divided by colons, or by giving the flag again. The first answers by default; clients choose by "
+          "name with ?model=. SIGHUP reads the files again. When not set, the models that ship."),
     CHOICE("MODEL_PRECISION", "", "--precision", model_precision, "f32", "f32 bf16 int8",
            "Arithmetic of the emotion models: bf16 and int8 are faster where the processor has them; int8 takes models "
            "with ranges."),
     TEXT("CASCADE_PATH", "", "--cascade-path", cascade_path, "",
-         "OpenCV cascade (.xml); haarcascade_frontalface_default.xml by default."),
-    TEXT("DETECTOR_PATH", "", "--detector-path", detector_path, "", "Face network (.onnx) of the default preset."),
+         "OpenCV cascade (.xml); when not set, haarcascade_frontalface_default.xml."),
+    TEXT("DETECTOR_PATH", "", "--detector-path", detector_path, "",
+         "Face network (.onnx) of the default preset; when not set, the one that ships."),
     COUNT("MIN_FACE", "MIN_FACE_SIZE", "--min-face", min_face, "0", 0, 10000,
           "Smallest face looked for, in pixels of the picture; 0 keeps each preset's own rule."),
     NUMBER("CONFIDENCE_THRESHOLD", "", "--confidence-threshold", confidence_threshold, "0", 0, 1,
@@ -112,7 +112,8 @@ const setting settings_table[] = {
     SECRET("SECRET_KEY", "JWT_SECRET JWT_SECRET_KEY", secret_key,
            "Key that signs tokens and guest cookies, 32 characters or more; made at first start when unset."),
     TEXT("DATA_DIR", "DATA_FOLDER", "--data-dir", data_folder, "",
-         "Folder for accounts, history and pictures; without one they live in memory and end with the program."),
+         "Folder for accounts, history and pictures; without one accounts and history live in memory and end with the "
+         "program, and pictures are not kept."),
     SWITCH("STORE_PICTURES", "", "--store-pictures", store_pictures, "true", "Keep the pictures of the history."),
     NUMBER("HISTORY_TTL", "", "--history-ttl", history_ttl, "0", 0, 3650000000.0,
            "Seconds after which history is deleted; 0 keeps it."),
@@ -136,7 +137,7 @@ const setting settings_table[] = {
     TEXT("OIDC_ISSUER", "", "--oidc-issuer", oidc_issuer, "",
          "Issuer of ID tokens, where it is not Firebase's securetoken.google.com/<project>."),
     TEXT("NOTICE", "", "--notice", notice, "",
-         "What the web page tells people before the camera starts; its own words by default."),
+         "What the web page tells people before the camera starts; when not set, its own words."),
     CHOICE("LOG_LEVEL", "", "--log-level", log_level, "info", "error warning info debug", "What is logged."),
     CHOICE("LOG_FORMAT", "", "--log-format", log_format, "text", "text json", "How it is logged."),
     TEXT("ENVIRONMENT", "FLASK_ENV APP_ENV", "--environment", environment, "production", "Name shown by /health."),

@@ -3,10 +3,12 @@
  * which leaves no reading to do while training. */
 #include "train/dataset.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "emotion/emotion.h"
@@ -192,6 +194,29 @@ out:
     return status;
 }
 
+mien_status dataset_unknown_label(const char *label, mien_error *error)
+{
+    buffer known = {0};
+    for (int i = 0; i < MIEN_EMOTION_COUNT; i++)
+        buffer_append_format(&known, "%s%s", i ? ", " : "", mien_emotion_name((mien_emotion)i));
+    error_set(error, MIEN_EFORMAT, "'%.40s' is not an emotion (%s, and what else they are called)", label,
+              buffer_text(&known));
+    buffer_done(&known);
+    return MIEN_EFORMAT;
+}
+
+/* Votes have no names but their order, so nothing may be missing from the rows that they are given to. */
+static mien_status dataset_add_votes(dataset *data, bool folder, const char *votes, mien_error *error)
+{
+    if (folder)
+        return error_set(error, MIEN_EINVAL,
+                         "%s: FER+ votes belong to FER-2013's rows in their order; a folder has none", votes);
+    if (data->skipped)
+        return error_set(error, MIEN_EINVAL, "%s: votes belong to rows in their order, but %zu pictures were left out",
+                         votes, data->skipped);
+    return dataset_read_votes(data, votes, error);
+}
+
 mien_status dataset_read(const char *path, const dataset_options *options, dataset *out, mien_error *error)
 {
     dataset_builder builder = {.options = options ? *options : (dataset_options){0}};
@@ -202,20 +227,30 @@ mien_status dataset_read(const char *path, const dataset_options *options, datas
         return error_set(error, MIEN_EINVAL, "pictures of %zu x %zu are too large to train on", builder.data.width,
                          builder.data.height);
     struct stat about;
-    mien_status status;
-    if (!stat(path, &about) && S_ISDIR(about.st_mode))
-        status = dataset_read_folder(&builder, path, error);
-    else
-        status = dataset_read_csv(&builder, path, error);
+    bool folder = !stat(path, &about) && S_ISDIR(about.st_mode);
+    mien_status status = folder ? dataset_read_folder(&builder, path, error) : dataset_read_csv(&builder, path, error);
     if (!status && !builder.data.count)
         status = error_set(error, MIEN_EFORMAT, "%s: holds no pictures", path);
     if (!status && builder.options.votes)
-        status = dataset_read_votes(&builder.data, builder.options.votes, error);
+        status = dataset_add_votes(&builder.data, folder, builder.options.votes, error);
     if (status)
         dataset_done(&builder.data);
     else
         *out = builder.data;
     return status;
+}
+
+static mien_status dataset_no_rows(const dataset *data, const char *split, mien_error *error)
+{
+    bool seen[DATASET_SPLITS] = {false};
+    for (size_t i = 0; i < data->count; i++)
+        seen[data->splits[i]] = true;
+    char others[64] = "";
+    for (int i = 0; i < DATASET_SPLITS; i++)
+        if (seen[i])
+            snprintf(others + strlen(others), sizeof(others) - strlen(others), "%s%s", *others ? ", " : "",
+                     dataset_split_name((dataset_split)i));
+    return error_set(error, MIEN_ENOTFOUND, "no rows of the split %s; there are rows of %s", split, others);
 }
 
 mien_status dataset_rows(const dataset *data, const char *split, bool drop_not_face, size_t **rows, size_t *count,
@@ -238,7 +273,7 @@ mien_status dataset_rows(const dataset *data, const char *split, bool drop_not_f
     }
     if (!n) {
         memory_free(found);
-        return error_set(error, MIEN_ENOTFOUND, "no rows of the split %s", split);
+        return dataset_no_rows(data, split, error);
     }
     *rows = found;
     *count = n;

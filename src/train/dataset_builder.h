@@ -32,5 +32,7 @@ mien_status dataset_read_votes(dataset *data, const char *path, mien_error *erro
 int dataset_split_fields(char *line, char **fields, int capacity);
 /** "0".."6" or a name; false when it is neither. */
 bool dataset_parse_label(const char *text, uint8_t *label);
+/** Says that `label` is none of ours, and which ones are. @return MIEN_EFORMAT. */
+mien_status dataset_unknown_label(const char *label, mien_error *error);
 
 #endif

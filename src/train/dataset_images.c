@@ -126,7 +126,7 @@ static mien_status images_read_row(dataset_builder *builder, const char *folder,
         return error_set(error, MIEN_EFORMAT, "%d fields are too few", count);
     uint8_t label = 0;
     if (!dataset_parse_label(fields[columns.label], &label))
-        return error_set(error, MIEN_EFORMAT, "'%.40s' is not an emotion", fields[columns.label]);
+        return dataset_unknown_label(fields[columns.label], error);
     dataset_split split = DATASET_TRAINING;
     if (columns.split >= 0) {
         mien_status status = dataset_split_from_name(fields[columns.split], &split, error);
@@ -220,7 +220,7 @@ static mien_status images_visit_class(dataset_builder *builder, const char *path
     if (!images_is_folder(path))
         return MIEN_OK;
     if (!dataset_parse_label(name, &label))
-        return error_set(error, MIEN_EFORMAT, "%s: '%s' is not an emotion", path, name);
+        return error_prefix(error, dataset_unknown_label(name, error), "%s", path);
     return images_walk(builder, path, context * DATASET_CLASSES + label, images_visit_picture, error);
 }
 

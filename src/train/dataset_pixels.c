@@ -50,7 +50,7 @@ static mien_status pixels_read_row(dataset_builder *builder, char *line, dataset
         return error_set(error, MIEN_EFORMAT, "%d fields are too few", count);
     uint8_t label = 0;
     if (!dataset_parse_label(fields[columns.label], &label))
-        return error_set(error, MIEN_EFORMAT, "'%.40s' is not an emotion", fields[columns.label]);
+        return dataset_unknown_label(fields[columns.label], error);
     dataset_split split = DATASET_TRAINING;
     mien_status status = MIEN_OK;
     if (columns.split >= 0)

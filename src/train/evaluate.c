@@ -205,7 +205,7 @@ mien_status evaluate_model(const char *model_path, const char *data_name, const 
     if (!status)
         status = evaluate_choose_rows(data, options, &e, error);
     if (!status)
-        status = model_load(model_path, NULL, &m, error);
+        status = options->load ? options->load(model_path, &m, error) : model_load(model_path, NULL, &m, error);
     if (!status) {
         status = evaluate_loaded(&m, data, options, &e, error);
         if (status)

@@ -25,6 +25,8 @@ typedef struct evaluate_options {
     int output;        /* of the network; negative = the one that learnt this truth: the second of our own models for
                         * FER+'s votes, else the first */
     float temperature; /* instead of the model's own; 0 = the model's */
+    mien_status (*load)(const char *path, model *m,
+                        mien_error *error); /* NULL = model_load without limits of its own */
 } evaluate_options;
 
 typedef struct evaluation {

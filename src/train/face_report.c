@@ -8,17 +8,13 @@
 
 enum { REPORT_POINTS = 200, REPORT_MOST_CURVES = 16 };
 
-static const char face_report_head[] =
-    "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>mien: face detectors</title><style>"
-    "body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:84em;padding:0 1em;color:#222}"
-    "table{border-collapse:collapse;margin:1em 0}th,td{padding:.25em .6em;text-align:right;border-bottom:1px solid "
-    "#ddd}th:first-child,td:first-child{text-align:left;overflow-wrap:anywhere}.c{overflow-x:auto}"
-    ".w{display:flex;flex-wrap:wrap;gap:1em}figure{margin:0;width:20em;font-size:12px;overflow-wrap:anywhere}"
-    "img{width:100%;height:auto}b.m{background:#f0e442}b.f{background:#d55e00;color:#fff}b.o{background:#009e73;"
-    "color:#fff}b{padding:0 .3em;font-weight:normal}</style></head><body><h1>Face detectors</h1>\n";
+static const char face_report_style[] =
+    "body{max-width:84em}td:first-child{overflow-wrap:anywhere;min-width:8em}figure{width:20em}"
+    "img{width:100%;height:auto}b.m{background:#f0e442;color:#222}b.f{background:#d55e00;color:#fff}"
+    "b.o{background:#009e73;color:#fff}b{padding:0 .3em;font-weight:normal}";
 
-static const char *const curve_colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
-                                            "#e69f00", "#56b4e9", "#000000", "#888888"};
+static const char *const curve_colours[] = {"#0072b2", "#d55e00", "#009e73",      "#cc79a7",
+                                            "#e69f00", "#56b4e9", "currentColor", "#888888"};
 
 static const char *curve_colour(size_t entry)
 {
@@ -115,7 +111,7 @@ static void face_report_gallery(buffer *out, const face_gallery *gallery)
 mien_status face_report_html(const face_report_entry *entries, size_t count, const char *data, buffer *out,
                              mien_error *error)
 {
-    buffer_append_text(out, face_report_head);
+    report_begin(out, "Face detectors", face_report_style);
     buffer_append_format(out, "<p>%zu pictures of ", count ? entries[0].metrics->pictures : 0);
     report_text(out, data);
     buffer_append_text(out, ". Sizes are the square root of a box's area in pixels of the picture. A second answer on "

@@ -10,22 +10,18 @@
 
 enum { REPORT_MISTAKES = 24 };
 
-static const char report_head[] =
-    "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>mien: evaluation</title><style>"
-    "body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:72em;padding:0 1em;color:#222}"
-    "table{border-collapse:collapse;margin:1em 0}th,td{padding:.25em .6em;text-align:right;border-bottom:1px solid "
-    "#ddd}"
-    "th:first-child,td:first-child{text-align:left}.m td{border:1px solid #fff;min-width:3.2em}"
-    ".w{display:flex;flex-wrap:wrap;gap:1em}figure{margin:0;width:8.5em;font-size:12px}"
-    ".c{overflow-x:auto}.c td:nth-child(-n+2){overflow-wrap:anywhere;min-width:8em}"
-    "img{width:96px;height:96px;image-rendering:pixelated}</style></head><body><h1>Evaluation</h1>\n"
+static const char report_style[] =
+    "body{max-width:80em}.m td{border:1px solid Canvas;min-width:2.6em}.m td:first-child{min-width:0}"
+    ".n th:nth-child(-n+2),.n td:nth-child(-n+2){text-align:left;overflow-wrap:anywhere;min-width:9em}"
+    "figure{width:8.5em}img{width:96px;height:96px;image-rendering:pixelated}";
+static const char report_meaning[] =
     "<p>A label is the expression that a face appears to show, not what a person feels.</p>\n";
 
 static void report_comparison(buffer *out, const report_entry *entries, size_t count)
 {
     buffer_append_text(
         out,
-        "<div class=\"c\"><table><tr><th>model<th>data<th>pictures<th>top-1<th>95 % interval<th>macro F1<th>balanced"
+        "<div class=\"c n\"><table><tr><th>model<th>data<th>pictures<th>top-1<th>95 % interval<th>macro F1<th>balanced"
         "<th>loss<th>Brier<th>ECE<th>M parameters<th>M multiply-adds<th>ms a picture</tr>\n");
     for (size_t i = 0; i < count; i++) {
         const evaluation *e = entries[i].result;
@@ -85,8 +81,8 @@ static void report_reliability(buffer *out, const evaluation *e)
             x[count] = bins[b].confidence;
             y[count++] = bins[b].accuracy;
         }
-    report_curve curves[] = {{diagonal, diagonal, 2, "#bbb", "perfect", false},
-                             {x, y, count, "#06c", "this model", true}};
+    report_curve curves[] = {{diagonal, diagonal, 2, "var(--faint)", "perfect", false},
+                             {x, y, count, "var(--blue)", "this model", true}};
     report_plot(out, "Reliability", "confidence", "share that is right", curves, 2);
 }
 
@@ -101,7 +97,7 @@ static mien_status report_risk(buffer *out, const evaluation *e, mien_error *err
         x[i] = curve[i].coverage;
         y[i] = curve[i].risk;
     }
-    report_curve one = {x, y, CALIBRATE_POINTS, "#c30", "wrong among the answered", true};
+    report_curve one = {x, y, CALIBRATE_POINTS, "var(--red)", "wrong among the answered", true};
     report_plot(out, "Risk and coverage", "share answered, the surest first", "share wrong", &one, 1);
     return MIEN_OK;
 }
@@ -171,8 +167,8 @@ static mien_status report_mistakes(buffer *out, const report_entry *entry, mien_
 
 static void report_groups(buffer *out, const groups_result *result)
 {
-    buffer_append_text(
-        out, "<table><tr><th>group<th>pictures<th>top-1<th>macro F1<th>balanced<th>loss<th>Brier<th>ECE</tr>\n");
+    buffer_append_text(out, "<div class=\"c\"><table><tr><th>group<th>pictures<th>top-1<th>macro "
+                            "F1<th>balanced<th>loss<th>Brier<th>ECE</tr>\n");
     for (size_t i = 0; i < result->count; i++) {
         buffer_append_text(out, "<tr><td>");
         report_text(out, result->list[i].name);
@@ -186,9 +182,9 @@ static void report_groups(buffer *out, const groups_result *result)
     buffer_append_text(out, "</tr>\n<tr><td>p<td>");
     for (int f = 0; f < GROUPS_COMPARED; f++)
         buffer_append_format(out, "<td>%.4f", result->gaps[f].p);
-    buffer_append_text(out,
-                       "</tr></table>\n<p>Gap: the largest less the smallest. p: how often chance alone makes a gap "
-                       "as large, had the groups nothing to do with it.</p>\n");
+    buffer_append_text(
+        out, "</tr></table></div>\n<p>Gap: the largest less the smallest. p: how often chance alone makes a gap "
+             "as large, had the groups nothing to do with it.</p>\n");
 }
 
 static mien_status report_entry_part(buffer *out, const report_entry *entry, size_t index, mien_error *error)
@@ -202,9 +198,9 @@ static mien_status report_entry_part(buffer *out, const report_entry *entry, siz
     report_text(out, e->split);
     buffer_append_text(out, "</h2>\n<p>");
     report_text(out, e->manner);
-    buffer_append_text(out, "</p>\n<div class=\"w\"><div>");
+    buffer_append_text(out, "</p>\n<div class=\"w\"><div class=\"c\">");
     report_classes(out, &e->figures);
-    buffer_append_text(out, "</div><div>");
+    buffer_append_text(out, "</div><div class=\"c\">");
     report_confusion(out, &e->figures);
     buffer_append_text(out, "</div></div>\n<div class=\"w\">");
     report_reliability(out, e);
@@ -220,7 +216,8 @@ static mien_status report_entry_part(buffer *out, const report_entry *entry, siz
 mien_status report_html(const report_entry *entries, size_t count, buffer *out, mien_error *error)
 {
     mien_status status = MIEN_OK;
-    buffer_append_text(out, report_head);
+    report_begin(out, "Evaluation", report_style);
+    buffer_append_text(out, report_meaning);
     report_comparison(out, entries, count);
     for (size_t i = 0; i < count && !status; i++)
         status = report_entry_part(out, &entries[i], i, error);

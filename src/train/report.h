@@ -27,6 +27,8 @@ typedef struct report_curve {
 void report_plot(buffer *out, const char *title, const char *x_label, const char *y_label, const report_curve *curves,
                  size_t count);
 /** Text with &, <, > and quotes escaped. */
+/** The page up to its heading; `style` is added to what all reports share. */
+void report_begin(buffer *out, const char *title, const char *style);
 void report_text(buffer *out, const char *text);
 /** Learning curves from the log of a run; nothing where there is none. */
 mien_status report_learning(buffer *out, const char *model_path, mien_error *error);

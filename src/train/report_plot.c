@@ -11,6 +11,27 @@
 
 enum { PLOT_SIDE = 260, PLOT_MARGIN = 40, PLOT_LOG_MOST = 64 << 20, PLOT_PATH = 4096 };
 
+/* Follows the reader's choice of light or dark; what is wider than a telephone scrolls by itself, not the page. */
+static const char plot_style[] =
+    ":root{color-scheme:light dark;--line:#ddd;--blue:#06c;--red:#c30;--faint:#767676}"
+    "@media(prefers-color-scheme:dark){:root{--line:#3d4249;--blue:#63aaff;--red:#ff7a4d;--faint:#9aa0a8}"
+    "body{background:#15181c;color:#e4e6e9}a{color:#63aaff}}"
+    "@media(prefers-color-scheme:light){body{background:#fff;color:#222}}"
+    "body{font:15px/1.45 system-ui,sans-serif;margin:2em auto;padding:0 1em;overflow-wrap:anywhere}"
+    "table{border-collapse:collapse;margin:1em 0;font-variant-numeric:tabular-nums}th,td{padding:.25em "
+    ".5em;text-align:right;border-bottom:1px solid var(--line);overflow-wrap:normal}"
+    "th:first-child,td:first-child{text-align:left}.c{overflow-x:auto}"
+    ".w{display:flex;flex-wrap:wrap;gap:1em}.w>*{max-width:100%}figure{margin:0;font-size:12px}svg{height:auto}";
+
+void report_begin(buffer *out, const char *title, const char *style)
+{
+    buffer_append_format(out,
+                         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+                         "content=\"width=device-width, initial-scale=1\"><title>mien: %s</title><style>%s%s</style>"
+                         "</head><body><h1>%s</h1>\n",
+                         title, plot_style, style, title);
+}
+
 void report_text(buffer *out, const char *text)
 {
     for (; *text; text++)
@@ -45,9 +66,10 @@ static double plot_y(double y)
 static void plot_axes(buffer *out, const char *title, const char *x_label, const char *y_label)
 {
     int whole = PLOT_SIDE + 2 * PLOT_MARGIN;
-    buffer_append_format(out, "<svg width=\"%d\" height=\"%d\" role=\"img\" aria-label=\"", whole, whole);
+    buffer_append_format(out, "<svg width=\"%d\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", whole, whole,
+                         whole);
     report_text(out, title);
-    buffer_append_text(out, "\"><g font-size=\"11\" fill=\"#333\">");
+    buffer_append_text(out, "\"><g font-size=\"11\" fill=\"currentColor\">");
     buffer_append_format(out, "<text x=\"%d\" y=\"18\" font-weight=\"bold\">", PLOT_MARGIN);
     report_text(out, title);
     buffer_append_format(out, "</text><text x=\"%d\" y=\"%d\" text-anchor=\"middle\">", whole / 2, whole - 6);
@@ -59,7 +81,7 @@ static void plot_axes(buffer *out, const char *title, const char *x_label, const
     for (int i = 0; i <= 5; i++) {
         double at = i / 5.0;
         buffer_append_format(out,
-                             "<path d=\"M%g %g V%g M%g %g H%g\" stroke=\"#ddd\"/><text x=\"%g\" y=\"%g\" "
+                             "<path d=\"M%g %g V%g M%g %g H%g\" stroke=\"var(--line)\"/><text x=\"%g\" y=\"%g\" "
                              "text-anchor=\"middle\">%g</text><text x=\"%g\" y=\"%g\" text-anchor=\"end\">%g</text>",
                              plot_x(at), plot_y(0), plot_y(1), plot_x(0), plot_y(at), plot_x(1), plot_x(at),
                              plot_y(0) + 14, at, plot_x(0) - 4, plot_y(at) + 4, at);
@@ -117,10 +139,12 @@ static void learning_draw(buffer *out, const buffer *log, learning_curves *curve
         return;
     double last = curves->epoch[curves->count - 1];
     char label[64];
+    bool few = curves->count < 10; /* the line of a single epoch would not be seen */
     for (size_t i = 0; i < curves->count; i++)
         curves->epoch[i] = last > 0 ? fmin(fmax(curves->epoch[i] / last, 0), 1) : 0;
-    report_curve both[] = {{curves->epoch, curves->training, curves->count, "#888", "training (augmented)", false},
-                           {curves->epoch, curves->validation, curves->count, "#06c", "validation", false}};
+    report_curve both[] = {
+        {curves->epoch, curves->training, curves->count, "var(--faint)", "training (augmented)", few},
+        {curves->epoch, curves->validation, curves->count, "var(--blue)", "validation", few}};
     snprintf(label, sizeof(label), "share of %g epochs", last);
     report_plot(out, "Learning curves", label, "top-1", both, 2);
 }

@@ -9,6 +9,8 @@ awk 'BEGIN { print "emotion,pixels,Usage"
     print c "," p "," (n % 5 == 4 ? "PublicTest" : "Training") } }' >"$work/data.csv"
 train=("$MIEN" train --arch mien-tiny --data "$work/data.csv" --batch 16 --microbatch 8 --threads 2 --precision f32 --warmup 0)
 
+run "$MIEN" train --help
+check "help tells the defaults" out_has "times over the training rows [30]"
 run "$MIEN" train
 check "no data is wrong usage" status_is 2
 run "${train[@]}" --lr fast
@@ -31,6 +33,8 @@ check "drawing samples begins no run" test ! -e "$work/unmade"
 
 run "${train[@]}" --epochs 2 --out "$work/run"
 check "a run ends well" status_is 0
+check "it says where the model is" out_has "$work/run/best.onnx"
+check "the command in the model is the one that was given" bash -c 'grep -a -q "mien train --arch" "$0" && ! grep -a -q "mien mien" "$0"' "$work/run/best.onnx"
 check "each epoch has a line" test "$(grep -c '^epoch' "$work/out")" -eq 2
 for file in config.txt log.jsonl checkpoint.bin best.onnx; do
   check "the run leaves $file" test -s "$work/run/$file"
@@ -104,6 +108,29 @@ check "an unknown truth is named" err_has "--truth: 'most' is none of labels, ma
 run "$MIEN" eval --data "$work/data.csv" --model "$work/data.csv"
 check "a file that is no model fails" status_is 1
 check "a file that is no model is named" err_has "data.csv"
+run "$MIEN" eval --data "$work/data.csv" --split PrivateTest --model mien-small
+check "a split without rows fails" status_is 1
+check "the splits that are there are named" err_has "there are rows of Training, PublicTest"
+run "$MIEN" eval --data "$work/data.csv" --model mien-small --bootstrap 0
+check "a model that ships is measured by its name" out_has "mien-small on"
+
+mkdir -p "$work/own/angry" "$work/own/happiness" "$work/own/fear"
+for n in 1 2 3 4; do cp "$work/samples.png" "$work/own/angry/$n.png"; cp "$work/samples.png" "$work/own/happiness/$n.png"; done
+echo "no picture" >"$work/own/angry/notes.txt"
+own=("$MIEN" train --arch mien-tiny --data "$work/own" --precision f32 --epochs 1 --batch 4 --out "$work/own-run")
+run "${own[@]}"
+check "a file that is no picture is left out" status_is 0
+check "and named" err_has "left out: $work/own/angry/notes.txt"
+check "a class without pictures is named" err_has "labelled fear"
+run "$MIEN" eval --data "$work/own" --split all --model "$work/own-run/best.onnx" --bootstrap 0 --json
+check "eval leaves it out as well" json 'd[0]["count"] == 8'
+run "${own[@]}" --overwrite --votes "$work/data.csv"
+check "a folder has no order that votes could follow" err_has "a folder has none"
+mkdir "$work/own/bored"
+run "${own[@]}" --overwrite
+check "an unknown class fails" status_is 1
+check "the classes there are are named" err_has "'bored' is not an emotion (angry, disgust, fear, happy, sad, surprise, neutral"
+
 run "$MIEN" eval --data "$work/data.csv"
 check "eval without a model is wrong usage" status_is 2
 done_testing

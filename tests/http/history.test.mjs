@@ -125,6 +125,8 @@ test('a guest is known by the cookie, has a few detections, then waits', async (
   assert.deepEqual(refused.json.details, { retry_after: wait, limit: 3, remaining: 0 });
   assert.ok(wait > 86000 && wait <= 86400);
   assert.equal((await upload(server, '/api/detect', 'none')).status, 200, 'no cookie is a new guest');
+  const odd = await upload(server, '/api/detect?preset=nope', 'none');
+  assert.deepEqual([odd.status, odd.json], [400, { detail: 'Invalid preset: nope' }], 'never another detector than was asked for');
 });
 
 test('the guest quota is exact when asked for all at once', async () => {

@@ -236,6 +236,8 @@ static void test_report_is_one_whole_page(void **state)
     assert_non_null(strstr(text, "data:image/png;base64,"));
     assert_non_null(strstr(text, "Reliability"));
     assert_non_null(strstr(text, "</html>"));
+    assert_non_null(strstr(text, "width=device-width")); /* a telephone shows it at its own width */
+    assert_non_null(strstr(text, "prefers-color-scheme:dark"));
     assert_null(strstr(text, "http"));
     buffer_done(&page);
 }
