@@ -25,6 +25,12 @@ test('every route is described, and nothing else is', () => {
   assert.deepEqual(told.filter((one) => one !== 'GET /openapi.json').sort(), there.sort());
 });
 
+// JSON.parse keeps the last of two equal keys; Swagger UI refuses the whole document.
+test('no key stands twice in one object', () => {
+  const text = readFileSync(path.join(root, 'src/server/openapi.json'), 'utf8');
+  assert.equal(text.trimEnd(), JSON.stringify(JSON.parse(text), null, 1));
+});
+
 test('the description uses no keyword that the checker passes over', () => {
   const checked = ['$ref', 'type', 'properties', 'required', 'additionalProperties', 'items', 'anyOf', 'oneOf', 'const', 'enum', 'minimum', 'maximum',
     'minItems', 'maxItems', 'format'];
