@@ -100,6 +100,7 @@ MIEN_API mien_status mien_precision_from_name(const char *name, mien_precision *
 /** Names of the emotion models that ship, the default first; NULL past the last. */
 MIEN_API const char *mien_shipped_model(size_t index);
 
+/** Begin with mien_analyzer_default_options(): not every default is zero. */
 typedef struct mien_analyzer_options {
     const char *model_path;    /**< emotion model: a file, or the name of one that ships; NULL = the default one */
     const char *cascade_path;  /**< OpenCV cascade XML; NULL = haarcascade_frontalface_default.xml of opencv-data */
@@ -114,6 +115,8 @@ typedef struct mien_search_region {
     int32_t min_side, max_side; /**< of the face, pixels of the picture */
 } mien_search_region;
 
+/** Begin with mien_analyze_default_options(): not every default is zero. All that is pointed to is borrowed for the
+ * call. */
 typedef struct mien_analyze_options {
     mien_preset preset;
     mien_image_limits limits; /**< for mien_analyze_bytes() */

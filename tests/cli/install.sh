@@ -19,7 +19,10 @@ check "pkg-config knows the version" test "$(pkg-config --modversion mien)" = "$
 check "the example builds against it" cc -std=c11 -Wall -Wextra -Wpedantic -Werror examples/faces.c -o "$work/faces" \
   $(pkg-config --cflags --libs mien)
 run "$work/faces"
-check "the example loads detector and model" status_is 0
+check "the example asks for a picture" status_is 2
+run "$work/faces" examples/faces.c
+check "it loads detector and model, and names the file that is no picture" err_has "examples/faces.c: not a picture"
+check "and says so by its exit status" status_is 1
 check "a header compiles as C++" c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror -fsyntax-only -x c++ \
   "$work/prefix/include/mien/mien.h" -I"$work/prefix/include"
 check "nothing but the public interface is exported" bash -c \
