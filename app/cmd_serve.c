@@ -8,13 +8,17 @@
 #include "server/own_models.h"
 #include "server/server.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { TRIM_SECONDS = 20 };
 
 typedef struct serving {
     settings settings;
@@ -121,23 +125,37 @@ static size_t count_workers(const settings *settings)
     return settings->workers ? (size_t)settings->workers : processors > 0 ? (size_t)processors : 1;
 }
 
+/* The next signal. While there is none, what the threads have freed in the middle of their heaps goes back to the
+ * system: by itself the C library returns only the end of a heap, and the holes below it grow over hours of mixed
+ * requests. */
+static int next_signal(const sigset_t *signals)
+{
+    const struct timespec pause = {TRIM_SECONDS, 0};
+    for (;;) {
+        int caught = sigtimedwait(signals, NULL, &pause);
+        if (caught > 0)
+            return caught;
+        if (errno == EAGAIN)
+            malloc_trim(0);
+    }
+}
+
 /* SIGHUP reads the models again; but when the terminal that we run in is closed it means the end. SIGTERM and SIGINT
  * stop. */
 static void *wait_for_signal(void *context)
 {
     serving *s = context;
     sigset_t signals;
-    int caught;
     bool terminal = isatty(STDIN_FILENO);
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
-    while (!sigwait(&signals, &caught) && caught == SIGHUP && (!terminal || isatty(STDIN_FILENO)))
+    while (next_signal(&signals) == SIGHUP && (!terminal || isatty(STDIN_FILENO)))
         own_models_reload(s->models, &s->service->models);
     server_stop(s->server);
     sigdelset(&signals, SIGHUP);
-    sigwait(&signals, &caught); /* asked twice: at once */
+    next_signal(&signals); /* asked twice: at once */
     _exit(1);
 }
 
@@ -169,7 +187,7 @@ static void say_where(const serving *s)
 }
 
 /* Large blocks go back to the system when they are freed. By default the C library raises this threshold with every
- * large picture and each thread's heap keeps what it once needed. */
+ * large picture and each thread's heap keeps what it once needed. See next_signal() for the small ones. */
 static void keep_memory_small(void)
 {
     mallopt(M_MMAP_THRESHOLD, 256 << 10);

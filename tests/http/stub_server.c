@@ -80,6 +80,17 @@ static void *stop_on_signal(void *context)
     return NULL;
 }
 
+static mien_status serve(server *server)
+{
+    printf("mien is listening on http://localhost:%d\n", server_port(server));
+    fflush(stdout);
+    pthread_t waiter;
+    pthread_create(&waiter, NULL, stop_on_signal, server);
+    mien_status status = server_run(server);
+    pthread_join(waiter, NULL);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     vision vision = {.functions = &stub_functions, .workers = 2, .model_name = "mien/stub", .model_title = "mien stub"};
@@ -108,16 +119,10 @@ int main(int argc, char **argv)
         status = server_create(service, &dialects_router, &server, &error);
     if (!status)
         status = endpoints_create(server, &endpoints, &error);
-    if (status) {
+    if (status)
         fprintf(stderr, "stub_server: %s\n", error.message);
-        return 1;
-    }
-    printf("mien is listening on http://localhost:%d\n", server_port(server));
-    fflush(stdout);
-    pthread_t waiter;
-    pthread_create(&waiter, NULL, stop_on_signal, server);
-    status = server_run(server);
-    pthread_join(waiter, NULL);
+    else
+        status = serve(server);
     server_destroy(&server);
     endpoints_destroy(&endpoints);
     service_destroy(&service);
