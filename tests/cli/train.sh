@@ -126,6 +126,9 @@ run "$MIEN" eval --data "$work/own" --split all --model "$work/own-run/best.onnx
 check "eval leaves it out as well" json 'd[0]["count"] == 8'
 run "${own[@]}" --overwrite --votes "$work/data.csv"
 check "a folder has no order that votes could follow" err_has "a folder has none"
+printf 'path,label\nown/angry/1.png,angry\nown/absent.png,happy\nown/angry/2.png,angry\n' >"$work/own.csv"
+run "${own[@]}" --overwrite --data "$work/own.csv" --votes "$work/data.csv"
+check "votes are not given to the rows behind one that is left out" err_has "1 pictures were left out"
 mkdir "$work/own/bored"
 run "${own[@]}" --overwrite
 check "an unknown class fails" status_is 1
