@@ -37,7 +37,7 @@ static void eval_print_help(void)
         "not.\n\n"
         "  --data FILE        fer2013.csv or .csv.xz, a CSV of paths and labels, or a folder of classes; repeatable\n"
         "  --split NAME       Training, PublicTest (default), PrivateTest or all\n"
-        "  --model FILE       .onnx, Keras .h5, or one that ships: mien-large, mien-small; repeatable\n"
+        "  --model FILE       .onnx, Keras .h5, or one that ships: mien-wide, mien-small; repeatable\n"
         "  --votes FILE       FER+ votes of the same rows (fer2013new.csv)\n"
         "  --truth WHAT       labels (default); majority: FER+'s, by its authors' rule (more than half of the votes,\n"
         "                     single ones not counted); plurality: FER+'s largest vote, doubtful rows included\n"
@@ -55,7 +55,7 @@ static void eval_print_help(void)
         "  --report FILE      a page (HTML) with curves, matrices and the surest mistakes\n"
         "  -h, --help         this text\n\n"
         "Exit status: 0 done, 1 something failed, 2 wrong usage.\n\n"
-        "  mien eval --data fer2013.csv --model mien-large\n"
+        "  mien eval --data fer2013.csv --model mien-wide\n"
         "  mien eval --data mine/ --split all --model runs/run/best.onnx --model mien-small --report compare.html\n");
 }
 

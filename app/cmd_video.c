@@ -30,7 +30,7 @@ static const char help[] =
     "  --json             one JSON object per frame and line instead of one line per person\n"
     "  --every SECONDS    analyse a frame only this often (default: every frame)\n"
     "  --preset NAME      default, neo, faceml or history-api: detector and settings to use\n"
-    "  --model FILE       emotion model (.onnx), or one that ships: mien-large (default), mien-small\n"
+    "  --model FILE       emotion model (.onnx), or one that ships: mien-wide (default), mien-small\n"
     "  --precision P      f32 (default), bf16 or int8 arithmetic of the emotion model\n"
     "  --detector FILE    face network (.onnx) instead of the shipped one\n"
     "  --cascade FILE     OpenCV cascade (.xml) for the presets that use one\n"

@@ -16,7 +16,7 @@ static const struct {
     const char *name;
     const unsigned char *bytes, *end;
 } shipped_table[] = {
-    {"mien-large", shipped_emotion_model, shipped_emotion_model_end},
+    {"mien-wide", shipped_emotion_model, shipped_emotion_model_end},
     {"mien-small", shipped_emotion_small_model, shipped_emotion_small_model_end},
 };
 

@@ -219,7 +219,7 @@ static void test_shipped_models_by_name_and_precision(void **state)
     (void)state;
     buffer bytes = {0};
     read_photo("astronaut.png", &bytes);
-    assert_string_equal(mien_shipped_model(0), "mien-large");
+    assert_string_equal(mien_shipped_model(0), "mien-wide");
     for (size_t i = 0; mien_shipped_model(i); i++) {
         float first = 0;
         for (mien_precision precision = MIEN_PRECISION_F32; mien_precision_name(precision); precision++) {
