@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "server/dialects.h"
 #include "server/endpoints.h"
+#include "server/memory_plan.h"
 #include "server/own_models.h"
 #include "server/server.h"
 
@@ -22,6 +23,7 @@ enum { TRIM_SECONDS = 20 };
 
 typedef struct serving {
     settings settings;
+    memory_gate *gate;
     own_models *models;
     service *service;
     server *server;
@@ -196,7 +198,12 @@ static void keep_memory_small(void)
 
 static mien_status open_all(serving *s, bool check, mien_error *error)
 {
-    mien_status status = own_models_open(&s->settings, count_workers(&s->settings), &s->models, error);
+    size_t workers = count_workers(&s->settings);
+    memory_plan_apply(&s->settings, workers, "");
+    mien_status status =
+        memory_gate_create((uint64_t)s->settings.max_pictures, s->settings.request_timeout / 2, &s->gate, error);
+    if (!status)
+        status = own_models_open(&s->settings, workers, s->gate, &s->models, error);
     if (!status)
         status = service_create(&s->settings, own_models_first(s->models), &s->service, error);
     if (!status)
@@ -214,6 +221,7 @@ static void close_all(serving *s)
     endpoints_destroy(&s->endpoints);
     service_destroy(&s->service);
     own_models_close(&s->models);
+    memory_gate_destroy(&s->gate);
     settings_done(&s->settings);
 }
 

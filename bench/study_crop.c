@@ -110,9 +110,9 @@ static mien_status note_answer(study *s, const mien_image_view *view, const mien
     classifier_answer answer, other;
     classifier_box across = *crop;
     across.x = (float)view->width - crop->x - crop->width;
-    mien_status status = classifier_run(s->classifier, view, crop, true, &answer, error);
+    mien_status status = classifier_run(s->classifier, view, 1, crop, true, &answer, error);
     if (!status)
-        status = classifier_run(s->classifier, mirrored, &across, true, &other, error);
+        status = classifier_run(s->classifier, mirrored, 1, &across, true, &other, error);
     if (status)
         return status;
     study_add(&cell->confidence, (double)answer.confidence);
@@ -253,7 +253,7 @@ static mien_status measure_offence(study *s, const dataset *data, const size_t *
         classifier_box box = {FER_SIDE * (0.5f + o->x - o->width / 2), FER_SIDE * (0.5f + o->y - o->height / 2),
                               FER_SIDE * o->width, FER_SIDE * o->height};
         classifier_answer answer;
-        mien_status status = classifier_run(s->classifier, &view, &box, true, &answer, error);
+        mien_status status = classifier_run(s->classifier, &view, 1, &box, true, &answer, error);
         if (status)
             return status;
         right += answer.emotion == (mien_emotion)data->labels[rows[i]];

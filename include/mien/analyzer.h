@@ -132,6 +132,11 @@ typedef struct mien_analyze_options {
     const mien_search_region
         *regions; /**< non-NULL: the default preset searches only these (see mien_tracker_search) */
     size_t region_count;
+    /** Called by mien_analyze_bytes() and mien_analyze_frame() once the picture's size is known, before its memory is
+     *  taken: `bytes` is the most that reading and searching it will hold at a time, beyond the session's own. It may
+     *  wait; anything but MIEN_OK ends the analysis with that status. NULL = nobody is asked. */
+    mien_status (*reserve)(void *context, uint64_t bytes, mien_error *error);
+    void *reserve_context;
 } mien_analyze_options;
 
 typedef struct mien_analyzer mien_analyzer; /**< immutable; shared between threads */

@@ -12,7 +12,12 @@
 #include "detect/group.h"
 #include "prep/prep.h"
 
-enum { CASCADE_MAX_LEVELS = 2048, CASCADE_FOUND_LIMIT = 256 << 20 };
+enum {
+    CASCADE_MAX_LEVELS = 2048,
+    CASCADE_FOUND_LIMIT = 16 << 20, /* bytes: a million windows */
+    CASCADE_KEPT_WIDTH = 2048,      /* of pictures, that a scratch keeps the memory for */
+    CASCADE_COLUMN_BYTES = 2400
+};
 
 static const double CASCADE_GROUP_EPS = 0.2;
 
@@ -348,6 +353,25 @@ static mien_status cascade_find(const detector *base, detect_scratch *base_scrat
     return status;
 }
 
+/* A strip as wide as the picture, in bytes a column: pixels, sums, squares and tilted sums of its rows; and some for
+ * tables and windows. */
+static uint64_t cascade_search_bytes(const detector *base, size_t width, size_t height, int32_t least_side)
+{
+    (void)base;
+    (void)height;
+    (void)least_side;
+    return width > CASCADE_KEPT_WIDTH ? (uint64_t)width * CASCADE_COLUMN_BYTES : 0;
+}
+
+static void cascade_scratch_trim(detect_scratch *base)
+{
+    cascade_scratch *scratch = (cascade_scratch *)base;
+    for (size_t i = 0; i < scratch->worker_count; i++)
+        if (scratch->workers[i].source > CASCADE_KEPT_WIDTH + CASCADE_PADDING)
+            cascade_worker_done(scratch->workers + i);
+    mien_image_done(&scratch->grey);
+}
+
 static void cascade_scratch_destroy(detect_scratch *base)
 {
     cascade_scratch *scratch = (cascade_scratch *)base;
@@ -394,6 +418,8 @@ static const detector_class cascade_class = {
     .scratch_create = cascade_scratch_create,
     .scratch_destroy = cascade_scratch_destroy,
     .find = cascade_find,
+    .search_bytes = cascade_search_bytes,
+    .scratch_trim = cascade_scratch_trim,
 };
 
 mien_status detector_open_cascade(const void *bytes, size_t length, detector **made, mien_error *error)

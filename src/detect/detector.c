@@ -89,6 +89,16 @@ mien_status detector_find(const detector *detector, detect_scratch *scratch, con
     return MIEN_OK;
 }
 
+uint64_t detector_search_bytes(const detector *detector, size_t width, size_t height, int32_t least_side)
+{
+    return detector->type->search_bytes(detector, width, height, least_side);
+}
+
+void detect_scratch_trim(detect_scratch *scratch)
+{
+    scratch->owner->type->scratch_trim(scratch);
+}
+
 mien_status detect_faces_add(detect_faces *faces, const detect_face *face, mien_error *error)
 {
     if (faces->count == faces->capacity) {

@@ -90,6 +90,11 @@ mien_status detector_find(const detector *detector, detect_scratch *scratch, con
  *  0 for a cascade, whose cost depends on what it sees. */
 double detector_cost(const detector *detector, size_t width, size_t height, int32_t least_side);
 
+/** Bytes that a search of a picture of that size takes beyond what a scratch keeps. */
+uint64_t detector_search_bytes(const detector *detector, size_t width, size_t height, int32_t least_side);
+/** Give back what only large pictures need. */
+void detect_scratch_trim(detect_scratch *scratch);
+
 mien_status detect_faces_add(detect_faces *faces, const detect_face *face, mien_error *error);
 void detect_faces_done(detect_faces *faces);
 

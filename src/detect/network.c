@@ -16,7 +16,13 @@
 
 /* Each plan holds some 12 MB, in every session: two, since pictures alternate between two shapes at most as a rule and
  * a new one takes a few milliseconds. */
-enum { NETWORK_PLANS = 2, NETWORK_MOST_BOXES = 20000 /* before suppression */ };
+enum {
+    NETWORK_PLANS = 2,
+    NETWORK_MOST_BOXES = 20000, /* before suppression */
+    NETWORK_KEPT_PIXELS =
+        640 * 640,           /* of an input: what the default search needs; larger plans end with their search */
+    NETWORK_PIXEL_BYTES = 40 /* of an input: planes, activations; as the network that ships takes them */
+};
 
 typedef struct network_engine {
     int width, height;
@@ -165,6 +171,27 @@ double detector_cost(const detector *base, size_t width, size_t height, int32_t 
     return pixels;
 }
 
+static uint64_t network_search_bytes(const detector *base, size_t width, size_t height, int32_t least_side)
+{
+    network_level levels[NETWORK_MAX_LEVELS];
+    size_t count = network_plan_levels((const network_detector *)base, width, height, least_side, levels);
+    uint64_t bytes = 0, most = NETWORK_PLANS * (uint64_t)NETWORK_PIXEL_BYTES;
+    for (size_t l = 0; l < count; l++) {
+        uint64_t pixels = (uint64_t)levels[l].width * (uint64_t)levels[l].height;
+        if (pixels > NETWORK_KEPT_PIXELS && pixels * most > bytes)
+            bytes = pixels * most;
+    }
+    return bytes;
+}
+
+static void network_scratch_trim(detect_scratch *base)
+{
+    network_scratch *scratch = (network_scratch *)base;
+    for (int i = 0; i < NETWORK_PLANS; i++)
+        if (scratch->engines[i].width * scratch->engines[i].height > NETWORK_KEPT_PIXELS)
+            network_engine_done(scratch->engines + i);
+}
+
 static mien_status network_look_everywhere(const network_detector *detector, network_scratch *scratch,
                                            const mien_image_view *picture, const detect_options *options,
                                            mien_error *error)
@@ -260,4 +287,6 @@ const detector_class network_class = {
     .scratch_create = network_scratch_create,
     .scratch_destroy = network_scratch_destroy,
     .find = network_find_faces,
+    .search_bytes = network_search_bytes,
+    .scratch_trim = network_scratch_trim,
 };

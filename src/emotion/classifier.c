@@ -194,14 +194,15 @@ static void classifier_answer_from(const classifier *c, const float *scores, cla
     answer->uncertain = answer->confidence < c->info.uncertain_below;
 }
 
-mien_status classifier_run(classifier_session *session, const mien_image_view *picture, const classifier_box *box,
-                           bool exact, classifier_answer *answer, mien_error *error)
+mien_status classifier_run(classifier_session *session, const mien_image_view *picture, float shrunk,
+                           const classifier_box *box, bool exact, classifier_answer *answer, mien_error *error)
 {
     const classifier *c = session->classifier;
     const model_input *input = &c->info.input;
     classifier_box wanted = exact ? *box : classifier_crop_box(&c->info.crop, box);
     float quality = 0;
-    mien_status status = crop_to_input(picture, &wanted, input, nn_session_input(session->session, 0), &quality, error);
+    mien_status status =
+        crop_to_input(picture, &wanted, shrunk, input, nn_session_input(session->session, 0), &quality, error);
     if (!status)
         status = nn_session_run(session->session, error);
     if (status)

@@ -42,14 +42,15 @@ void classifier_session_destroy(classifier_session **session);
 /**
  * Classify one face.
  * @param picture   upright; any pixel format; borrowed.
+ * @param shrunk    times that it is smaller than the picture sent; 1 = it is that.
  * @param box       as the detector gave it.
  * @param exact     true: crop exactly the box (what the systems of the presets do); false: widen and move it as the
  * model was trained for.
  * @param answer    [out] untouched on failure.
  * @return MIEN_OK, MIEN_EINVAL (no part of the box lies in the picture), MIEN_ENOMEM, MIEN_EINTERNAL.
  */
-mien_status classifier_run(classifier_session *session, const mien_image_view *picture, const classifier_box *box,
-                           bool exact, classifier_answer *answer, mien_error *error);
+mien_status classifier_run(classifier_session *session, const mien_image_view *picture, float shrunk,
+                           const classifier_box *box, bool exact, classifier_answer *answer, mien_error *error);
 
 /** The crop that classifier_run makes of a box when it is not exact. */
 classifier_box classifier_crop_box(const model_crop *crop, const classifier_box *box);

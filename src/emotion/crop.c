@@ -56,8 +56,8 @@ static float crop_quality(const float *grey, float side)
            crop_saturate(deviation, half_contrast);
 }
 
-mien_status crop_to_input(const mien_image_view *picture, const classifier_box *box, const model_input *input,
-                          float *nchw, float *quality, mien_error *error)
+mien_status crop_to_input(const mien_image_view *picture, const classifier_box *box, float shrunk,
+                          const model_input *input, float *nchw, float *quality, mien_error *error)
 {
     if (!crop_touches(picture, box))
         return error_set(error, MIEN_EINVAL, "the face box lies outside the picture");
@@ -88,6 +88,6 @@ mien_status crop_to_input(const mien_image_view *picture, const classifier_box *
         status = prep_crop_resize(picture, &crop, width, height, nchw + (size_t)c * width * height, error);
     }
     if (!status)
-        *quality = crop_quality(grey, fminf(box->width, box->height));
+        *quality = crop_quality(grey, fminf(box->width, box->height) * shrunk);
     return status;
 }

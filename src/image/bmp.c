@@ -152,7 +152,7 @@ static mien_status bmp_read_header(const image_source *source, bmp_header *heade
     return MIEN_OK;
 }
 
-mien_status image_decode_bmp(const image_source *source, mien_image *image, unsigned *orientation, mien_error *error)
+mien_status image_decode_bmp(const image_source *source, mien_image *image, image_origin *origin, mien_error *error)
 {
     bmp_header header = {0};
     mien_status status = bmp_read_header(source, &header, error);
@@ -163,7 +163,9 @@ mien_status image_decode_bmp(const image_source *source, mien_image *image, unsi
     mien_pixel_format format = header.channels[3].most ? MIEN_PIXEL_RGBA8 : MIEN_PIXEL_RGB8;
     if (!runs && !bmp_rows_fit(source, &header))
         return bmp_cut_off(source, error);
-    status = mien_image_init(&made, header.width, header.height, format, error);
+    status = image_ask(source, header.width, header.height, format, false, 0, error);
+    if (!status)
+        status = mien_image_init(&made, header.width, header.height, format, error);
     if (status)
         return status;
     if (runs && !bmp_read_runs(source, &header, &made))
@@ -174,7 +176,7 @@ mien_status image_decode_bmp(const image_source *source, mien_image *image, unsi
         mien_image_done(&made);
         return status;
     }
-    *orientation = 1;
+    origin->orientation = 1;
     *image = made;
     return MIEN_OK;
 }

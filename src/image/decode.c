@@ -103,8 +103,38 @@ static mien_image_limits decode_limits(const mien_image_limits *wanted)
     return limits;
 }
 
+mien_status image_ask(const image_source *source, size_t width, size_t height, mien_pixel_format format, bool turned,
+                      uint64_t beside, mien_error *error)
+{
+    if (!source->wish.ask)
+        return MIEN_OK;
+    uint64_t kept = (uint64_t)width * height * mien_pixel_bytes(format);
+    uint64_t turning = turned && source->upright ? 2 * kept : 0;
+    uint64_t reading = kept + beside > turning ? kept + beside : turning;
+    image_need need = {width, height, kept, reading};
+    return source->wish.ask(source->wish.context, &need, error);
+}
+
+static image_full_size decode_full_size(const mien_image *image, const image_origin *origin, bool upright)
+{
+    image_full_size full = {image->width, image->height};
+    if (origin->width) {
+        bool lying = upright && origin->orientation >= 5 && origin->orientation <= 8;
+        full =
+            lying ? (image_full_size){origin->height, origin->width} : (image_full_size){origin->width, origin->height};
+    }
+    return full;
+}
+
 mien_status mien_image_decode(const void *bytes, size_t length, const mien_decode_options *options, mien_image *image,
                               mien_error *error)
+{
+    static const image_wish none;
+    return image_decode(bytes, length, options, &none, image, NULL, error);
+}
+
+mien_status image_decode(const void *bytes, size_t length, const mien_decode_options *options, const image_wish *wish,
+                         mien_image *image, image_full_size *full, mien_error *error)
 {
     mien_decode_options defaults;
     mien_decode_default_options(&defaults);
@@ -115,22 +145,26 @@ mien_status mien_image_decode(const void *bytes, size_t length, const mien_decod
         return error_set(error, MIEN_EINVAL, "a picture is decoded to grey, RGB or BGR, not to format %d",
                          (int)options->format);
 
-    image_source source = {bytes, length, decode_limits(&options->limits), options->format};
+    bool upright = !options->ignore_orientation;
+    image_source source = {bytes, length, decode_limits(&options->limits), options->format, upright, *wish};
     image_decoder decoder = NULL;
     mien_status status = decode_find(&source, &decoder, error);
     if (status)
         return status;
     mien_image made = {0};
-    unsigned orientation = 1;
-    status = decoder(&source, &made, &orientation, error);
+    image_origin origin = {.orientation = 1};
+    status = decoder(&source, &made, &origin, error);
     if (status)
         return status;
     image_convert_in_place(&made, options->format);
-    if (!options->ignore_orientation)
-        status = image_orient(&made, orientation, error);
-    if (status)
+    if (upright)
+        status = image_orient(&made, origin.orientation, error);
+    if (status) {
         mien_image_done(&made);
-    else
-        *image = made;
-    return status;
+        return status;
+    }
+    if (full)
+        *full = decode_full_size(&made, &origin, upright);
+    *image = made;
+    return MIEN_OK;
 }

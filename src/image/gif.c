@@ -129,6 +129,8 @@ static mien_status gif_read(gif_reader *reader, const image_source *source, mien
     size_t width = (size_t)(canvas ? reader->file->SWidth : frame->Left + frame->Width);
     size_t height = (size_t)(canvas ? reader->file->SHeight : frame->Top + frame->Height);
     status = image_check_size(source, "GIF", width, height, error);
+    if (!status)
+        status = image_ask(source, width, height, MIEN_PIXEL_RGB8, false, 0, error);
     if (status)
         return status;
 
@@ -148,7 +150,7 @@ static mien_status gif_read(gif_reader *reader, const image_source *source, mien
     return status;
 }
 
-mien_status image_decode_gif(const image_source *source, mien_image *image, unsigned *orientation, mien_error *error)
+mien_status image_decode_gif(const image_source *source, mien_image *image, image_origin *origin, mien_error *error)
 {
     int code = 0;
     gif_reader reader = {.bytes = source->bytes, .left = source->length, .transparent = NO_TRANSPARENT_COLOR};
@@ -158,6 +160,6 @@ mien_status image_decode_gif(const image_source *source, mien_image *image, unsi
     mien_status status = gif_read(&reader, source, image, error);
     DGifCloseFile(reader.file, &code);
     if (!status)
-        *orientation = 1;
+        origin->orientation = 1;
     return status;
 }

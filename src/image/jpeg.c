@@ -29,7 +29,7 @@ typedef struct jpeg_reader {
     jmp_buf jump;
     const image_source *source;
     mien_image image;
-    unsigned orientation;
+    image_origin origin;
     mien_status status;
     mien_error *error;
 } jpeg_reader;
@@ -158,6 +158,53 @@ static void jpeg_read_rows(jpeg_reader *reader)
         image->format = MIEN_PIXEL_RGB8;
 }
 
+/* How far the picture may be shrunk: by what libjpeg's transform does with less work, not by more. */
+static unsigned jpeg_choose_shrink(const image_wish *wish, size_t longer)
+{
+    unsigned shrink = 1;
+    if (!wish->least_side)
+        return 1;
+    while (shrink < 8 && longer / (2 * shrink) >= wish->least_side &&
+           (!wish->least_detail || wish->least_detail / (2 * shrink) >= wish->least_detail_seen))
+        shrink *= 2;
+    return shrink;
+}
+
+/* Of a picture in several scans libjpeg holds all coefficients, two bytes each, however small the output. */
+static uint64_t jpeg_coefficient_bytes(struct jpeg_decompress_struct *info)
+{
+    uint64_t bytes = 0;
+    if (!jpeg_has_multiple_scans(info))
+        return 0;
+    for (int i = 0; i < info->num_components; i++) {
+        const jpeg_component_info *c = &info->comp_info[i];
+        uint64_t across = (uint64_t)c->width_in_blocks + (uint64_t)c->h_samp_factor;
+        uint64_t down = (uint64_t)c->height_in_blocks + (uint64_t)c->v_samp_factor;
+        bytes += across * down * sizeof(JBLOCK);
+    }
+    return bytes;
+}
+
+static mien_status jpeg_make_image(jpeg_reader *reader)
+{
+    struct jpeg_decompress_struct *info = &reader->info;
+    const image_source *source = reader->source;
+    mien_pixel_format format = jpeg_choose_output(info, source->format);
+    info->scale_num = 1;
+    info->scale_denom = jpeg_choose_shrink(&source->wish, info->image_width > info->image_height ? info->image_width
+                                                                                                 : info->image_height);
+    jpeg_calc_output_dimensions(info);
+    if (info->scale_denom > 1) {
+        reader->origin.width = info->image_width;
+        reader->origin.height = info->image_height;
+    }
+    mien_status status = image_ask(source, info->output_width, info->output_height, format,
+                                   reader->origin.orientation > 1, jpeg_coefficient_bytes(info), reader->error);
+    if (status)
+        return status;
+    return mien_image_init(&reader->image, info->output_width, info->output_height, format, reader->error);
+}
+
 /* Everything that may jump. */
 static mien_status jpeg_read(jpeg_reader *reader)
 {
@@ -172,9 +219,8 @@ static mien_status jpeg_read(jpeg_reader *reader)
     mien_status status = image_check_size(reader->source, "JPEG", info->image_width, info->image_height, reader->error);
     if (status)
         return status;
-    reader->orientation = jpeg_orientation(info);
-    mien_pixel_format format = jpeg_choose_output(info, reader->source->format);
-    status = mien_image_init(&reader->image, info->image_width, info->image_height, format, reader->error);
+    reader->origin.orientation = jpeg_orientation(info);
+    status = jpeg_make_image(reader);
     if (status)
         return status;
     jpeg_start_decompress(info);
@@ -183,7 +229,7 @@ static mien_status jpeg_read(jpeg_reader *reader)
     return MIEN_OK;
 }
 
-mien_status image_decode_jpeg(const image_source *source, mien_image *image, unsigned *orientation, mien_error *error)
+mien_status image_decode_jpeg(const image_source *source, mien_image *image, image_origin *origin, mien_error *error)
 {
     jpeg_reader *reader = memory_zeroed(1, sizeof *reader);
     if (!reader)
@@ -202,7 +248,7 @@ mien_status image_decode_jpeg(const image_source *source, mien_image *image, uns
         mien_image_done(&reader->image);
     } else {
         *image = reader->image;
-        *orientation = reader->orientation;
+        *origin = reader->origin;
     }
     memory_free(reader);
     return status;

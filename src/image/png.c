@@ -4,6 +4,7 @@
 #include <spng.h>
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "image/decode.h"
@@ -65,7 +66,7 @@ static unsigned png_orientation(spng_ctx *png)
     return spng_get_exif(png, &exif) ? 1 : exif_orientation((const uint8_t *)exif.data, exif.length);
 }
 
-static mien_status png_read(spng_ctx *png, const image_source *source, mien_image *image, unsigned *orientation,
+static mien_status png_read(spng_ctx *png, const image_source *source, mien_image *image, image_origin *origin,
                             mien_error *error)
 {
     struct spng_ihdr header;
@@ -80,7 +81,11 @@ static mien_status png_read(spng_ctx *png, const image_source *source, mien_imag
     if (status)
         return status;
     mien_image made = {0};
-    status = mien_image_init(&made, header.width, header.height, png_format(png, &header, source->format), error);
+    mien_pixel_format format = png_format(png, &header, source->format);
+    bool turned = memmem(source->bytes, source->length, "eXIf", 4) != NULL; /* wherever it stands */
+    status = image_ask(source, header.width, header.height, format, turned, 0, error);
+    if (!status)
+        status = mien_image_init(&made, header.width, header.height, format, error);
     if (status)
         return status;
     code = png_read_rows(png, &made);
@@ -88,17 +93,17 @@ static mien_status png_read(spng_ctx *png, const image_source *source, mien_imag
         mien_image_done(&made);
         return png_failure(code, error);
     }
-    *orientation = png_orientation(png);
+    origin->orientation = png_orientation(png);
     *image = made;
     return MIEN_OK;
 }
 
-mien_status image_decode_png(const image_source *source, mien_image *image, unsigned *orientation, mien_error *error)
+mien_status image_decode_png(const image_source *source, mien_image *image, image_origin *origin, mien_error *error)
 {
     spng_ctx *png = spng_ctx_new(0);
     if (!png)
         return error_set(error, MIEN_ENOMEM, "out of memory: reading a PNG");
-    mien_status status = png_read(png, source, image, orientation, error);
+    mien_status status = png_read(png, source, image, origin, error);
     spng_ctx_free(png);
     return status;
 }

@@ -102,7 +102,16 @@ static unsigned webp_orientation(const image_source *source)
     return orientation;
 }
 
-mien_status image_decode_webp(const image_source *source, mien_image *image, unsigned *orientation, mien_error *error)
+/* What libwebp takes besides our image, bytes a pixel: the lossless decoder holds the whole picture as four bytes, the
+ * other one only alpha, and the animation decoder two canvases and the frame. */
+static uint64_t webp_bytes_beside(const WebPBitstreamFeatures *features)
+{
+    enum { LOSSLESS = 2 };
+    uint64_t each = features->has_animation ? 13 : features->format == LOSSLESS ? 4 : features->has_alpha ? 5 : 0;
+    return each * (uint64_t)features->width * (uint64_t)features->height;
+}
+
+mien_status image_decode_webp(const image_source *source, mien_image *image, image_origin *origin, mien_error *error)
 {
     WebPBitstreamFeatures features;
     VP8StatusCode code = WebPGetFeatures(source->bytes, source->length, &features);
@@ -111,9 +120,15 @@ mien_status image_decode_webp(const image_source *source, mien_image *image, uns
     mien_status status = image_check_size(source, "WebP", (uint64_t)features.width, (uint64_t)features.height, error);
     if (status)
         return status;
+    unsigned orientation = webp_orientation(source);
+    bool four = features.has_animation || features.has_alpha;
+    status = image_ask(source, (size_t)features.width, (size_t)features.height,
+                       four ? MIEN_PIXEL_RGBA8 : MIEN_PIXEL_RGB8, orientation > 1, webp_bytes_beside(&features), error);
+    if (status)
+        return status;
     status = features.has_animation ? webp_read_animation(source, image, error)
                                     : webp_read_still(source, &features, image, error);
     if (!status)
-        *orientation = webp_orientation(source);
+        origin->orientation = orientation;
     return status;
 }

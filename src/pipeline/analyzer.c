@@ -165,9 +165,28 @@ static mien_status check_view(const mien_image_view *view, mien_error *error)
     return MIEN_OK;
 }
 
-static mien_status classify_faces(mien_session *session, const mien_image_view *view,
-                                  const mien_analyze_options *options, const finder_faces *found, mien_face *faces,
-                                  size_t *count, mien_error *error)
+/* A picture as it is looked at: perhaps smaller than the one that was sent, in whose pixels the result speaks. */
+typedef struct looked_at {
+    const mien_image_view *view;
+    image_full_size full;
+} looked_at;
+
+static double times_smaller(const looked_at *picture)
+{
+    return (double)picture->full.width / (double)picture->view->width;
+}
+
+/* Edges rather than sides, so that neighbours stay neighbours and nothing leaves the picture. */
+static mien_rect full_box(const looked_at *picture, const mien_rect *box)
+{
+    double across = times_smaller(picture), down = (double)picture->full.height / (double)picture->view->height;
+    int32_t left = (int32_t)lrint(box->x * across), right = (int32_t)lrint((box->x + box->width) * across);
+    int32_t top = (int32_t)lrint(box->y * down), bottom = (int32_t)lrint((box->y + box->height) * down);
+    return (mien_rect){left, top, right - left, bottom - top};
+}
+
+static mien_status classify_faces(mien_session *session, const looked_at *picture, const mien_analyze_options *options,
+                                  const finder_faces *found, mien_face *faces, size_t *count, mien_error *error)
 {
     size_t kept = 0;
     for (size_t i = 0; i < found->count; i++) {
@@ -176,13 +195,14 @@ static mien_status classify_faces(mien_session *session, const mien_image_view *
         if (!found->exact_crop)
             wanted = classifier_crop_box(&found->crop, &wanted);
         classifier_answer answer;
-        mien_status status = classifier_run(session->classifier, view, &wanted, found->exact_crop, &answer, error);
+        mien_status status = classifier_run(session->classifier, picture->view, (float)times_smaller(picture), &wanted,
+                                            found->exact_crop, &answer, error);
         if (status)
             return status;
         if (answer.confidence < options->min_confidence)
             continue;
         mien_face *face = &faces[kept++];
-        *face = (mien_face){.box = *box,
+        *face = (mien_face){.box = full_box(picture, box),
                             .score = found->faces[i].score,
                             .emotion = answer.emotion,
                             .confidence = answer.confidence,
@@ -195,11 +215,11 @@ static mien_status classify_faces(mien_session *session, const mien_image_view *
 }
 
 /* `started` and `decoded` in milliseconds; the result replaces the caller's only when everything went well. */
-static mien_status analyze(mien_session *session, const mien_image_view *view, const mien_analyze_options *options,
+static mien_status analyze(mien_session *session, const looked_at *picture, const mien_analyze_options *options,
                            double started, double decoded, mien_result *result, mien_error *error)
 {
     finder_faces found = {0};
-    mien_status status = finder_run(session->finder, view, options, &found, error);
+    mien_status status = finder_run(session->finder, picture->view, options, &found, error);
     if (status)
         return status;
     double searched = clock_monotonic_ms();
@@ -207,7 +227,7 @@ static mien_status analyze(mien_session *session, const mien_image_view *view, c
     if (!faces)
         return error_no_memory(error, found.count * sizeof *faces);
     size_t count = 0;
-    status = classify_faces(session, view, options, &found, faces, &count, error);
+    status = classify_faces(session, picture, options, &found, faces, &count, error);
     if (status) {
         memory_free(faces);
         return status;
@@ -215,8 +235,8 @@ static mien_status analyze(mien_session *session, const mien_image_view *view, c
     double ended = clock_monotonic_ms();
     memory_free(result->faces);
     *result = (mien_result){
-        .width = view->width,
-        .height = view->height,
+        .width = picture->full.width,
+        .height = picture->full.height,
         .faces = faces,
         .face_count = count,
         .raw_count = found.raw_count,
@@ -239,7 +259,52 @@ mien_status mien_analyze_view(mien_session *session, const mien_image_view *view
     if (status)
         return status;
     double started = clock_monotonic_ms();
-    return analyze(session, view, options, started, started, result, error);
+    looked_at picture = {view, {view->width, view->height}};
+    status = analyze(session, &picture, options, started, started, result, error);
+    finder_trim(session->finder);
+    return status;
+}
+
+/* How much smaller than it is a picture may be decoded: no face that counts becomes smaller than the emotion model's
+ * input. The older systems' presets look at every pixel, and so does a caller who knows where the faces are. */
+static image_wish shrink_wish(const mien_session *session, const mien_analyze_options *options)
+{
+    const model_input *input = &classifier_info(session->analyzer->classifier)->input;
+    size_t side = (size_t)(input->width > input->height ? input->width : input->height);
+    if (options->preset != MIEN_PRESET_DEFAULT || options->face_boxes || options->regions)
+        return (image_wish){0};
+    return (image_wish){.least_side = (size_t)ceil((double)side / finder_least_share()),
+                        .least_detail = (size_t)options->min_face,
+                        .least_detail_seen = side};
+}
+
+/* From what decoding needs to what the caller is asked for. */
+typedef struct reservation {
+    const mien_session *session;
+    const mien_analyze_options *options;
+} reservation;
+
+static mien_status reserve(void *context, const image_need *need, mien_error *error)
+{
+    const reservation *r = context;
+    uint64_t searching = need->kept + finder_search_bytes(r->session->finder, need->width, need->height, r->options);
+    uint64_t bytes = searching > need->reading ? searching : need->reading;
+    return r->options->reserve(r->options->reserve_context, bytes, error);
+}
+
+mien_status session_decode(const mien_session *session, const void *bytes, size_t length,
+                           const mien_analyze_options *options, bool shrink, mien_image *picture, image_full_size *full,
+                           mien_error *error)
+{
+    mien_decode_options decode;
+    mien_decode_default_options(&decode);
+    decode.limits = options->limits;
+    decode.format = MIEN_PIXEL_BGR8;
+    reservation asked = {session, options};
+    image_wish wish = shrink ? shrink_wish(session, options) : (image_wish){0};
+    wish.ask = options->reserve ? reserve : NULL;
+    wish.context = &asked;
+    return image_decode(bytes, length, &decode, &wish, picture, full, error);
 }
 
 mien_status mien_analyze_bytes(mien_session *session, const void *bytes, size_t length,
@@ -253,24 +318,27 @@ mien_status mien_analyze_bytes(mien_session *session, const void *bytes, size_t 
     if (status)
         return status;
     double started = clock_monotonic_ms();
-    mien_decode_options decode;
-    mien_decode_default_options(&decode);
-    decode.limits = options->limits;
-    decode.format = MIEN_PIXEL_BGR8;
-    mien_image picture = {0};
-    status = mien_image_decode(bytes, length, &decode, &picture, error);
+    mien_image image = {0};
+    image_full_size full;
+    status = session_decode(session, bytes, length, options, true, &image, &full, error);
     if (status)
         return status;
     double decoded = clock_monotonic_ms();
-    mien_image_view view = mien_image_as_view(&picture);
-    status = analyze(session, &view, options, started, decoded, result, error);
-    mien_image_done(&picture);
+    mien_image_view view = mien_image_as_view(&image);
+    looked_at picture = {&view, full};
+    mien_analyze_options wanted = *options;
+    if (wanted.min_face > 0)
+        wanted.min_face = (int32_t)fmax(wanted.min_face / times_smaller(&picture), 1);
+    status = analyze(session, &picture, &wanted, started, decoded, result, error);
+    mien_image_done(&image);
+    finder_trim(session->finder);
     return status;
 }
 
-mien_image_view session_grey(const mien_session *session)
+mien_status session_grey(mien_session *session, const mien_image_view *picture, mien_image_view *grey,
+                         mien_error *error)
 {
-    return finder_grey(session->finder);
+    return finder_grey(session->finder, picture, grey, error);
 }
 
 bool session_prefers_whole(const mien_session *session, size_t width, size_t height,

@@ -43,9 +43,9 @@ struct finder {
     int threads;
 };
 
-/* An image whose memory is kept from picture to picture. */
-enum { KEPT_MOST_BYTES = 4 << 20 }; /* of a session's picture, once smaller ones follow */
+enum { KEPT_MOST_BYTES = 4 << 20 }; /* what a large picture needed is given back after it */
 
+/* An image whose memory is kept from picture to picture. */
 typedef struct kept_image {
     mien_image image;
     size_t capacity; /* bytes */
@@ -56,7 +56,7 @@ struct finder_session {
     detect_scratch *cascade, *network;
     kept_image grey, prepared, changed; /* changed: brightened, or made smaller */
     detect_faces faces, gathered;       /* gathered: from several regions */
-    bool has_grey;
+    bool has_grey;                      /* of the picture now looked at */
 };
 
 static mien_status finder_load_cascade(const char *path, detector **out, mien_error *error)
@@ -169,14 +169,13 @@ void finder_session_destroy(finder_session **session)
     *session = NULL;
 }
 
-/* Give the kept image that size. Its memory is kept too, unless one huge picture would hold it for good. */
+/* Give the kept image that size; its memory is kept too. */
 static mien_status kept_reshape(kept_image *kept, size_t width, size_t height, mien_error *error)
 {
     size_t bytes;
     if (!memory_multiply(width, height, &bytes))
         return error_set(error, MIEN_ELIMIT, "%zu × %zu pixels are too many", width, height);
-    bool wasteful = kept->capacity > KEPT_MOST_BYTES && bytes <= KEPT_MOST_BYTES;
-    if (kept->image.data && bytes <= kept->capacity && !wasteful) {
+    if (kept->image.data && bytes <= kept->capacity) {
         kept->image = (mien_image){kept->image.data, width, height, width, MIEN_PIXEL_GREY8};
         return MIEN_OK;
     }
@@ -476,20 +475,34 @@ static mien_status take_boxes(finder_session *s, const mien_image_view *picture,
     return MIEN_OK;
 }
 
+static mien_status make_grey(finder_session *s, const mien_image_view *picture, mien_error *error)
+{
+    mien_status status = kept_reshape(&s->grey, picture->width, picture->height, error);
+    if (!status)
+        status = image_convert(picture, &s->grey.image, error);
+    s->has_grey = !status;
+    return status;
+}
+
+/* A network looks at the picture itself. */
+static bool finder_needs_grey(const finder_session *s, const mien_analyze_options *options)
+{
+    return options->preset != MIEN_PRESET_DEFAULT || !s->network;
+}
+
 mien_status finder_run(finder_session *session, const mien_image_view *picture, const mien_analyze_options *options,
                        finder_faces *found, mien_error *error)
 {
     finder_faces f = {.crop = detector_crop(finder_detector(session->finder))};
-    mien_status status;
-    session->has_grey = !options->face_boxes;
+    mien_status status = MIEN_OK;
+    session->has_grey = false;
+    if (!options->face_boxes && finder_needs_grey(session, options))
+        status = make_grey(session, picture, error);
+    if (status)
+        return status;
     if (options->face_boxes) {
         status = take_boxes(session, picture, options, &f, error);
     } else {
-        status = kept_reshape(&session->grey, picture->width, picture->height, error);
-        if (!status)
-            status = image_convert(picture, &session->grey.image, error);
-        if (status)
-            return status;
         switch (options->preset) {
         case MIEN_PRESET_NEO:
             status = find_neo(session, options, &f, error);
@@ -521,7 +534,47 @@ mien_status finder_run(finder_session *session, const mien_image_view *picture, 
     return MIEN_OK;
 }
 
-mien_image_view finder_grey(const finder_session *session)
+mien_status finder_grey(finder_session *session, const mien_image_view *picture, mien_image_view *grey,
+                        mien_error *error)
 {
-    return session->has_grey ? mien_image_as_view(&session->grey.image) : (mien_image_view){0};
+    mien_status status = session->has_grey ? MIEN_OK : make_grey(session, picture, error);
+    if (!status)
+        *grey = mien_image_as_view(&session->grey.image);
+    return status;
+}
+
+uint64_t finder_search_bytes(const finder_session *session, size_t width, size_t height,
+                             const mien_analyze_options *options)
+{
+    /* grey; prepared; brightened. Streams want a grey picture of any preset. */
+    static const uint64_t copies[MIEN_PRESET_COUNT] = {1, 2, 1, 3};
+    const finder *f = session->finder;
+    bool cascade = options->preset != MIEN_PRESET_DEFAULT || !f->network;
+    int32_t least = default_min_face(width, height, options);
+    return copies[options->preset] * (uint64_t)width * height +
+           detector_search_bytes(cascade ? f->cascade : f->network, width, height, least);
+}
+
+double finder_least_share(void)
+{
+    return REPORTED_SHARE * NETWORK_FACE_SIDE / WORK_SIDE;
+}
+
+static void kept_trim(kept_image *kept)
+{
+    if (kept->capacity <= KEPT_MOST_BYTES)
+        return;
+    mien_image_done(&kept->image);
+    kept->capacity = 0;
+}
+
+void finder_trim(finder_session *session)
+{
+    kept_trim(&session->grey);
+    kept_trim(&session->prepared);
+    kept_trim(&session->changed);
+    session->has_grey = false;
+    detect_scratch_trim(session->cascade);
+    if (session->network)
+        detect_scratch_trim(session->network);
 }

@@ -39,7 +39,16 @@ mien_status finder_run(finder_session *session, const mien_image_view *picture, 
 bool finder_prefers_whole(const finder_session *session, size_t width, size_t height,
                           const mien_analyze_options *options);
 
-/** The grey picture that the last run looked at; empty after one that was given its boxes. */
-mien_image_view finder_grey(const finder_session *session);
+/** The grey picture of the last run's, made now where the search needed none. Valid until the next run. */
+mien_status finder_grey(finder_session *session, const mien_image_view *picture, mien_image_view *grey,
+                        mien_error *error);
+
+/** Bytes that a search of a picture of that size takes at the most, besides the picture and what sessions keep. */
+uint64_t finder_search_bytes(const finder_session *session, size_t width, size_t height,
+                             const mien_analyze_options *options);
+/** The smallest side of a face that the default preset reports in a picture of that longer side. */
+double finder_least_share(void);
+/** Give back what only large pictures need. */
+void finder_trim(finder_session *session);
 
 #endif

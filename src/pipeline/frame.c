@@ -18,16 +18,18 @@ void mien_frame_result_done(mien_frame_result *result)
 }
 
 /** Hand the faces to the tracker; `made` holds the result so far and gets the tracks. */
-static mien_status follow(mien_session *session, mien_tracker *tracker, double timestamp_ms, mien_frame_result *made,
-                          mien_error *error)
+static mien_status follow(mien_session *session, mien_tracker *tracker, const mien_image_view *view,
+                          double timestamp_ms, mien_frame_result *made, mien_error *error)
 {
     size_t count = made->result.face_count;
-    mien_image_view grey = session_grey(session);
+    mien_image_view grey;
+    mien_status status = session_grey(session, view, &grey, error);
+    if (status)
+        return status;
     made->tracks = memory_zeroed(count, sizeof *made->tracks);
     if (!made->tracks)
         return error_no_memory(error, count * sizeof *made->tracks);
-    return mien_tracker_update(tracker, made->result.faces, count, timestamp_ms, grey.data ? &grey : NULL, made->tracks,
-                               error);
+    return mien_tracker_update(tracker, made->result.faces, count, timestamp_ms, &grey, made->tracks, error);
 }
 
 mien_status mien_analyze_frame_view(mien_session *session, mien_tracker *tracker, const mien_image_view *view,
@@ -53,7 +55,7 @@ mien_status mien_analyze_frame_view(mien_session *session, mien_tracker *tracker
     }
     mien_status status = mien_analyze_view(session, view, &wanted, &made.result, error);
     if (!status)
-        status = follow(session, tracker, timestamp_ms, &made, error);
+        status = follow(session, tracker, view, timestamp_ms, &made, error);
     if (status) {
         mien_frame_result_done(&made);
         return status;
@@ -68,13 +70,11 @@ mien_status mien_analyze_frame(mien_session *session, mien_tracker *tracker, con
                                mien_error *error)
 {
     double started = clock_monotonic_ms();
-    mien_decode_options decode;
+    mien_analyze_options defaults;
     mien_image picture = {0};
-    mien_decode_default_options(&decode);
-    if (options)
-        decode.limits = options->limits;
-    decode.format = MIEN_PIXEL_BGR8;
-    mien_status status = mien_image_decode(bytes, length, &decode, &picture, error);
+    mien_analyze_default_options(&defaults);
+    mien_status status =
+        session_decode(session, bytes, length, options ? options : &defaults, false, &picture, NULL, error);
     if (status)
         return status;
     double decoded = clock_monotonic_ms();

@@ -5,9 +5,17 @@
 #include <mien/analyzer.h>
 
 #include "emotion/classifier.h"
+#include "image/decode.h"
 
-/** The last picture in grey; empty (no data) where there is none. Valid until the session's next run. */
-mien_image_view session_grey(const mien_session *session);
+/** The picture just analysed, in grey. Valid until the session's next run. */
+mien_status session_grey(mien_session *session, const mien_image_view *picture, mien_image_view *grey,
+                         mien_error *error);
+
+/** Decode under the options' limits and with their leave (`reserve`).
+ *  @param shrink  a picture far larger than what is looked at may be decoded smaller; `full` is the size sent. */
+mien_status session_decode(const mien_session *session, const void *bytes, size_t length,
+                           const mien_analyze_options *options, bool shrink, mien_image *picture, image_full_size *full,
+                           mien_error *error);
 
 /** Whether searching the whole picture costs no more than the regions of `options` do. */
 bool session_prefers_whole(const mien_session *session, size_t width, size_t height,

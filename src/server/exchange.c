@@ -22,6 +22,8 @@ static void run_on_worker(server_job *job, size_t worker)
         return;
     e->request.worker = worker;
     router_answer(e->route, e->allowed, &e->request, &e->response);
+    if (e->response.status == 503 && !strcasestr(buffer_text(&e->response.fields), "retry-after:"))
+        http_response_field(&e->response, "Retry-After", "2");
     if (!e->response.streaming)
         response_compress(&e->request, &e->response);
 }

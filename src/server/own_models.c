@@ -28,6 +28,7 @@ typedef struct own_model {
 struct own_models {
     const settings *settings;
     size_t workers, count;
+    memory_gate *gate;
     own_model models[MODEL_LIST_MOST];
 };
 
@@ -123,7 +124,7 @@ static mien_status load(const own_models *own, const char *path, vision **out, m
         return status;
     options.cascade_path = *settings->cascade_path ? settings->cascade_path : NULL;
     options.detector_path = *settings->detector_path ? settings->detector_path : NULL;
-    return vision_create(&options, own->workers, out, error);
+    return vision_create(&options, own->workers, own->gate, out, error);
 }
 
 /* Load one more from a file, or by its name one that ships. */
@@ -165,13 +166,15 @@ static mien_status load_shipped(own_models *own, mien_error *error)
     return status;
 }
 
-mien_status own_models_open(const settings *settings, size_t workers, own_models **out, mien_error *error)
+mien_status own_models_open(const settings *settings, size_t workers, memory_gate *gate, own_models **out,
+                            mien_error *error)
 {
     own_models *own = memory_zeroed(1, sizeof *own);
     if (!own)
         return error_no_memory(error, sizeof *own);
     own->settings = settings;
     own->workers = workers;
+    own->gate = gate;
     path_list list = {0};
     mien_status status = find_paths(settings, &list, error);
     if (!status)

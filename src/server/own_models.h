@@ -10,7 +10,8 @@ typedef struct own_models own_models;
 /** Load them all: MODEL_PATH's files and folders in order, what ships where it names none. `settings` is
  * borrowed.
  *  @return MIEN_OK, MIEN_ENOTFOUND, MIEN_EFORMAT and what else loading can say; the message names the file. */
-mien_status own_models_open(const settings *settings, size_t workers, own_models **out, mien_error *error);
+mien_status own_models_open(const settings *settings, size_t workers, memory_gate *gate, own_models **out,
+                            mien_error *error);
 /** The caller must have closed what used them. Accepts a pointer to NULL. */
 void own_models_close(own_models **own);
 /** The one that answers when none is asked for. Borrowed. */

@@ -40,7 +40,8 @@ int server_port(const server *server)
 
 bool server_count_body(server *server, long bytes)
 {
-    if (bytes > 0 && server->bodies + bytes > server->service->settings->max_bodies)
+    long most = server->service->settings->max_bodies; /* 0: no limit */
+    if (bytes > 0 && most && server->bodies + bytes > most)
         return false;
     server->bodies += bytes;
     return true;

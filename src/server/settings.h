@@ -22,6 +22,7 @@ typedef struct settings {
     char *hf_api_key, *hf_model, *hf_alternatives, *hf_endpoint;
     /* work and its limits */
     long workers, queue;
+    long memory_limit, max_pictures;
     long max_body, max_image, max_upload, max_bodies, max_batch;
     long max_connections, max_connections_per_address;
     double request_timeout, header_timeout, body_timeout, keep_alive, stop_timeout;

@@ -75,6 +75,12 @@ const setting settings_table[] = {
     COUNT("WORKERS", "", "--workers", workers, "0", 0, 256, "Threads that recognise; 0 is one per processor."),
     COUNT("QUEUE_SIZE", "", "--queue-size", queue, "64", 1, 100000,
           "Requests that may wait for a worker; beyond that the answer is 503."),
+    COUNT("MEMORY_LIMIT", "", "--memory-limit", memory_limit, "0", 0, 1e15,
+          "Bytes of memory that the server may take, by which what clients can make it hold is bounded; 0 = the "
+          "container's limit, or without one half of the machine's memory."),
+    COUNT("MAX_PICTURES_MEMORY", "", "--max-pictures-memory", max_pictures, "0", 0, 1e15,
+          "Bytes of memory that large pictures being read may take together; one that needs more is 413, others wait "
+          "for their turn, at last with 503. 0 = by MEMORY_LIMIT."),
     COUNT("MAX_BODY_SIZE", "MAX_CONTENT_LENGTH", "--max-body-size", max_body, "16777216", 1024, 1073741824,
           "Largest request body in bytes; beyond that the answer is 413."),
     COUNT(
@@ -82,8 +88,8 @@ const setting settings_table[] = {
         "Largest picture of /api/detect with JSON and of /ws, in bytes; up to 16384 it is the longest side in pixels."),
     COUNT("MAX_UPLOAD_SIZE", "MAX_FILE_SIZE", "--max-upload-size", max_upload, "5242880", 1024, 1073741824,
           "Largest picture of /api/detect with a form, in bytes."),
-    COUNT("MAX_BODIES_SIZE", "", "--max-bodies-size", max_bodies, "268435456", 1048576, 17179869184.0,
-          "Bytes that all bodies under way may take together; beyond that the answer is 503."),
+    COUNT("MAX_BODIES_SIZE", "", "--max-bodies-size", max_bodies, "0", 0, 17179869184.0,
+          "Bytes that all bodies under way may take together; beyond that the answer is 503. 0 = by MEMORY_LIMIT."),
     COUNT("MAX_BATCH_SIZE", "", "--max-batch-size", max_batch, "10", 1, 1000, "Pictures in one batch."),
     COUNT("MAX_CONNECTIONS", "", "--max-connections", max_connections, "4096", 1, 100000, "Connections in all."),
     COUNT("MAX_CONNECTIONS_PER_ADDRESS", "", "--max-connections-per-address", max_connections_per_address, "2048", 1,

@@ -14,7 +14,37 @@ typedef struct local_vision {
     vision base;
     mien_analyzer *analyzer;
     mien_session **sessions;
+    memory_gate *gate; /* borrowed; NULL = none */
 } local_vision;
+
+/* What one analysis holds of the gate. */
+typedef struct gate_taking {
+    memory_gate *gate;
+    uint64_t bytes;
+} gate_taking;
+
+static mien_status take(void *context, uint64_t bytes, mien_error *error)
+{
+    gate_taking *taking = context;
+    mien_status status = memory_gate_take(taking->gate, bytes, error);
+    if (!status)
+        taking->bytes = bytes;
+    return status;
+}
+
+static mien_analyze_options asking(const mien_analyze_options *options, gate_taking *taking)
+{
+    mien_analyze_options wanted = *options;
+    wanted.reserve = taking->gate ? take : NULL;
+    wanted.reserve_context = taking;
+    return wanted;
+}
+
+static void give_back(const gate_taking *taking)
+{
+    if (taking->gate)
+        memory_gate_give(taking->gate, taking->bytes);
+}
 
 static mien_status need_session(local_vision *local, size_t worker, mien_error *error)
 {
@@ -27,7 +57,12 @@ static mien_status local_analyze(vision *base, size_t worker, const void *bytes,
 {
     local_vision *local = (local_vision *)base;
     mien_status status = need_session(local, worker, error);
-    return status ? status : mien_analyze_bytes(local->sessions[worker], bytes, length, options, result, error);
+    gate_taking taking = {.gate = local->gate};
+    mien_analyze_options wanted = asking(options, &taking);
+    if (!status)
+        status = mien_analyze_bytes(local->sessions[worker], bytes, length, &wanted, result, error);
+    give_back(&taking);
+    return status;
 }
 
 static void local_destroy(vision *base)
@@ -47,9 +82,13 @@ static mien_status local_analyze_frame(vision *base, size_t worker, mien_tracker
 {
     local_vision *local = (local_vision *)base;
     mien_status status = need_session(local, worker, error);
-    return status ? status
-                  : mien_analyze_frame(local->sessions[worker], tracker, bytes, length, timestamp_ms, options, result,
-                                       error);
+    gate_taking taking = {.gate = local->gate};
+    mien_analyze_options wanted = asking(options, &taking);
+    if (!status)
+        status =
+            mien_analyze_frame(local->sessions[worker], tracker, bytes, length, timestamp_ms, &wanted, result, error);
+    give_back(&taking);
+    return status;
 }
 
 static const vision_functions local_functions = {local_analyze, local_destroy, local_analyze_frame};
@@ -105,13 +144,15 @@ static void name_model(vision *vision, const char *path)
             *at = '-';
 }
 
-mien_status vision_create(const mien_analyzer_options *options, size_t workers, vision **out, mien_error *error)
+mien_status vision_create(const mien_analyzer_options *options, size_t workers, memory_gate *gate, vision **out,
+                          mien_error *error)
 {
     local_vision *local = memory_zeroed(1, sizeof *local);
     if (!local)
         return error_no_memory(error, sizeof *local);
     local->base.functions = &local_functions;
     local->base.workers = workers;
+    local->gate = gate;
     local->sessions = memory_zeroed(workers, sizeof *local->sessions);
     mien_status status = local->sessions ? MIEN_OK : error_no_memory(error, workers * sizeof *local->sessions);
     if (!status)

@@ -3,6 +3,8 @@
 #ifndef SERVER_VISION_H
 #define SERVER_VISION_H
 
+#include "server/memory_gate.h"
+
 #include <jansson.h>
 #include <mien/tracker.h>
 
@@ -37,8 +39,9 @@ struct vision {
 };
 
 /** The real one: an analyzer shared by all workers and one session for each, made when the worker first needs it. The
- *  caller's reference ends with vision_unref(). */
-mien_status vision_create(const mien_analyzer_options *options, size_t workers, vision **vision, mien_error *error);
+ *  caller's reference ends with vision_unref(). Pictures are read with the gate's leave (NULL = without asking). */
+mien_status vision_create(const mien_analyzer_options *options, size_t workers, memory_gate *gate, vision **vision,
+                          mien_error *error);
 /** Accepts NULL. @return the same. */
 vision *vision_ref(vision *vision);
 /** The last one destroys it. Accepts a pointer to NULL. */

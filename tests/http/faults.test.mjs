@@ -8,9 +8,8 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, unl
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test, { after } from 'node:test';
-import { deflateSync } from 'node:zlib';
 import {
-  base64, build, metric, post, Raw, sanitized, sanitizers, startReal, startStub, untilMetric, upload, webSocketHello, WebSocketClient,
+  base64, build, metric, png, post, Raw, sanitized, sanitizers, startReal, startStub, untilMetric, upload, webSocketHello, WebSocketClient,
 } from './helper.mjs';
 
 const place = mkdtempSync(path.join(tmpdir(), 'mien-faults-'));
@@ -190,29 +189,6 @@ test('workers that are stuck past their deadline: 504 for theirs, the others go 
   assert.equal((await upload(server, '/predict_file', 'faces 1')).status, 200);
   assert.equal(await server.stop(), 0);
 });
-
-/** A grey picture of noise, without a library. */
-function png(width, height) {
-  const chunk = (name, data) => {
-    const body = Buffer.concat([Buffer.from(name), data]), out = Buffer.alloc(body.length + 8);
-    out.writeUInt32BE(data.length);
-    body.copy(out, 4);
-    let crc = ~0;
-    for (const byte of body) {
-      crc ^= byte;
-      for (let bit = 0; bit < 8; bit++) crc = crc >>> 1 ^ (crc & 1 ? 0xedb88320 : 0);
-    }
-    out.writeUInt32BE(~crc >>> 0, body.length + 4);
-    return out;
-  };
-  const head = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0]);
-  head.writeUInt32BE(width);
-  head.writeUInt32BE(height, 4);
-  const rows = Buffer.alloc((width + 1) * height);
-  for (let y = 0, seed = 1; y < height; y++)
-    for (let x = 1; x <= width; x += 16) rows[y * (width + 1) + x] = (seed = Math.imul(seed, 1103515245) + 12345) >>> 24;
-  return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', head), chunk('IDAT', deflateSync(rows, { level: 1 })), chunk('IEND', Buffer.alloc(0))]);
-}
 
 test('a huge picture that takes longer than the deadline is 504 in the real program, too', async () => {
   const server = await startReal(['--request-timeout', '0.05', '--workers', '2']);

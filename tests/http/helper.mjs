@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { deflateSync } from 'node:zlib';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 export const build = process.env.MIEN_BUILD || path.join(root, 'build');
@@ -79,6 +80,29 @@ export async function metric(server, name) {
 /** Ask until a metric has that value. */
 export async function untilMetric(server, name, value) {
   while (await metric(server, name) !== value);
+}
+
+/** A grey picture of noise, without a library. */
+export function png(width, height) {
+  const chunk = (name, data) => {
+    const body = Buffer.concat([Buffer.from(name), data]), out = Buffer.alloc(body.length + 8);
+    out.writeUInt32BE(data.length);
+    body.copy(out, 4);
+    let crc = ~0;
+    for (const byte of body) {
+      crc ^= byte;
+      for (let bit = 0; bit < 8; bit++) crc = crc >>> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+    }
+    out.writeUInt32BE(~crc >>> 0, body.length + 4);
+    return out;
+  };
+  const head = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0]);
+  head.writeUInt32BE(width);
+  head.writeUInt32BE(height, 4);
+  const rows = Buffer.alloc((width + 1) * height);
+  for (let y = 0, seed = 1; y < height; y++)
+    for (let x = 1; x <= width; x += 16) rows[y * (width + 1) + x] = (seed = Math.imul(seed, 1103515245) + 12345) >>> 24;
+  return Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), chunk('IHDR', head), chunk('IDAT', deflateSync(rows, { level: 1 })), chunk('IEND', Buffer.alloc(0))]);
 }
 
 export const base64 = (bytes) => Buffer.from(bytes).toString('base64');
