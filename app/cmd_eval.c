@@ -67,9 +67,8 @@ static mien_status eval_set_choice(eval_arguments *a, const char *name, const ch
     }
     if (!strcmp(name, "tta"))
         return predict_views_from_name(value, &a->options.views, error);
-    if (strcmp(value, "f32") != 0 && strcmp(value, "bf16") != 0 && strcmp(value, "int8") != 0)
+    if (!nn_precision_from_name(value, &a->options.precision))
         return error_set(error, MIEN_EINVAL, "--precision: '%s' is none of f32, bf16, int8", value);
-    a->options.precision = *value == 'b' ? NN_BF16 : *value == 'i' ? NN_INT8 : NN_F32;
     return MIEN_OK;
 }
 

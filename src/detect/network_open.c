@@ -86,17 +86,11 @@ static mien_status network_read_number(const model_info *info, const char *key, 
 
 static mien_status network_choose_precision(network_detector *detector, mien_error *error)
 {
-    static const char *const names[] = {[NN_F32] = "f32", [NN_BF16] = "bf16", [NN_INT8] = "int8"};
     const char *said = model_info_property(&detector->model.info, "detector.precision");
     if (!said && model_info_property(&detector->model.info, "int8.ranges"))
         detector->precision = NN_INT8; /* ranges are there because somebody wants it */
-    if (!said)
+    if (!said || nn_precision_from_name(said, &detector->precision))
         return MIEN_OK;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (!strcmp(said, names[i])) {
-            detector->precision = (nn_precision)i;
-            return MIEN_OK;
-        }
     return error_set(error, MIEN_EFORMAT, "face network: detector.precision \"%.40s\" is none of f32, bf16, int8",
                      said);
 }

@@ -14,6 +14,25 @@
 
 enum { MOST_BATCH = 4096, MOST_THREADS = 256 };
 
+static const char *const precision_names[] = {[NN_F32] = "f32", [NN_BF16] = "bf16", [NN_INT8] = "int8"};
+
+enum { PRECISIONS = sizeof precision_names / sizeof *precision_names };
+
+const char *nn_precision_name(nn_precision precision)
+{
+    return (size_t)precision < PRECISIONS ? precision_names[precision] : NULL;
+}
+
+bool nn_precision_from_name(const char *name, nn_precision *precision)
+{
+    for (int i = 0; i < PRECISIONS; i++)
+        if (!strcmp(name, precision_names[i])) {
+            *precision = (nn_precision)i;
+            return true;
+        }
+    return false;
+}
+
 struct nn_plan {
     int batch;
     plan_program program;

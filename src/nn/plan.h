@@ -12,6 +12,11 @@
 /** Without bf16 or VNNI instructions bf16 and int8 run as f32, which is faster there and at least as exact. */
 typedef enum nn_precision { NN_F32 = 0, NN_BF16, NN_INT8 } nn_precision;
 
+/** "f32", "bf16", "int8"; NULL outside the range. */
+const char *nn_precision_name(nn_precision precision);
+/** The precision of that name. False, and *precision untouched, when there is none. */
+bool nn_precision_from_name(const char *name, nn_precision *precision);
+
 /** Range of a node's output over representative inputs; {0} where it is not known or not needed. */
 typedef struct nn_range {
     float most;    /* magnitude beyond which eight bits clip */

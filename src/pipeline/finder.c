@@ -484,7 +484,7 @@ static mien_status make_grey(finder_session *s, const mien_image_view *picture, 
     return status;
 }
 
-/* A network looks at the picture itself. */
+/* A cascade looks at a grey copy, a network at the picture itself. */
 static bool finder_needs_grey(const finder_session *s, const mien_analyze_options *options)
 {
     return options->preset != MIEN_PRESET_DEFAULT || !s->network;
@@ -549,10 +549,9 @@ uint64_t finder_search_bytes(const finder_session *session, size_t width, size_t
     /* grey; prepared; brightened. Streams want a grey picture of any preset. */
     static const uint64_t copies[MIEN_PRESET_COUNT] = {1, 2, 1, 3};
     const finder *f = session->finder;
-    bool cascade = options->preset != MIEN_PRESET_DEFAULT || !f->network;
     int32_t least = default_min_face(width, height, options);
     return copies[options->preset] * (uint64_t)width * height +
-           detector_search_bytes(cascade ? f->cascade : f->network, width, height, least);
+           detector_search_bytes(finder_needs_grey(session, options) ? f->cascade : f->network, width, height, least);
 }
 
 double finder_least_share(void)

@@ -4,6 +4,7 @@
 #include <mien/analyzer.h>
 
 #include "base/error.h"
+#include "nn/plan.h"
 
 static const char *const preset_names[MIEN_PRESET_COUNT] = {"default", "neo", "faceml", "history-api"};
 
@@ -24,23 +25,20 @@ mien_status mien_preset_from_name(const char *name, mien_preset *preset, mien_er
     return error_set(error, MIEN_ENOTFOUND, "there is no preset \"%s\": default, neo, faceml or history-api", name);
 }
 
-static const char *const precision_names[] = {"f32", "bf16", "int8"};
-
-enum { PRECISION_COUNT = sizeof precision_names / sizeof precision_names[0] };
+_Static_assert((int)MIEN_PRECISION_BF16 == (int)NN_BF16 && (int)MIEN_PRECISION_INT8 == (int)NN_INT8,
+               "one order of precisions");
 
 const char *mien_precision_name(mien_precision precision)
 {
-    size_t index = (size_t)precision;
-    return index < PRECISION_COUNT ? precision_names[index] : NULL;
+    return nn_precision_name((nn_precision)precision);
 }
 
 mien_status mien_precision_from_name(const char *name, mien_precision *precision, mien_error *error)
 {
-    for (int i = 0; i < PRECISION_COUNT; i++) {
-        if (!strcmp(name, precision_names[i])) {
-            *precision = (mien_precision)i;
-            return MIEN_OK;
-        }
+    nn_precision found;
+    if (nn_precision_from_name(name, &found)) {
+        *precision = (mien_precision)found;
+        return MIEN_OK;
     }
     return error_set(error, MIEN_ENOTFOUND, "there is no precision \"%s\": f32, bf16 or int8", name);
 }

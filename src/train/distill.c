@@ -30,12 +30,6 @@ struct distill {
     distill_options options; /* of which the borrowed pointers are not used after creation */
 };
 
-static bool distill_gives_classes(const nn_graph *graph)
-{
-    const nn_shape *shape = graph->output_count ? &graph->nodes[graph->outputs[0]].shape : NULL;
-    return shape && shape->rank == 2 && shape->dim[1] == DATASET_CLASSES;
-}
-
 static mien_status distill_check(const model *m, const char *path, const augment_target *target, mien_error *error)
 {
     const model_input *input = &m->info.input;
@@ -44,7 +38,7 @@ static mien_status distill_check(const model *m, const char *path, const augment
         (input->width && input->width != target->width))
         return error_set(error, MIEN_EUNSUPPORTED, "%s: a teacher must take %d x %d x %d as the student does", path,
                          target->width, target->height, target->channels);
-    if (!distill_gives_classes(&m->graph))
+    if (!predict_gives_classes(m, 0))
         return error_set(error, MIEN_EUNSUPPORTED, "%s: a teacher must give %d classes", path, DATASET_CLASSES);
     return MIEN_OK;
 }

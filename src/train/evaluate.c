@@ -132,10 +132,9 @@ static mien_status evaluate_name(evaluation *e, const char *model_path, const ch
                                  const evaluate_options *options, mien_error *error)
 {
     static const char *const views[] = {"one look", "picture and mirror image", "ten crops"};
-    static const char *const precisions[] = {[NN_F32] = "f32", [NN_BF16] = "bf16", [NN_INT8] = "int8"};
     const char *split = options->split;
     snprintf(e->manner, sizeof(e->manner), "against %s, %s, %s", evaluate_truths[options->truth], views[options->views],
-             precisions[options->precision]);
+             nn_precision_name(options->precision));
     e->model = memory_text(model_path);
     e->data = memory_text(data_name);
     e->split = memory_text(split);

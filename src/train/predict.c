@@ -68,12 +68,17 @@ static mien_status predictor_match_labels(predictor *p, const model_info *info, 
     return known ? MIEN_OK : error_set(error, MIEN_EUNSUPPORTED, "none of the model's labels is one of our seven");
 }
 
+bool predict_gives_classes(const model *m, int output)
+{
+    if (output >= m->graph.output_count)
+        return false;
+    const nn_shape *shape = &m->graph.nodes[m->graph.outputs[output]].shape;
+    return shape->rank == 2 && shape->dim[1] == DATASET_CLASSES;
+}
+
 bool predict_has_votes_output(const model *m)
 {
-    if (m->graph.output_count < 2)
-        return false;
-    const nn_shape *shape = &m->graph.nodes[m->graph.outputs[1]].shape;
-    return shape->rank == 2 && shape->dim[1] == DATASET_CLASSES && !model_output_is_probability(m, 1);
+    return predict_gives_classes(m, 1) && !model_output_is_probability(m, 1);
 }
 
 static mien_status predictor_read_input(predictor *p, const model *m, mien_error *error)

@@ -26,6 +26,8 @@ typedef struct predictor_options {
     size_t calibration_count;
 } predictor_options;
 
+/** Whether the network has that output, and it gives a number for each of our classes. */
+bool predict_gives_classes(const model *m, int output);
 /** Whether the network has a second output of our classes, which has learnt FER+'s votes. */
 bool predict_has_votes_output(const model *m);
 

@@ -87,7 +87,9 @@ static uint8_t *trainer_frozen(const trainer *t)
 
 nn_precision trainer_precision(const trainer *t)
 {
-    return strcmp(t->config.precision, "bf16") == 0 ? NN_BF16 : NN_F32;
+    nn_precision precision = NN_F32;
+    nn_precision_from_name(t->config.precision, &precision);
+    return precision;
 }
 
 static mien_status trainer_equip(trainer *t, trainer_worker *worker, mien_error *error)

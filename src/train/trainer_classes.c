@@ -138,10 +138,9 @@ static void classes_dismiss(trainer_worker *worker)
 
 static nn_precision classes_teachers_precision(const trainer *t)
 {
-    const char *name = t->config.distill_precision;
-    if (!strcmp(name, "same"))
-        return trainer_precision(t);
-    return !strcmp(name, "int8") ? NN_INT8 : !strcmp(name, "bf16") ? NN_BF16 : NN_F32;
+    nn_precision precision = trainer_precision(t); /* "same" */
+    nn_precision_from_name(t->config.distill_precision, &precision);
+    return precision;
 }
 
 static mien_status classes_begin(trainer *t, mien_error *error)
