@@ -64,7 +64,7 @@ async function startEmulator() {
     const { status = 200, body } = calls[name](name === 'token' ? new URLSearchParams(text) : JSON.parse(text));
     response.writeHead(status, headers).end(JSON.stringify(body));
   });
-  made.listen(0, '127.0.0.1');
+  made.listen(0, '127.0.0.1').unref();
   await once(made, 'listening');
   return made;
 }

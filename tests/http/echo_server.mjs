@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import path from "node:path";
 import { WebSocket } from "ws";
+import { endWithTests } from "./helper.mjs";
 
 const build = process.env.MIEN_BUILD ?? path.resolve("build");
 
@@ -11,6 +12,7 @@ export async function startEcho(...options) {
   const child = spawn(path.join(build, "socketio_echo"), ["--port", "0", ...options], {
     stdio: ["ignore", "pipe", "inherit"],
   });
+  endWithTests(child);
   const lines = createInterface({ input: child.stdout });
   const [line] = await Promise.race([once(lines, "line"), once(child, "exit").then(() => [""])]);
   const port = Number(/port (\d+)/.exec(line)?.[1]);

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { deflateSync } from 'node:zlib';
 
@@ -23,6 +24,14 @@ process.on('exit', () => { // also of servers that a test killed, or that died w
       process.exitCode = 1;
     }
 });
+const running = new Set();
+/** A test that fails does not come to stopping its server, and while that runs Node.js waits for it: it ends with the file's
+ *  last test, after the file's own hooks, which is why ours is added when the file has been read. */
+export function endWithTests(child) {
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+}
+setImmediate(() => after(() => running.forEach((child) => child.kill('SIGKILL'))));
 
 /** Start a server program on a free port. `environment` replaces the inherited settings; a `wrapper` is a command that ends
  *  in starting the one that follows it, in the same process. */
@@ -35,6 +44,7 @@ export async function start(command, flags = [], environment = {}, wrapper = [])
   });
   const server = { child, log: '', ended: once(child, 'close') }; // when its output has been read to the end, too
   started.add(server);
+  endWithTests(child);
   child.stderr.on('data', (text) => { server.log += text; });
   let said = '';
   server.port = await new Promise((resolve, reject) => {

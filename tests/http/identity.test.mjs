@@ -39,7 +39,7 @@ async function provider() {
     reply.writeHead(p.status, { 'cache-control': p.age, 'content-type': 'application/json', ...(p.status === 302 ? { location: p.url } : {}) });
     reply.end(typeof p.body === 'string' ? p.body : JSON.stringify(p.body));
   });
-  p.server.listen(0, '127.0.0.1');
+  p.server.listen(0, '127.0.0.1').unref(); // does not outlive a test that fails
   await once(p.server, 'listening');
   p.url = `http://127.0.0.1:${p.server.address().port}/keys`;
   p.stop = () => { p.server.closeAllConnections(); p.server.close(); };

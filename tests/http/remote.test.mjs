@@ -24,7 +24,7 @@ before(async () => {
       (Array.isArray(next) ? next.length > 1 ? next.shift() : next[0] : next ?? answerWith(404, {}))(reply);
     });
   });
-  endpoint.listen(0, '127.0.0.1');
+  endpoint.listen(0, '127.0.0.1').unref();
   await once(endpoint, 'listening');
   server = await startStub(['--hf-endpoint', `http://127.0.0.1:${endpoint.address().port}/models`, '--hf-model-id', 'a/first',
     '--hf-alt-models', 'b/second', '--rate-limit-requests', '0', '--cache-size', '0', '--request-timeout', '3'],
