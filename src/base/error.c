@@ -3,8 +3,9 @@
 #include "base/error.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "base/text.h"
 
 const char *mien_status_name(mien_status status)
 {
@@ -39,7 +40,7 @@ static void error_fill(mien_error *error, mien_status code, size_t offset, const
         return;
     error->code = code;
     error->offset = offset;
-    vsnprintf(error->message, sizeof error->message, format, arguments);
+    text_format(error->message, sizeof error->message, format, arguments);
 }
 
 mien_status(error_set)(mien_error *error, mien_status code, const char *format, ...)
@@ -64,17 +65,13 @@ mien_status(error_prefix)(mien_error *error, mien_status code, const char *forma
 {
     if (!error)
         return code;
-    char joined[2 * sizeof error->message + 2];
+    char context[sizeof error->message], message[sizeof error->message];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(joined, sizeof error->message, format, arguments);
+    text_format(context, sizeof context, format, arguments);
     va_end(arguments);
-
-    size_t used = strlen(joined);
-    snprintf(joined + used, sizeof joined - used, ": %s", error->message);
-    memcpy(error->message, joined, sizeof error->message);
-    error->message[sizeof error->message - 1] = '\0';
-    return code;
+    memcpy(message, error->message, sizeof message);
+    return (error_set_at)(error, code, error->offset, "%s: %s", context, message);
 }
 
 mien_status(error_no_memory)(mien_error *error, size_t bytes)

@@ -12,8 +12,9 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/random.h"
 
-enum { FILE_CHUNK_BYTES = 1 << 16 };
+enum { FILE_CHUNK_BYTES = 1 << 16, FILE_SUFFIX_BYTES = 16, FILE_ATTEMPTS = 100 };
 
 static mien_status file_failed(mien_error *error, const char *path, const char *what)
 {
@@ -23,6 +24,15 @@ static mien_status file_failed(mien_error *error, const char *path, const char *
                          : code == ENOMEM                                   ? MIEN_ENOMEM
                                                                             : MIEN_EIO;
     return error_set(error, status, "%s: %s: %s", path, what, strerror(code));
+}
+
+/* How many bytes may be read next. */
+static size_t file_room(const buffer *out, size_t start, size_t limit)
+{
+    size_t left = limit - (out->length - start);
+    if (out->limit && out->limit - out->length < left)
+        left = out->limit - out->length;
+    return left < FILE_CHUNK_BYTES ? left : FILE_CHUNK_BYTES;
 }
 
 mien_status file_read(const char *path, size_t limit, buffer *out, mien_error *error)
@@ -35,21 +45,24 @@ mien_status file_read(const char *path, size_t limit, buffer *out, mien_error *e
     mien_status status = MIEN_OK;
     size_t start = out->length;
     struct stat about;
-    if (!fstat(fd, &about) && S_ISDIR(about.st_mode)) {
+    bool known = !fstat(fd, &about);
+    if (known && S_ISDIR(about.st_mode)) {
         status = error_set(error, MIEN_EIO, "%s: is a directory", path);
         goto out;
     }
-    if (!fstat(fd, &about) && S_ISREG(about.st_mode) && about.st_size > 0 && (uint64_t)about.st_size > limit) {
+    if (known && S_ISREG(about.st_mode) && about.st_size > 0 && (uint64_t)about.st_size > limit) {
         status = error_set(error, MIEN_ELIMIT, "%s: larger than the limit of %zu bytes", path, limit);
         goto out;
     }
     for (;;) {
-        status = buffer_reserve(out, FILE_CHUNK_BYTES);
+        uint8_t beyond;
+        size_t room = file_room(out, start, limit);
+        status = room ? buffer_reserve(out, room) : MIEN_OK;
         if (status) {
             buffer_status(out, error);
             goto out;
         }
-        ssize_t got = read(fd, out->data + out->length, FILE_CHUNK_BYTES);
+        ssize_t got = read(fd, room ? out->data + out->length : &beyond, room ? room : 1);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0) {
@@ -58,12 +71,12 @@ mien_status file_read(const char *path, size_t limit, buffer *out, mien_error *e
         }
         if (!got)
             break;
-        out->length += (size_t)got;
-        out->data[out->length] = 0;
-        if (out->length - start > limit) {
+        if (!room) {
             status = error_set(error, MIEN_ELIMIT, "%s: larger than the limit of %zu bytes", path, limit);
             goto out;
         }
+        out->length += (size_t)got;
+        out->data[out->length] = 0;
     }
 out:
     if (status)
@@ -104,21 +117,38 @@ static void file_sync_folder(const char *path)
     memory_free(folder);
 }
 
-static mien_status file_write_as(const char *path, const void *bytes, size_t length, mode_t mode, mien_error *error)
+/* A new file beside `path`, of a name nobody else has; the process's umask takes its part of `mode`. `temporary` holds
+ * `space` bytes. */
+static int file_open_temporary(const char *path, mode_t mode, char *temporary, size_t space)
 {
-    size_t space = strlen(path) + 16;
+    for (int attempt = 0; attempt < FILE_ATTEMPTS; attempt++) {
+        uint32_t number;
+        if (random_secret(&number, sizeof number, NULL)) {
+            errno = EIO;
+            return -1;
+        }
+        snprintf(temporary, space, "%s.%08x", path, (unsigned)number);
+        int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+        if (fd >= 0 || errno != EEXIST)
+            return fd;
+    }
+    return -1;
+}
+
+static mien_status file_replace(const char *path, const void *bytes, size_t length, mode_t mode, mien_error *error)
+{
+    size_t space = strlen(path) + FILE_SUFFIX_BYTES;
     char *temporary = memory_array(space, 1);
     if (!temporary)
         return error_no_memory(error, space);
-    snprintf(temporary, space, "%s.XXXXXX", path);
-    int fd = mkostemp(temporary, O_CLOEXEC);
+    int fd = file_open_temporary(path, mode, temporary, space);
     if (fd < 0) {
         mien_status status = file_failed(error, path, "cannot create");
         memory_free(temporary);
         return status;
     }
     mien_status status = MIEN_OK;
-    if (file_write_all(fd, bytes, length) || fchmod(fd, mode) || fsync(fd))
+    if (file_write_all(fd, bytes, length) || fsync(fd))
         status = file_failed(error, path, "cannot write");
     if (close(fd) && !status)
         status = file_failed(error, path, "cannot write");
@@ -129,6 +159,36 @@ static mien_status file_write_as(const char *path, const void *bytes, size_t len
     else
         file_sync_folder(path);
     memory_free(temporary);
+    return status;
+}
+
+/* A device, a pipe or a socket is written to: to rename a file over /dev/stdout would take it away from everybody. */
+static mien_status file_write_into(const char *path, const void *bytes, size_t length, mien_error *error)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return file_failed(error, path, "cannot open");
+    mien_status status = MIEN_OK;
+    if (file_write_all(fd, bytes, length))
+        status = file_failed(error, path, "cannot write");
+    if (close(fd) && !status)
+        status = file_failed(error, path, "cannot write");
+    return status;
+}
+
+/* Behind a symbolic link its target is replaced and the link stays. */
+static mien_status file_write_as(const char *path, const void *bytes, size_t length, mode_t mode, mien_error *error)
+{
+    struct stat about;
+    if (stat(path, &about))
+        return file_replace(path, bytes, length, mode, error);
+    if (!S_ISREG(about.st_mode))
+        return file_write_into(path, bytes, length, error);
+    char *target = realpath(path, NULL);
+    if (!target)
+        return file_failed(error, path, "cannot be found");
+    mien_status status = file_replace(target, bytes, length, mode, error);
+    free(target);
     return status;
 }
 

@@ -4,11 +4,13 @@
 
 #include "base/buffer.h"
 
-/** Append the whole file to `out`; "-" is standard input. Regular files and pipes only.
- *  @return MIEN_OK, MIEN_ENOTFOUND, MIEN_EDENIED, MIEN_EIO (a directory, a read error), MIEN_ELIMIT (`limit` bytes). */
+/** Append the whole file, which may have `limit` bytes, to `out`; "-" is standard input.
+ *  @return MIEN_OK, MIEN_ENOTFOUND, MIEN_EDENIED, MIEN_EIO (a directory, a read error), MIEN_ELIMIT (of the call or of
+ * `out`). */
 mien_status file_read(const char *path, size_t limit, buffer *out, mien_error *error);
 
-/** Write to a temporary name beside `path`, flush to the disk, rename over it. A full disk leaves the old file. */
+/** Write to a temporary name beside `path`, flush to the disk, rename over it. A full disk leaves the old file. The
+ *  process's umask holds; behind a symbolic link the target is replaced; a device or a pipe is written to. */
 mien_status file_write(const char *path, const void *bytes, size_t length, mien_error *error);
 /** The same, readable for the owner alone at every moment. */
 mien_status file_write_private(const char *path, const void *bytes, size_t length, mien_error *error);

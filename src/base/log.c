@@ -2,7 +2,8 @@
 #include "base/log.h"
 
 #include <stdarg.h>
-#include <stdio.h>
+
+#include "base/text.h"
 
 static log_callback log_target;
 static void *log_context;
@@ -22,7 +23,7 @@ void log_write(log_level level, const char *format, ...)
     char line[1024];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
+    text_format(line, sizeof line, format, arguments);
     va_end(arguments);
     log_target(log_context, level, line);
 }

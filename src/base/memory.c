@@ -132,4 +132,5 @@ void memory_arena_done(memory_arena *arena)
         arena->blocks = next;
     }
     arena->used = 0;
+    arena->limited = false;
 }

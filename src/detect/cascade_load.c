@@ -24,7 +24,7 @@ static mien_status cascade_read_lbp_feature(cascade_reader *reader, const xml_el
     const xml_element *rect = xml_tree_child(element, "rect");
     const char *at = rect ? rect->text : "";
     cascade_feature feature = {0};
-    if (!cascade_reader_rect(reader, &at, &feature.rect[0]) || !cascade_reader_at_end(at))
+    if (!cascade_reader_rect(&at, &feature.rect[0]) || !cascade_reader_at_end(at))
         return cascade_reader_bad(reader, element, "a feature's <rect> is four whole numbers");
     cascade_rect all = feature.rect[0];
     all.width = (int16_t)(3 * all.width);
@@ -50,22 +50,22 @@ static mien_status cascade_read_features(cascade_reader *reader, const xml_eleme
 static bool cascade_read_node(cascade_reader *reader, const char **at, int32_t index)
 {
     cascade_node node = {0};
-    if (!cascade_reader_integer(reader, at, -CASCADE_MAX_TREE_NODES, CASCADE_MAX_TREE_NODES, &node.left) ||
-        !cascade_reader_integer(reader, at, -CASCADE_MAX_TREE_NODES, CASCADE_MAX_TREE_NODES, &node.right) ||
-        !cascade_reader_integer(reader, at, 0, INT32_MAX, &node.feature))
+    if (!cascade_reader_integer(at, -CASCADE_MAX_TREE_NODES, CASCADE_MAX_TREE_NODES, &node.left) ||
+        !cascade_reader_integer(at, -CASCADE_MAX_TREE_NODES, CASCADE_MAX_TREE_NODES, &node.right) ||
+        !cascade_reader_integer(at, 0, INT32_MAX, &node.feature))
         return false;
     if ((node.left > 0 && node.left <= index) || (node.right > 0 && node.right <= index))
         return false; /* would run in a circle */
     if (reader->kind == CASCADE_LBP) {
         for (int i = 0; i < CASCADE_SUBSET_WORDS; i++) {
             int32_t word;
-            if (!cascade_reader_integer(reader, at, INT32_MIN, INT32_MAX, &word) ||
+            if (!cascade_reader_integer(at, INT32_MIN, INT32_MAX, &word) ||
                 buffer_append(&reader->subsets, &word, sizeof word))
                 return false;
         }
     } else {
         double threshold;
-        if (!cascade_reader_number(reader, at, &threshold))
+        if (!cascade_reader_number(at, &threshold))
             return false;
         node.threshold = (float)threshold;
     }
@@ -88,7 +88,7 @@ static mien_status cascade_read_tree(cascade_reader *reader, const xml_element *
     at = leaves->text;
     while (!cascade_reader_at_end(at) && leaf_count <= tree.node_count) {
         double value;
-        if (!cascade_reader_number(reader, &at, &value))
+        if (!cascade_reader_number(&at, &value))
             return cascade_reader_bad(reader, leaves, "a leaf is not a number");
         float leaf = (float)value;
         if (buffer_append(&reader->leaves, &leaf, sizeof leaf))
@@ -225,12 +225,7 @@ mien_status cascade_load(const void *bytes, size_t length, cascade *cascade, mie
     for (int i = 0; i < 6; i++)
         buffer_init(all[i], CASCADE_PART_MEMORY);
     const xml_element *root = NULL;
-    mien_status status = MIEN_OK;
-    reader.numbers = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (!reader.numbers)
-        status = error_set(error, MIEN_ENOMEM, "cascade: no memory for the C locale");
-    if (!status)
-        status = xml_tree_parse(bytes, length, &arena, &root, error);
+    mien_status status = xml_tree_parse(bytes, length, &arena, &root, error);
     if (!status)
         status = cascade_read_root(&reader, root);
     for (int i = 0; i < 6; i++)
@@ -241,8 +236,6 @@ mien_status cascade_load(const void *bytes, size_t length, cascade *cascade, mie
     for (int i = 0; i < 6; i++)
         buffer_done(all[i]);
     memory_arena_done(&arena);
-    if (reader.numbers)
-        freelocale(reader.numbers);
     return status;
 }
 

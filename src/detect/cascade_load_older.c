@@ -81,8 +81,7 @@ mien_status cascade_load_older(cascade_reader *reader, const xml_element *root)
         return cascade_reader_bad(reader, root, "neither form of a cascade");
     const char *at = size->text;
     double width, height;
-    if (!cascade_reader_number(reader, &at, &width) || !cascade_reader_number(reader, &at, &height) ||
-        !cascade_reader_at_end(at))
+    if (!cascade_reader_number(&at, &width) || !cascade_reader_number(&at, &height) || !cascade_reader_at_end(at))
         return cascade_reader_bad(reader, size, "<size> is not two numbers");
     mien_status status = cascade_reader_window(reader, size, width, height);
     for (const xml_element *stage = stages->first; stage && !status; stage = stage->next)

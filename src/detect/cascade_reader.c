@@ -1,5 +1,5 @@
-/* Numbers, rectangles and features of cascade files. Decimal points are the C locale's, whatever the program has set;
- * every number is held to its range here, so that nothing that runs a cascade has to look at it again. */
+/* Numbers, rectangles and features of cascade files. Every number is held to its range here, so that nothing that
+ * runs a cascade has to look at it again. */
 #include "detect/cascade_reader.h"
 
 #include <float.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/number.h"
 
 enum { CASCADE_WEIGHT_LIMIT = 1 << 16 };
 
@@ -19,11 +20,11 @@ mien_status cascade_reader_bad(const cascade_reader *reader, const xml_element *
     return error_set(reader->error, MIEN_EFORMAT, "cascade line %zu: %s", element ? element->line : 0, what);
 }
 
-bool cascade_reader_number(const cascade_reader *reader, const char **at, double *value)
+bool cascade_reader_number(const char **at, double *value)
 {
     const char *text = *at + strspn(*at, " \t\r\n");
     char *end;
-    double found = strtod_l(text, &end, reader->numbers);
+    double found = number_read(text, &end);
     if (end == text || !(fabs(found) <= FLT_MAX) || (*end && !strchr(" \t\r\n", *end)))
         return false;
     *at = end;
@@ -31,10 +32,10 @@ bool cascade_reader_number(const cascade_reader *reader, const char **at, double
     return true;
 }
 
-bool cascade_reader_integer(const cascade_reader *reader, const char **at, double low, double high, int32_t *value)
+bool cascade_reader_integer(const char **at, double low, double high, int32_t *value)
 {
     double found;
-    if (!cascade_reader_number(reader, at, &found) || found < low || found > high || found != rint(found))
+    if (!cascade_reader_number(at, &found) || found < low || found > high || found != rint(found))
         return false;
     *value = (int32_t)found;
     return true;
@@ -50,7 +51,7 @@ mien_status cascade_reader_one_number(const cascade_reader *reader, const xml_el
 {
     const xml_element *element = xml_tree_child(parent, name);
     const char *at = element ? element->text : "";
-    if (!cascade_reader_number(reader, &at, value) || !cascade_reader_at_end(at))
+    if (!cascade_reader_number(&at, value) || !cascade_reader_at_end(at))
         return error_set(reader->error, MIEN_EFORMAT, "cascade line %zu: <%s> is not there or not a number",
                          element ? element->line : parent->line, name);
     return MIEN_OK;
@@ -67,11 +68,11 @@ bool cascade_reader_rect_fits(const cascade_reader *reader, const cascade_rect *
     return rect->x + rect->width <= reader->width && rect->y + rect->height <= reader->height;
 }
 
-bool cascade_reader_rect(const cascade_reader *reader, const char **at, cascade_rect *rect)
+bool cascade_reader_rect(const char **at, cascade_rect *rect)
 {
     int32_t side[4];
     for (int i = 0; i < 4; i++)
-        if (!cascade_reader_integer(reader, at, 0, CASCADE_MAX_SIDE, &side[i]))
+        if (!cascade_reader_integer(at, 0, CASCADE_MAX_SIDE, &side[i]))
             return false;
     *rect = (cascade_rect){(int16_t)side[0], (int16_t)side[1], (int16_t)side[2], (int16_t)side[3]};
     return true;
@@ -84,7 +85,7 @@ mien_status cascade_reader_haar_feature(cascade_reader *reader, const xml_elemen
     if (tilted) {
         const char *at = tilted->text;
         int32_t flag;
-        if (!cascade_reader_integer(reader, &at, 0, 1, &flag))
+        if (!cascade_reader_integer(&at, 0, 1, &flag))
             return cascade_reader_bad(reader, tilted, "<tilted> is neither 0 nor 1");
         feature.tilted = flag;
     }
@@ -94,7 +95,7 @@ mien_status cascade_reader_haar_feature(cascade_reader *reader, const xml_elemen
     for (const xml_element *rect = rects->first; rect; rect = rect->next, count++) {
         const char *at = rect->text;
         double weight;
-        if (!cascade_reader_rect(reader, &at, &feature.rect[count]) || !cascade_reader_number(reader, &at, &weight) ||
+        if (!cascade_reader_rect(&at, &feature.rect[count]) || !cascade_reader_number(&at, &weight) ||
             fabs(weight) > CASCADE_WEIGHT_LIMIT || !cascade_reader_at_end(at))
             return cascade_reader_bad(reader, rect, "a rectangle is four whole numbers and a weight");
         if (!cascade_reader_rect_fits(reader, &feature.rect[count], feature.tilted))

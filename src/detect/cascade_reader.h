@@ -2,8 +2,6 @@
 #ifndef DETECT_CASCADE_READER_H
 #define DETECT_CASCADE_READER_H
 
-#include <locale.h>
-
 #include "base/buffer.h"
 #include "detect/cascade.h"
 #include "detect/xml_tree.h"
@@ -15,7 +13,6 @@ typedef struct cascade_reader {
     buffer stages, trees, nodes, leaves, subsets, features;
     cascade_kind kind;
     int width, height;
-    locale_t numbers; /* the C locale: decimal points whatever the program has set */
     mien_error *error;
 } cascade_reader;
 
@@ -23,15 +20,15 @@ typedef struct cascade_reader {
 mien_status cascade_reader_bad(const cascade_reader *reader, const xml_element *element, const char *what);
 
 /** The next number of a text; false at its end or where something else stands. */
-bool cascade_reader_number(const cascade_reader *reader, const char **at, double *value);
+bool cascade_reader_number(const char **at, double *value);
 /** The same, whole and within low..high. */
-bool cascade_reader_integer(const cascade_reader *reader, const char **at, double low, double high, int32_t *value);
+bool cascade_reader_integer(const char **at, double low, double high, int32_t *value);
 bool cascade_reader_at_end(const char *at);
 /** The number that is the content of a child. */
 mien_status cascade_reader_one_number(const cascade_reader *reader, const xml_element *parent, const char *name,
                                       double *value);
 
-bool cascade_reader_rect(const cascade_reader *reader, const char **at, cascade_rect *rect);
+bool cascade_reader_rect(const char **at, cascade_rect *rect);
 bool cascade_reader_rect_fits(const cascade_reader *reader, const cascade_rect *rect, bool tilted);
 /** Append a feature: <rects>, <tilted>. */
 mien_status cascade_reader_haar_feature(cascade_reader *reader, const xml_element *element);

@@ -3,11 +3,12 @@
  * them. */
 #include "detect/network.h"
 
-#include <stdlib.h>
+#include <float.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/number.h"
 
 static bool network_computes_boxes(const nn_graph *graph)
 {
@@ -75,12 +76,11 @@ static mien_status network_read_number(const model_info *info, const char *key, 
                                        mien_error *error)
 {
     const char *text = model_info_property(info, key);
-    char *end = NULL;
-    float number = text ? strtof(text, &end) : *value;
-    if (text && (end == text || *end || !(number >= low && number <= high)))
+    double number = (double)*value;
+    if (text && (!number_parse(text, -FLT_MAX, FLT_MAX, &number) || (float)number < low || (float)number > high))
         return error_set(error, MIEN_EFORMAT, "face network: %s \"%.40s\" is not a number within %g..%g", key, text,
                          (double)low, (double)high);
-    *value = number;
+    *value = (float)number;
     return MIEN_OK;
 }
 

@@ -8,11 +8,11 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/number.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef enum field_kind { FIELD_TEXT, FIELD_SIZE, FIELD_REAL, FIELD_CHANNELS, FIELD_BOOL } field_kind;
@@ -43,7 +43,7 @@ static const field fields[] = {
     {"temperature", FIELD_REAL, AT(temperature), 1e-3, 1e3},
     {"uncertain_below", FIELD_REAL, AT(uncertain_below), 0, 1},
 };
-enum { FIELD_COUNT = sizeof fields / sizeof fields[0] };
+enum { FIELD_COUNT = sizeof fields / sizeof fields[0], NUMBER_DIGITS = 9, NUMBER_BYTES = 32 };
 
 static const char *const task_names[] = {"unknown", "emotion", "face-detector"};
 static const char *const pixel_names[] = {"grey", "rgb", "bgr"};
@@ -101,7 +101,7 @@ static mien_status bad_value(const field *f, const char *value, mien_error *erro
 static bool parse_number(const char *text, char **end, double low, double high, double *number)
 {
     errno = 0;
-    double parsed = strtod(text, end);
+    double parsed = number_read(text, end);
     if (*end == text || errno == ERANGE || !isfinite(parsed) || parsed < low || parsed > high)
         return false;
     *number = parsed;
@@ -345,7 +345,7 @@ static const char *field_text(const model_info *info, const field *f, char *text
     case FIELD_BOOL:
         return *(const bool *)place ? "1" : "0";
     case FIELD_REAL:
-        snprintf(text, capacity, "%.9g", (double)*channel);
+        number_write((double)*channel, NUMBER_DIGITS, text, capacity);
         return text;
     case FIELD_CHANNELS:
         break;
@@ -353,8 +353,11 @@ static const char *field_text(const model_info *info, const field *f, char *text
     int count = info->input.channels < MODEL_MAX_CHANNELS ? info->input.channels : MODEL_MAX_CHANNELS;
     size_t length = 0;
     text[0] = '\0';
-    for (int c = 0; c < count && length < capacity; c++)
-        length += (size_t)snprintf(text + length, capacity - length, "%s%.9g", c ? "," : "", (double)channel[c]);
+    for (int c = 0; c < count; c++) {
+        char number[NUMBER_BYTES];
+        number_write((double)channel[c], NUMBER_DIGITS, number, sizeof number);
+        length += (size_t)snprintf(text + length, capacity - length, "%s%s", c ? "," : "", number);
+    }
     return text;
 }
 
@@ -377,11 +380,11 @@ static mien_status visit_figures(const model_info *info, model_info_visitor visi
 {
     mien_status status = MIEN_OK;
     for (size_t i = 0; i < info->figure_count && !status; i++) {
-        char value[40];
+        char value[NUMBER_BYTES];
         buffer key = {0};
         buffer_append_text(&key, measured);
         buffer_append_text(&key, info->figures[i].name);
-        snprintf(value, sizeof value, "%.9g", info->figures[i].value);
+        number_write(info->figures[i].value, NUMBER_DIGITS, value, sizeof value);
         status = buffer_status(&key, error);
         if (!status)
             status = visitor(context, buffer_text(&key), value, error);
@@ -398,7 +401,7 @@ mien_status model_info_visit(const model_info *info, model_info_visitor visitor,
     if (!status)
         status = visitor(context, "input.pixels", pixel_names[info->input.pixels], error);
     for (size_t i = 0; i < FIELD_COUNT && !status; i++) {
-        char text[128];
+        char text[MODEL_MAX_CHANNELS * NUMBER_BYTES];
         const char *value = field_text(info, &fields[i], text, sizeof text);
         if (value)
             status = visitor(context, fields[i].key, value, error);

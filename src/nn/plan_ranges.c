@@ -1,7 +1,7 @@
 /* Calibrated ranges outside a plan: made once from representative inputs, kept in the model's file as text, and given
- * to nn_plan_create wherever the model is loaded. A line per node that is stored in eight bits somewhere: <clipping
- * magnitude> <u or s> <name of the node> Lines whose node the network does not have are ignored, so that a head can be
- * cut off. */
+ * to nn_plan_create wherever the model is loaded. A line per node that is stored in eight bits somewhere: clipping
+ * magnitude, "u" or "s" (with sign), name of the node, with a space between them. Lines whose node the network does not
+ * have are ignored, so that a head can be cut off. */
 #include "nn/plan.h"
 
 #include <math.h>
@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "nn/plan_calibrate.h"
 
 mien_status nn_calibrate(const nn_graph *graph, const nn_plan_options *options, nn_range *ranges, mien_error *error)
@@ -41,9 +42,11 @@ void plan_apply_ranges(plan_program *program, const nn_range *ranges)
 mien_status nn_ranges_write(const nn_graph *graph, const nn_range *ranges, buffer *out)
 {
     for (int i = 0; i < graph->node_count; i++)
-        if (ranges[i].most > 0 && !strpbrk(graph->nodes[i].name, "\r\n"))
-            buffer_append_format(out, "%.6g %c %s\n", (double)ranges[i].most, ranges[i].negative ? 's' : 'u',
-                                 graph->nodes[i].name);
+        if (ranges[i].most > 0 && !strpbrk(graph->nodes[i].name, "\r\n")) {
+            char most[32];
+            number_write((double)ranges[i].most, 6, most, sizeof most);
+            buffer_append_format(out, "%s %c %s\n", most, ranges[i].negative ? 's' : 'u', graph->nodes[i].name);
+        }
     return out->failed;
 }
 
@@ -59,7 +62,7 @@ static int find_node(const nn_graph *graph, const char *name, size_t length)
 static bool read_line(const nn_graph *graph, const char *line, size_t length, nn_range *ranges)
 {
     char *end = NULL;
-    float most = strtof(line, &end);
+    float most = (float)number_read(line, &end);
     size_t used = (size_t)(end - line);
     if (!used || used + 3 >= length || end[0] != ' ' || (end[1] != 'u' && end[1] != 's') || end[2] != ' ')
         return false;

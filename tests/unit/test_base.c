@@ -1,13 +1,17 @@
-/* Guards src/base: checked sizes, the buffer's limit, base64 in and out, random sequences that resume, the thread
- * pool's exactly-once promise, and files that are replaced whole. */
+/* Guards src/base: checked sizes, the buffer's limit, base64 in and out, numbers in any locale, messages of whole
+ * characters, random sequences that resume, the thread pool's exactly-once promise, and files that are replaced whole.
+ */
 #include "folder.h"
 
+#include <fcntl.h>
+#include <locale.h>
 #include <stdatomic.h>
 
 #include "base/base64.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/random.h"
 #include "base/thread_pool.h"
 
@@ -85,6 +89,72 @@ static void test_base64_round_trip_and_rubbish(void **state)
     buffer_done(&back);
 }
 
+/* A locale with a decimal comma: one of the system's, else one made here; false where neither is to be had. */
+static bool set_comma_locale(void)
+{
+    static const char *const names[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "id_ID.UTF-8", "nl_NL.UTF-8", "es_ES.UTF-8"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (setlocale(LC_NUMERIC, names[i]) && *localeconv()->decimal_point == ',')
+            return true;
+    char command[512];
+    snprintf(command, sizeof command, "localedef -i de_DE -f UTF-8 %s >%s 2>&1", testing_path("de_DE.UTF-8"),
+             testing_path("said"));
+    setenv("LOCPATH", testing_folder, 1);
+    bool made = !system(command) && setlocale(LC_NUMERIC, "de_DE.UTF-8") && *localeconv()->decimal_point == ',';
+    unsetenv("LOCPATH");
+    return made;
+}
+
+static void test_numbers_have_a_point_in_any_locale(void **state)
+{
+    (void)state;
+    if (!set_comma_locale()) {
+        print_message("skipped: no locale with a decimal comma is installed\n");
+        skip();
+    }
+    char text[32], *end = NULL;
+    double value = 7;
+    number_write(0.25, 9, text, sizeof text);
+    bool comma = snprintf(text + 16, 16, "%g", 0.5) && text[17] == ',',
+         parsed = number_parse("-1.5e2", -200, 0, &value);
+    double read = number_read("2.5,3", &end);
+    setlocale(LC_NUMERIC, "C");
+    assert_true(comma); /* the locale is on, and stays on after number_write */
+    assert_string_equal(text, "0.25");
+    assert_true(parsed && value == -150);
+    assert_true(read == 2.5 && !strcmp(end, ",3"));
+}
+
+static void test_numbers_are_whole_texts_in_range(void **state)
+{
+    (void)state;
+    static const char *const refused[] = {"", "x", "1x", "1 ", "11", "-1", "nan", "inf", "1e999", "0,5"};
+    double value = 7;
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+        assert_false(number_parse(refused[i], 0, 10, &value));
+    assert_true(value == 7);
+    assert_true(number_parse("10", 0, 10, &value) && value == 10);
+}
+
+/* Every length of what stands before a character of two, three or four bytes. */
+static void test_messages_end_in_whole_characters(void **state)
+{
+    (void)state;
+    static const char *const characters[] = {"a", "\xc3\x97", "\xe2\x80\xa6", "\xf0\x9f\x98\x80"};
+    mien_error error = {0};
+    for (size_t c = 0; c < sizeof characters / sizeof characters[0]; c++)
+        for (int before = (int)sizeof error.message - 8; before < (int)sizeof error.message; before++) {
+            error_set_at(&error, MIEN_EFORMAT, 3, "%*s%s%s", before, "", characters[c], characters[c]);
+            size_t length = strlen(error.message), bytes = strlen(characters[c]);
+            size_t fit = (sizeof error.message - 1 - (size_t)before) / bytes;
+            assert_int_equal(length, (size_t)before + (fit < 2 ? fit : 2) * bytes);
+            assert_int_equal(error_prefix(&error, MIEN_EFORMAT, "%s", characters[c]), MIEN_EFORMAT);
+            assert_int_equal(error.offset, 3);
+            assert_memory_equal(error.message, characters[c], bytes);
+            assert_memory_equal(error.message + bytes, ": ", 2);
+        }
+}
+
 static void test_random_resumes_and_is_fair(void **state)
 {
     (void)state;
@@ -157,6 +227,67 @@ static void test_files_are_replaced_whole(void **state)
     buffer_done(&content);
 }
 
+static void test_files_as_large_as_allowed(void **state)
+{
+    (void)state;
+    static const char bytes[] = "0123456789";
+    mien_error error = {0};
+    buffer content;
+    testing_put("file", bytes, 10);
+    buffer_init(&content, 10);
+    assert_ok(file_read(testing_path("file"), 10, &content, &error), &error);
+    assert_string_equal(buffer_text(&content), bytes);
+    assert_int_equal(file_read(testing_path("file"), 10, &content, &error), MIEN_ELIMIT); /* the buffer is full */
+    assert_string_equal(buffer_text(&content), bytes);
+    buffer_done(&content);
+}
+
+static mode_t mode_of(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) ? 0 : about.st_mode & 0777;
+}
+
+static void test_files_keep_to_the_umask(void **state)
+{
+    (void)state;
+    mien_error error = {0};
+    mode_t before = umask(027);
+    testing_put_text("file", "text");
+    mien_status status = file_write_private(testing_path("private"), "text", 4, &error);
+    umask(before);
+    assert_ok(status, &error);
+    assert_int_equal(mode_of(testing_path("file")), 0640);
+    assert_int_equal(mode_of(testing_path("private")), 0600);
+}
+
+static void test_what_is_no_plain_file_stays(void **state)
+{
+    (void)state;
+    mien_error error = {0};
+    struct stat about;
+    char got[16] = "";
+    testing_put_text("target", "old");
+    assert_int_equal(symlink("target", testing_path("link")), 0);
+    testing_put_text("link", "new");
+    assert_int_equal(lstat(testing_path("link"), &about), 0);
+    assert_true(S_ISLNK(about.st_mode));
+    buffer content = {0};
+    assert_ok(file_read(testing_path("target"), 10, &content, &error), &error);
+    assert_string_equal(buffer_text(&content), "new");
+    buffer_done(&content);
+
+    assert_int_equal(mkfifo(testing_path("pipe"), 0600), 0);
+    int reader = open(testing_path("pipe"), O_RDWR | O_CLOEXEC);
+    testing_put_text("pipe", "hello");
+    assert_int_equal(read(reader, got, sizeof got - 1), 5);
+    assert_string_equal(got, "hello");
+    close(reader);
+    assert_int_equal(lstat(testing_path("pipe"), &about), 0);
+    assert_true(S_ISFIFO(about.st_mode));
+    assert_int_equal(file_write(testing_folder, "x", 1, &error), MIEN_EIO); /* a folder */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,7 +296,13 @@ int main(void)
         cmocka_unit_test(test_base64_round_trip_and_rubbish),
         cmocka_unit_test(test_random_resumes_and_is_fair),
         cmocka_unit_test(test_thread_pool_runs_each_part_once),
+        unit_test_in_folder(test_numbers_have_a_point_in_any_locale),
+        cmocka_unit_test(test_numbers_are_whole_texts_in_range),
+        cmocka_unit_test(test_messages_end_in_whole_characters),
         unit_test_in_folder(test_files_are_replaced_whole),
+        unit_test_in_folder(test_files_as_large_as_allowed),
+        unit_test_in_folder(test_files_keep_to_the_umask),
+        unit_test_in_folder(test_what_is_no_plain_file_stays),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
