@@ -8,19 +8,25 @@
 
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "image/convert.h"
 
-enum { ENCODE_FULL_CHROMA_QUALITY = 90, ENCODE_MAX_SIDE_JPEG = 65500, ENCODE_MAX_SIDE_PNG = 1 << 24 };
+enum {
+    ENCODE_FULL_CHROMA_QUALITY = 90,
+    ENCODE_MAX_SIDE_JPEG = 65500,
+    ENCODE_MAX_SIDE_PNG = 1 << 24,
+    ENCODE_CHUNK_BYTES = 1 << 16
+};
 
 typedef struct encode_jpeg {
     struct jpeg_compress_struct info;
     struct jpeg_error_mgr errors;
     jmp_buf jump;
     uint8_t *row; /* a converted row, where the view's format is none of JPEG's */
-    unsigned char *bytes;
-    unsigned long length;
+    struct jpeg_destination_mgr target;
+    buffer bytes;
     mien_status status;
     mien_error *error;
 } encode_jpeg;
@@ -52,6 +58,35 @@ static void encode_on_message(j_common_ptr common, int level)
     (void)level;
 }
 
+/* libjpeg's own destination in memory leaves its caller with a freed pointer when memory runs out, so this is one of
+ * ours: libjpeg writes into the room behind what the buffer holds. */
+static void encode_take_room(j_compress_ptr info)
+{
+    encode_jpeg *writer = info->client_data;
+    mien_status status = buffer_reserve(&writer->bytes, ENCODE_CHUNK_BYTES);
+    if (status) {
+        writer->status = buffer_status(&writer->bytes, writer->error);
+        longjmp(writer->jump, 1);
+    }
+    writer->target.next_output_byte = writer->bytes.data + writer->bytes.length;
+    writer->target.free_in_buffer = ENCODE_CHUNK_BYTES;
+}
+
+/* Called when all room is full, whatever the counters say. */
+static boolean encode_on_full(j_compress_ptr info)
+{
+    encode_jpeg *writer = info->client_data;
+    writer->bytes.length += ENCODE_CHUNK_BYTES;
+    encode_take_room(info);
+    return TRUE;
+}
+
+static void encode_on_end(j_compress_ptr info)
+{
+    encode_jpeg *writer = info->client_data;
+    writer->bytes.length += ENCODE_CHUNK_BYTES - writer->target.free_in_buffer;
+}
+
 static void encode_jpeg_setup(struct jpeg_compress_struct *info, const mien_image_view *view, int quality)
 {
     info->image_width = (JDIMENSION)view->width;
@@ -72,7 +107,7 @@ static mien_status encode_jpeg_run(encode_jpeg *writer, const mien_image_view *v
     if (setjmp(writer->jump))
         return writer->status;
     jpeg_create_compress(&writer->info);
-    jpeg_mem_dest(&writer->info, &writer->bytes, &writer->length);
+    writer->info.dest = &writer->target;
     encode_jpeg_setup(&writer->info, view, quality);
     jpeg_start_compress(&writer->info, TRUE);
     for (size_t y = 0; y < view->height; y++) {
@@ -105,6 +140,8 @@ mien_status mien_image_encode_jpeg(const mien_image_view *view, int quality, uin
     writer->info.client_data = writer;
     writer->errors.error_exit = encode_on_error;
     writer->errors.emit_message = encode_on_message;
+    writer->target = (struct jpeg_destination_mgr){
+        .init_destination = encode_take_room, .empty_output_buffer = encode_on_full, .term_destination = encode_on_end};
     if (mien_pixel_bytes(view->format) == 4)
         writer->row = memory_array(view->width, 3);
 
@@ -113,12 +150,9 @@ mien_status mien_image_encode_jpeg(const mien_image_view *view, int quality, uin
     else
         status = encode_jpeg_run(writer, view, quality);
     jpeg_destroy_compress(&writer->info);
-    if (status) {
-        memory_free(writer->bytes);
-    } else {
-        *bytes = writer->bytes;
-        *length = writer->length;
-    }
+    if (!status)
+        *bytes = buffer_take(&writer->bytes, length);
+    buffer_done(&writer->bytes);
     memory_free(writer->row);
     memory_free(writer);
     return status;

@@ -1,6 +1,7 @@
-/* Guards the way out of memory: every allocation of loading, of a session and of an analysis fails in turn, and each
- * time the answer is MIEN_ENOMEM (or success, where it was not needed), with the outputs untouched and nothing leaked.
- * The linker's --wrap puts these functions between our code and the C library's; other libraries keep their own. */
+/* Guards the way out of memory: every allocation of loading, of a session, of an analysis and of encoding fails in
+ * turn, and each time the answer is MIEN_ENOMEM (or success, where it was not needed), with the outputs untouched and
+ * nothing leaked. The linker's --wrap puts these functions between our code and the C library's; other libraries keep
+ * their own. */
 #include "testing.h"
 
 #include <mien/mien.h>
@@ -150,11 +151,41 @@ static void test_sessions_and_analyses(void **state)
     mien_free(encoded[1]);
 }
 
+/* A picture of noise whose JPEG is larger than what is first made room for. */
+static void test_encoding(void **state)
+{
+    (void)state;
+    enum { WIDTH = 400, HEIGHT = 300 };
+    static uint8_t pixels[WIDTH * HEIGHT * 4];
+    uint32_t noise = 1;
+    for (size_t i = 0; i < sizeof pixels; i++)
+        pixels[i] = (uint8_t)((noise = noise * 1664525 + 1013904223) >> 24);
+    mien_image_view view = {pixels, WIDTH, HEIGHT, WIDTH * 4, MIEN_PIXEL_RGBA8};
+    for (int png = 0; png < 2; png++) {
+        size_t all = 1;
+        for (size_t number = 0; number <= all; number++) {
+            mien_error error = {0};
+            uint8_t *bytes = NULL;
+            size_t length = 12345;
+            fail_at(number);
+            mien_status status = png ? mien_image_encode_png(&view, &bytes, &length, &error)
+                                     : mien_image_encode_jpeg(&view, 100, &bytes, &length, &error);
+            all = number ? all : taken;
+            fail_at(0);
+            assert_says_so(status, &error, png ? "PNG" : "JPEG", number);
+            assert_true(status ? !bytes && length == 12345 : bytes && length > (128 << 10));
+            mien_free(bytes);
+        }
+        assert_true(png || all > 3); /* it grew */
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_loading),
         cmocka_unit_test(test_sessions_and_analyses),
+        cmocka_unit_test(test_encoding),
     };
     return cmocka_run_group_tests_name("out of memory", tests, NULL, NULL);
 }
