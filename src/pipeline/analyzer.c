@@ -46,8 +46,6 @@ void mien_result_done(mien_result *result)
 
 static mien_status load_classifier(const mien_analyzer_options *options, mien_analyzer *a, mien_error *error)
 {
-    static const nn_precision precisions[] = {
-        [MIEN_PRECISION_F32] = NN_F32, [MIEN_PRECISION_BF16] = NN_BF16, [MIEN_PRECISION_INT8] = NN_INT8};
     const char *path = options->model_path;
     model m = {0};
     mien_status status = shipped_load(path, &m, error);
@@ -57,7 +55,8 @@ static mien_status load_classifier(const mien_analyzer_options *options, mien_an
     if (detector_knows(&m))
         status = error_set(error, MIEN_EINVAL, "this model finds faces; an emotion model is wanted");
     if (!status)
-        status = classifier_create(&m, precisions[options->precision], &a->classifier, error);
+        status =
+            classifier_create(&m, (nn_precision)options->precision, &a->classifier, error); /* preset.c: one order */
     if (status && path && !strstr(error ? error->message : path, path))
         error_prefix(error, status, "%s", path);
     model_done(&m);
@@ -136,7 +135,7 @@ void mien_session_destroy(mien_session **session)
     *session = NULL;
 }
 
-static mien_status check_options(const mien_analyze_options *options, mien_error *error)
+mien_status session_check_options(const mien_analyze_options *options, mien_error *error)
 {
     if (!mien_preset_name(options->preset))
         return error_set(error, MIEN_EINVAL, "preset %d does not exist", (int)options->preset);
@@ -151,7 +150,7 @@ static mien_status check_options(const mien_analyze_options *options, mien_error
     return MIEN_OK;
 }
 
-static mien_status check_view(const mien_image_view *view, mien_error *error)
+mien_status session_check_view(const mien_image_view *view, mien_error *error)
 {
     size_t row, bytes = mien_pixel_bytes(view->format);
     if (!view->data || !view->width || !view->height)
@@ -253,9 +252,9 @@ mien_status mien_analyze_view(mien_session *session, const mien_image_view *view
     mien_analyze_default_options(&defaults);
     if (!options)
         options = &defaults;
-    mien_status status = check_options(options, error);
+    mien_status status = session_check_options(options, error);
     if (!status)
-        status = check_view(view, error);
+        status = session_check_view(view, error);
     if (status)
         return status;
     double started = clock_monotonic_ms();
@@ -314,7 +313,7 @@ mien_status mien_analyze_bytes(mien_session *session, const void *bytes, size_t 
     mien_analyze_default_options(&defaults);
     if (!options)
         options = &defaults;
-    mien_status status = check_options(options, error);
+    mien_status status = session_check_options(options, error);
     if (status)
         return status;
     double started = clock_monotonic_ms();

@@ -42,8 +42,12 @@ mien_status mien_analyze_frame_view(mien_session *session, mien_tracker *tracker
     mien_analyze_default_options(&wanted);
     if (options)
         wanted = *options;
+    mien_status status = session_check_options(&wanted, error);
+    if (!status)
+        status = session_check_view(view, error);
+    if (status)
+        return status;
     wanted.face_boxes = NULL;
-    wanted.regions = NULL;
     mien_tracker_search(tracker, timestamp_ms, view->width, view->height, &search);
     wanted.regions = search.regions;
     wanted.region_count = search.count;
@@ -53,7 +57,7 @@ mien_status mien_analyze_frame_view(mien_session *session, mien_tracker *tracker
         wanted.regions = NULL;
         wanted.region_count = 0;
     }
-    mien_status status = mien_analyze_view(session, view, &wanted, &made.result, error);
+    status = mien_analyze_view(session, view, &wanted, &made.result, error);
     if (!status)
         status = follow(session, tracker, view, timestamp_ms, &made, error);
     if (status) {
@@ -73,8 +77,11 @@ mien_status mien_analyze_frame(mien_session *session, mien_tracker *tracker, con
     mien_analyze_options defaults;
     mien_image picture = {0};
     mien_analyze_default_options(&defaults);
-    mien_status status =
-        session_decode(session, bytes, length, options ? options : &defaults, false, &picture, NULL, error);
+    if (!options)
+        options = &defaults;
+    mien_status status = session_check_options(options, error);
+    if (!status)
+        status = session_decode(session, bytes, length, options, false, &picture, NULL, error);
     if (status)
         return status;
     double decoded = clock_monotonic_ms();

@@ -7,6 +7,11 @@
 #include "emotion/classifier.h"
 #include "image/decode.h"
 
+/** MIEN_EINVAL or MIEN_ELIMIT where they are outside what mien/analyzer.h allows: first of all, before anything of them
+ *  is used. */
+mien_status session_check_options(const mien_analyze_options *options, mien_error *error);
+mien_status session_check_view(const mien_image_view *view, mien_error *error);
+
 /** The picture just analysed, in grey. Valid until the session's next run. */
 mien_status session_grey(mien_session *session, const mien_image_view *picture, mien_image_view *grey,
                          mien_error *error);

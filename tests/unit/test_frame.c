@@ -231,6 +231,56 @@ static void test_failure_leaves_the_result(void **state)
     assert_int_equal(f->result.result.face_count, count);
 }
 
+static mien_status never_asked(void *context, uint64_t bytes, mien_error *error)
+{
+    (void)bytes;
+    (void)error;
+    *(bool *)context = true;
+    return MIEN_OK;
+}
+
+/* The size of the search is computed from the options, so nobody may be asked about it before they are checked. */
+static void test_options_are_checked_before_they_are_used(void **state)
+{
+    (void)state;
+    static uint8_t grey[32 * 32];
+    mien_image_view view = {grey, 32, 32, 32, MIEN_PIXEL_GREY8}, empty = {NULL, 32, 32, 32, MIEN_PIXEL_GREY8};
+    mien_error error = {0};
+    mien_analyzer *analyzer = NULL;
+    mien_session *session = NULL;
+    mien_tracker *tracker = NULL;
+    mien_frame_result result = {0};
+    uint8_t *png = NULL;
+    size_t length = 0;
+    bool asked = false;
+    assert_ok(mien_analyzer_create(NULL, &analyzer, &error), &error);
+    assert_ok(mien_session_create(analyzer, &session, &error), &error);
+    assert_ok(mien_tracker_create(NULL, &tracker, &error), &error);
+    assert_ok(mien_image_encode_png(&view, &png, &length, &error), &error);
+    mien_analyze_options options[3];
+    for (size_t i = 0; i < 3; i++) {
+        mien_analyze_default_options(&options[i]);
+        options[i].reserve = never_asked;
+        options[i].reserve_context = &asked;
+    }
+    options[0].preset = (mien_preset)99;
+    options[1].min_face = -5;
+    options[2].min_score = 2;
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(mien_analyze_frame(session, tracker, png, length, 0, &options[i], &result, &error),
+                         MIEN_EINVAL);
+        assert_int_equal(mien_analyze_frame_view(session, tracker, &view, 0, &options[i], &result, &error),
+                         MIEN_EINVAL);
+    }
+    assert_int_equal(mien_analyze_frame_view(session, tracker, &empty, 0, NULL, &result, &error), MIEN_EINVAL);
+    assert_false(asked);
+    mien_free(png);
+    mien_frame_result_done(&result);
+    mien_tracker_destroy(&tracker);
+    mien_session_destroy(&session);
+    mien_analyzer_destroy(&analyzer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +289,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_faces_that_cross_keep_their_ids, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_other_presets_search_the_whole_frame, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failure_leaves_the_result, set_up, tear_down),
+        cmocka_unit_test(test_options_are_checked_before_they_are_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
