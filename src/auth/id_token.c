@@ -25,7 +25,9 @@ mien_status id_token_verifier_create(const id_token_options *options, id_token_v
     if (!options->audience || !*options->audience)
         return error_set(error, MIEN_EINVAL, "ID tokens need a project (audience) to be checked against");
     char issuer[256];
-    snprintf(issuer, sizeof issuer, "https://securetoken.google.com/%s", options->audience);
+    int length = snprintf(issuer, sizeof issuer, "https://securetoken.google.com/%s", options->audience);
+    if (!options->issuer && (length < 0 || (size_t)length >= sizeof issuer))
+        return error_set(error, MIEN_EINVAL, "the project's name has %zu characters", strlen(options->audience));
     id_token_verifier *v = memory_zeroed(1, sizeof *v);
     if (!v)
         return error_no_memory(error, sizeof *v);

@@ -18,6 +18,12 @@ bool pictures_is_name(const char *name)
     return strspn(name, "0123456789abcdef") == PICTURES_NAME_BYTES - 1 && name[PICTURES_NAME_BYTES - 1] == '\0';
 }
 
+/* What file_write leaves behind when the process dies in the middle: a picture's name with an ending. */
+static bool pictures_is_unfinished(const char *name)
+{
+    return strspn(name, "0123456789abcdef") == PICTURES_NAME_BYTES - 1 && name[PICTURES_NAME_BYTES - 1] == '.';
+}
+
 static mien_status pictures_path(const char *folder, const char *name, char *path, mien_error *error)
 {
     if (snprintf(path, PATH_MAX, "%s/%.2s/%s", folder, name, name) >= PATH_MAX)
@@ -39,7 +45,7 @@ mien_status pictures_put(const char *folder, const void *bytes, size_t length, c
         status = file_make_folders(path, error);
         *slash = '/';
         if (!status)
-            status = file_write(path, bytes, length, error);
+            status = file_write_private(path, bytes, length, error);
     }
     if (!status)
         memcpy(name, made, sizeof made);
@@ -79,9 +85,12 @@ static mien_status pictures_each_in(const char *folder, const char *below,
         return error_set(error, MIEN_EINVAL, "the data folder's path is too long");
     DIR *open = opendir(path);
     mien_status status = MIEN_OK;
-    for (struct dirent *entry; open && !status && (entry = readdir(open));)
+    for (struct dirent *entry; open && !status && (entry = readdir(open));) {
         if (pictures_is_name(entry->d_name))
             status = visit(context, entry->d_name, error);
+        else if (pictures_is_unfinished(entry->d_name))
+            unlinkat(dirfd(open), entry->d_name, 0);
+    }
     if (open)
         closedir(open);
     return status;

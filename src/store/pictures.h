@@ -15,7 +15,8 @@ mien_status pictures_put(const char *folder, const void *bytes, size_t length, c
 mien_status pictures_read(const char *folder, const char *name, size_t limit, buffer *bytes, mien_error *error);
 /** Absent is fine. */
 mien_status pictures_remove(const char *folder, const char *name, mien_error *error);
-/** Calls visit for each kept picture; stops at the first failure. */
+/** Calls visit for each kept picture; stops at the first failure. What a death left half written is removed on the way:
+ *  nobody may be adding a picture meanwhile. */
 mien_status pictures_each(const char *folder, mien_status (*visit)(void *context, const char *name, mien_error *error),
                           void *context, mien_error *error);
 /** 64 lower-case hex digits and nothing else: no path can hide in a name. */

@@ -51,19 +51,32 @@ static mien_status store_claim(store *s, const char *folder, mien_error *error)
     return MIEN_OK; /* a file system without locks is not refused */
 }
 
+/* SQLite would make the file for everybody's eyes; its log takes over what the file has. */
+static void store_make_private(const char *database)
+{
+    int made = open(database, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (made >= 0) /* otherwise SQLite says what is wrong */
+        close(made);
+}
+
 static mien_status store_open_folder(store *s, const store_options *options, char *database, mien_error *error)
 {
     char folder[PATH_MAX];
     if (snprintf(database, PATH_MAX, "%s/mien.db", options->folder) >= PATH_MAX ||
         snprintf(folder, sizeof folder, "%s/pictures", options->folder) >= PATH_MAX)
         return error_set(error, MIEN_EINVAL, "%s: the path is too long", options->folder);
+    bool made = access(options->folder, F_OK) != 0;
     mien_status status = file_make_folders(options->folder, error);
     if (status)
         return status;
-    chmod(options->folder, 0700); /* what people look like is nobody else's business; an owner may loosen it again */
+    if (made) /* what people look like is nobody else's business; a folder that was there is its owner's to close */
+        chmod(options->folder, 0700);
     status = store_claim(s, options->folder, error);
-    if (status || !options->keep_pictures)
+    if (status)
         return status;
+    store_make_private(database);
+    if (!options->keep_pictures)
+        return MIEN_OK;
     s->pictures = memory_text(folder);
     return s->pictures ? MIEN_OK : error_no_memory(error, sizeof folder);
 }

@@ -452,6 +452,59 @@ static void test_foreign_files_are_refused(void **state)
     buffer_done(&bytes);
 }
 
+static mode_t mode_of(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) ? 0 : about.st_mode & 0777;
+}
+
+static store *open_at(const char *folder)
+{
+    store_options options;
+    store *s = NULL;
+    store_default_options(&options);
+    options.folder = folder;
+    assert_ok(store_open(&options, &s, &error), &error);
+    return s;
+}
+
+/* A folder that the store makes is closed; one that was there (somebody may have named /tmp) is left as it is, and what
+ * is put into it is nobody else's all the same. */
+static void test_what_is_kept_is_private(void **state)
+{
+    (void)state;
+    store *s = open_at(testing_path("new"));
+    store_close(&s);
+    assert_int_equal(mode_of(testing_path("new")), 0700);
+    assert_int_equal(chmod(testing_folder, 0755), 0);
+    s = open_store(true);
+    add_record(s, "a", "u1", 1, NULL, "a picture");
+    store_record record = {0};
+    assert_ok(store_history_get(s, "a", &record, &error), &error);
+    char picture[128];
+    snprintf(picture, sizeof picture, "pictures/%.2s/%s", record.picture, record.picture);
+    assert_int_equal(mode_of(testing_folder), 0755);
+    assert_int_equal(mode_of(testing_path("mien.db")), 0600);
+    assert_int_equal(mode_of(testing_path("mien.db-wal")), 0600);
+    assert_int_equal(mode_of(testing_path(picture)), 0600);
+    store_record_done(&record);
+    store_close(&s);
+}
+
+static void test_pruning_drops_what_a_death_left_half_written(void **state)
+{
+    (void)state;
+    static const char half[] = "pictures/ab/ab00000000000000000000000000000000000000000000000000000000000000.0badcafe";
+    store *s = open_store(true);
+    testing_put_folder("pictures/ab");
+    testing_put_text(half, "half a pict");
+    testing_put_text("pictures/ab/note", "somebody's own");
+    assert_ok(store_prune(s, 0, 1, NULL, &error), &error);
+    assert_int_equal(access(testing_path(half), F_OK), -1);
+    assert_int_equal(access(testing_path("pictures/ab/note"), F_OK), 0);
+    store_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -463,6 +516,8 @@ int main(void)
         unit_test_in_folder(test_a_read_only_folder_is_refused),
         unit_test_in_folder(test_a_full_disk_loses_nothing),
         unit_test_in_folder(test_pictures_are_kept_only_when_wanted),
+        unit_test_in_folder(test_what_is_kept_is_private),
+        unit_test_in_folder(test_pruning_drops_what_a_death_left_half_written),
         unit_test_in_folder(test_foreign_files_are_refused),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
