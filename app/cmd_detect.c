@@ -63,14 +63,7 @@ static const char help[] =
     "FILE may be a folder (its pictures, also those in folders below) or - for standard input.\n"
     "\n"
     "  --json               one JSON object per picture and line instead of a table\n"
-    "  --annotate DIR       also write each picture with boxes and labels to DIR\n"
-    "  --preset NAME        default, neo, faceml or history-api: detector and settings to use\n"
-    "  --model FILE         emotion model (.onnx), or one that ships: mien-wide (default), mien-small\n"
-    "  --precision P        f32 (default), bf16 or int8 arithmetic of the emotion model\n"
-    "  --detector FILE      face network (.onnx) instead of the shipped one\n"
-    "  --cascade FILE       OpenCV cascade (.xml) for the presets that use one\n"
-    "  --min-face PX        smallest face side in pixels; fewer pixels, more faces and more time\n"
-    "                       (default: the preset's rule; for default 32 of a picture fitted into 1024)\n"
+    "  --annotate DIR       also write each picture with boxes and labels to DIR\n" VISION_HELP
     "  --min-confidence P   leave out faces below this confidence, 0..1\n"
     "  --max-faces N        keep the N best faces of a picture\n"
     "  --max-pixels N       refuse larger pictures (default 50000000)\n"
@@ -95,12 +88,7 @@ enum {
 static const struct option long_options[] = {
     {"json", no_argument, NULL, OPTION_JSON},
     {"annotate", required_argument, NULL, OPTION_ANNOTATE},
-    {"preset", required_argument, NULL, OPTION_PRESET},
-    {"model", required_argument, NULL, OPTION_MODEL},
-    {"precision", required_argument, NULL, OPTION_PRECISION},
-    {"detector", required_argument, NULL, OPTION_DETECTOR},
-    {"cascade", required_argument, NULL, OPTION_CASCADE},
-    {"min-face", required_argument, NULL, OPTION_MIN_FACE},
+    VISION_OPTIONS,
     {"min-confidence", required_argument, NULL, OPTION_MIN_CONFIDENCE},
     {"max-faces", required_argument, NULL, OPTION_MAX_FACES},
     {"max-pixels", required_argument, NULL, OPTION_MAX_PIXELS},
@@ -121,22 +109,22 @@ static option_outcome take_option(int option, const char *text, settings *s)
         s->annotate = text;
         return OPTION_TAKEN;
     case OPTION_MIN_CONFIDENCE:
-        if (!option_number(us, "min-confidence", text, 0, 1, "a number from 0 to 1", &value))
+        if (!option_number(us, "min-confidence", text, 0, 1, false, "a number from 0 to 1", &value))
             return OPTION_WRONG;
         s->analyze.min_confidence = (float)value;
         return OPTION_TAKEN;
     case OPTION_MAX_FACES:
-        if (!option_number(us, "max-faces", text, 1, 1e6, "a number of faces, 1 or more", &value))
+        if (!option_number(us, "max-faces", text, 1, 1e6, true, "a number of faces, 1 to 1000000", &value))
             return OPTION_WRONG;
         s->analyze.max_faces = (size_t)value;
         return OPTION_TAKEN;
     case OPTION_MAX_PIXELS:
-        if (!option_number(us, "max-pixels", text, 1, 4e9, "a number of pixels, 1 to 4000000000", &value))
+        if (!option_number(us, "max-pixels", text, 1, 4e9, true, "a number of pixels, 1 to 4000000000", &value))
             return OPTION_WRONG;
         s->analyze.limits.max_pixels = (uint64_t)value;
         return OPTION_TAKEN;
     case OPTION_JOBS:
-        if (!option_number(us, "jobs", text, 1, 64, "a number from 1 to 64", &value))
+        if (!option_number(us, "jobs", text, 1, 64, true, "a number from 1 to 64", &value))
             return OPTION_WRONG;
         s->jobs = (size_t)value;
         return OPTION_TAKEN;

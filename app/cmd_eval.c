@@ -1,6 +1,7 @@
 /* `mien eval`: measures one or several models on one or several data sets, as tables for people, as JSON or as a page;
  * fits a model's temperature and threshold of doubt; looks for pictures that stand in two splits. */
 #include <getopt.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "commands.h"
 #include "eval_faces.h"
 #include "eval_output.h"
@@ -93,11 +95,12 @@ static mien_status eval_set_text(eval_arguments *a, const char *name, const char
 
 static mien_status eval_set_number(eval_arguments *a, const char *name, const char *value, mien_error *error)
 {
-    char *end = NULL;
-    double number = strtod(value, &end);
-    double least = !strcmp(name, "threads"), most = *name == 't' ? 256 : *name == 'r' ? 1 : *name == 'o' ? 15 : 1e6;
-    if (end == value || *end || !(number >= least && number <= most))
-        return error_set(error, MIEN_EINVAL, "--%s: '%s' is not a number within %g..%g", name, value, least, most);
+    double number, least = !strcmp(name, "threads");
+    double most = *name == 't' ? 256 : *name == 'r' ? 1 : *name == 'o' ? 15 : 1e6;
+    bool whole = *name != 'r';
+    if (!number_parse(value, least, most, &number) || (whole && number != floor(number)))
+        return error_set(error, MIEN_EINVAL, "--%s: '%s' is not a %snumber within %g..%g", name, value,
+                         whole ? "whole " : "", least, most);
     if (*name == 'r')
         a->risk = number;
     else if (*name == 'o')

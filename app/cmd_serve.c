@@ -225,6 +225,24 @@ static void close_all(serving *s)
     settings_done(&s->settings);
 }
 
+static int serve(serving *s)
+{
+    pthread_t waiter;
+    if (pthread_create(&waiter, NULL, wait_for_signal, s)) { /* nothing but SIGKILL would stop the server */
+        fprintf(stderr, "mien serve: the thread that waits for signals could not be started\n");
+        return EXIT_FAILURE;
+    }
+    pthread_detach(waiter);
+    say_where(s);
+    mien_status status = server_run(s->server);
+    if (status) { /* what still runs uses what would be freed */
+        fprintf(stderr, "mien serve: %s\n",
+                status == MIEN_ETIMEOUT ? "requests were still running after STOP_TIMEOUT" : "the event loop failed");
+        _exit(1);
+    }
+    return EXIT_SUCCESS;
+}
+
 int cmd_serve(int argc, char **argv)
 {
     mien_error error = {0};
@@ -249,17 +267,7 @@ int cmd_serve(int argc, char **argv)
     } else if (check) {
         printf("The settings are valid.\n");
     } else {
-        pthread_t waiter;
-        say_where(&s);
-        if (!pthread_create(&waiter, NULL, wait_for_signal, &s))
-            pthread_detach(waiter);
-        mien_status status = server_run(s.server);
-        if (status) { /* what still runs uses what would be freed */
-            fprintf(stderr, "mien serve: %s\n",
-                    status == MIEN_ETIMEOUT ? "requests were still running after STOP_TIMEOUT"
-                                            : "the event loop failed");
-            _exit(1);
-        }
+        result = serve(&s);
     }
     close_all(&s);
     return result;

@@ -2,6 +2,7 @@
  * programs one JSON object a frame. Frames are analysed in order by one session, because who is who depends on the
  * frame before; several threads work inside a frame. */
 #include <getopt.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,27 +21,20 @@
 
 enum { VIDEO_MAX_PEOPLE = 100000, VIDEO_LEAST_FRAMES = 2 };
 
-static const char help[] =
-    "usage: mien video [options] FILE\n"
-    "\n"
-    "Follows the faces of a video and says which expressions each appears to show.\n"
-    "A person's number only means \"the same face as before\" within this video.\n"
-    "A label is the expression that a face appears to show, not what a person feels.\n"
-    "\n"
-    "  --json             one JSON object per frame and line instead of one line per person\n"
-    "  --every SECONDS    analyse a frame only this often (default: every frame)\n"
-    "  --preset NAME      default, neo, faceml or history-api: detector and settings to use\n"
-    "  --model FILE       emotion model (.onnx), or one that ships: mien-wide (default), mien-small\n"
-    "  --precision P      f32 (default), bf16 or int8 arithmetic of the emotion model\n"
-    "  --detector FILE    face network (.onnx) instead of the shipped one\n"
-    "  --cascade FILE     OpenCV cascade (.xml) for the presets that use one\n"
-    "  --min-face PX      smallest face side in pixels of the frame (default: the preset's rule)\n"
-    "  -h, --help         this text\n"
-    "\n"
-    "Exit status: 0 the video was analysed, 1 it was not, or only in part, 2 wrong usage.\n"
-    "\n"
-    "  mien video interview.mp4\n"
-    "  mien video --json --every 0.2 interview.mp4 > frames.jsonl\n";
+static const char help[] = "usage: mien video [options] FILE\n"
+                           "\n"
+                           "Follows the faces of a video and says which expressions each appears to show.\n"
+                           "A person's number only means \"the same face as before\" within this video.\n"
+                           "A label is the expression that a face appears to show, not what a person feels.\n"
+                           "\n"
+                           "  --json               one JSON object per frame and line instead of one line per person\n"
+                           "  --every SECONDS      analyse a frame only this often (default: every frame)\n" VISION_HELP
+                           "  -h, --help           this text\n"
+                           "\n"
+                           "Exit status: 0 the video was analysed, 1 it was not, or only in part, 2 wrong usage.\n"
+                           "\n"
+                           "  mien video interview.mp4\n"
+                           "  mien video --json --every 0.2 interview.mp4 > frames.jsonl\n";
 
 typedef struct settings {
     mien_analyzer_options analyzer;
@@ -75,12 +69,7 @@ enum { OPTION_JSON = OPTION_OWN, OPTION_EVERY };
 static const struct option long_options[] = {
     {"json", no_argument, NULL, OPTION_JSON},
     {"every", required_argument, NULL, OPTION_EVERY},
-    {"preset", required_argument, NULL, OPTION_PRESET},
-    {"model", required_argument, NULL, OPTION_MODEL},
-    {"precision", required_argument, NULL, OPTION_PRECISION},
-    {"detector", required_argument, NULL, OPTION_DETECTOR},
-    {"cascade", required_argument, NULL, OPTION_CASCADE},
-    {"min-face", required_argument, NULL, OPTION_MIN_FACE},
+    VISION_OPTIONS,
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -93,8 +82,9 @@ static option_outcome take_option(int option, const char *text, settings *s)
         s->json = true;
         return OPTION_TAKEN;
     case OPTION_EVERY:
-        return option_number(us, "every", text, 0, 3600, "seconds from 0 to 3600", &s->video.interval) ? OPTION_TAKEN
-                                                                                                       : OPTION_WRONG;
+        if (!option_number(us, "every", text, 0, 3600, false, "seconds from 0 to 3600", &s->video.interval))
+            return OPTION_WRONG;
+        return OPTION_TAKEN;
     default:
         return vision_option(us, option, text, &s->analyzer, &s->analyze);
     }
@@ -203,8 +193,8 @@ static mien_status print_frame(const run *r, double seconds, mien_error *error)
 
 static void print_time(double seconds)
 {
-    int minutes = (int)(seconds / 60);
-    printf("%d:%04.1f", minutes, seconds - 60.0 * minutes);
+    long long tenths = llround(10 * seconds); /* rounded first: 59.96 s is 1:00.0 */
+    printf("%lld:%02lld.%lld", tenths / 600, tenths / 10 % 60, tenths % 10);
 }
 
 /* The three expressions that a person showed most. */

@@ -4,6 +4,7 @@
 #include "eval_faces.h"
 
 #include <getopt.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "commands.h"
 #include "eval_faces_output.h"
 #include "pipeline/finder.h"
@@ -91,33 +93,29 @@ static mien_status faces_add_detector(faces_arguments *a, int kind, const char *
 
 static mien_status faces_set_number(const char *name, const char *value, int most, int *number, mien_error *error)
 {
-    char *end;
-    long found = strtol(value, &end, 10);
-    if (!*value || *end || found < 1 || found > most)
-        return error_set(error, MIEN_EINVAL, "--%s: '%s' is not a number within 1..%d", name, value, most);
+    double found;
+    if (!number_parse(value, 1, most, &found) || found != floor(found))
+        return error_set(error, MIEN_EINVAL, "--%s: '%s' is not a whole number within 1..%d", name, value, most);
     *number = (int)found;
     return MIEN_OK;
 }
 
 static mien_status faces_set_score(faces_arguments *a, const char *value, mien_error *error)
 {
-    char *end;
-    float score = strtof(value, &end);
-    if (end == value || *end || !(score > 0 && score <= 1))
+    double score;
+    if (!number_parse(value, 0, 1, &score) || score == 0)
         return error_set(error, MIEN_EINVAL, "--min-score: '%s' is not a number above 0 and at most 1", value);
-    a->min_score = score;
+    a->min_score = (float)score;
     return MIEN_OK;
 }
 
 static mien_status faces_set_precision(faces_arguments *a, const char *value, mien_error *error)
 {
-    static const nn_precision precisions[] = {
-        [MIEN_PRECISION_F32] = NN_F32, [MIEN_PRECISION_BF16] = NN_BF16, [MIEN_PRECISION_INT8] = NN_INT8};
-    mien_precision named;
-    mien_status status = mien_precision_from_name(value, &named, error);
-    if (!status)
-        a->precision = (int)precisions[named];
-    return status;
+    nn_precision named;
+    if (!nn_precision_from_name(value, &named))
+        return error_set(error, MIEN_EINVAL, "--precision: '%s' is none of f32, bf16, int8", value);
+    a->precision = (int)named;
+    return MIEN_OK;
 }
 
 static mien_status faces_set(faces_arguments *a, int kind, const char *value, mien_error *error)
@@ -175,8 +173,10 @@ static int faces_read_arguments(int argc, char **argv, faces_arguments *a)
             faces_print_help();
             return EXIT_SUCCESS;
         }
-        if (option == '?')
+        if (option == '?') {
+            fprintf(stderr, "`mien eval --faces --help` lists the options\n");
             return EXIT_USAGE;
+        }
         if (faces_set(a, option, optarg, &error)) {
             fprintf(stderr, "mien eval: %s\n", error.message);
             return EXIT_USAGE;

@@ -59,18 +59,26 @@ static int finish(int status)
 
 static int run(int argc, char **argv)
 {
+    static char help[] = "--help";
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;
     }
     const char *name = argv[1];
-    if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
+    bool asks = !strcmp(name, "help");
+    if (!strcmp(name, "--help") || !strcmp(name, "-h") || (asks && argc == 2)) {
         print_help(stdout);
         return 0;
     }
     if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
         printf("mien %s\n", mien_version());
         return 0;
+    }
+    if (asks) { /* `mien help detect` is `mien detect --help` */
+        argv[1] = argv[2];
+        argv[2] = help;
+        argc = 3;
+        name = argv[1];
     }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (!strcmp(name, commands[i].name)) {

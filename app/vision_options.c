@@ -1,15 +1,16 @@
 /* Options that subcommands share, read in one place so that they mean and refuse the same everywhere. */
 #include "vision_options.h"
 
+#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-bool option_number(const char *command, const char *option, const char *text, double low, double high,
+#include "base/number.h"
+
+bool option_number(const char *command, const char *option, const char *text, double low, double high, bool whole,
                    const char *range, double *value)
 {
-    char *end = NULL;
-    double number = strtod(text, &end);
-    if (end == text || *end || !(number >= low && number <= high)) {
+    double number;
+    if (!number_parse(text, low, high, &number) || (whole && number != floor(number))) {
         fprintf(stderr, "mien %s: --%s %s: expected %s\n", command, option, text, range);
         return false;
     }
@@ -45,7 +46,7 @@ option_outcome vision_option(const char *command, int option, const char *text, 
         analyzer->cascade_path = text;
         return OPTION_TAKEN;
     case OPTION_MIN_FACE:
-        if (!option_number(command, "min-face", text, 1, 1e6, "a number of pixels, 1 or more", &pixels))
+        if (!option_number(command, "min-face", text, 1, 1e6, true, "a number of pixels, 1 to 1000000", &pixels))
             return OPTION_WRONG;
         analyze->min_face = (int32_t)pixels;
         return OPTION_TAKEN;

@@ -1,8 +1,9 @@
 /* The options that `mien detect` and `mien video` have in common: which models look, by which preset, for how small a
- * face. Each subcommand names them in its own getopt table and help. */
+ * face. Their rows of the getopt table and their lines of the help stand here once. */
 #ifndef APP_VISION_OPTIONS_H
 #define APP_VISION_OPTIONS_H
 
+#include <getopt.h>
 #include <stdbool.h>
 
 #include <mien/mien.h>
@@ -18,14 +19,36 @@ enum {
     OPTION_OWN
 };
 
+/** Rows for getopt_long. */
+/* clang-format off */
+#define VISION_OPTIONS                                   \
+    {"preset", required_argument, NULL, OPTION_PRESET},       \
+    {"model", required_argument, NULL, OPTION_MODEL},         \
+    {"precision", required_argument, NULL, OPTION_PRECISION}, \
+    {"detector", required_argument, NULL, OPTION_DETECTOR},   \
+    {"cascade", required_argument, NULL, OPTION_CASCADE},     \
+    {"min-face", required_argument, NULL, OPTION_MIN_FACE}
+/* clang-format on */
+
+/** What help says of them. */
+#define VISION_HELP                                                                                                    \
+    "  --preset NAME        default, neo, faceml or history-api: detector and settings to use\n"                       \
+    "  --model FILE         emotion model (.onnx), or one that ships: mien-wide (default), mien-small\n"               \
+    "  --precision P        f32 (default), bf16 or int8 arithmetic of the emotion model\n"                             \
+    "  --detector FILE      face network (.onnx) instead of the shipped one\n"                                         \
+    "  --cascade FILE       OpenCV cascade (.xml) for the presets that use one\n"                                      \
+    "  --min-face PX        smallest face side in pixels; fewer pixels, more faces and more time\n"                    \
+    "                       (default: the preset's rule; for default 32 of a picture fitted into 1024)\n"
+
 typedef enum option_outcome { OPTION_TAKEN, OPTION_WRONG, OPTION_UNKNOWN } option_outcome;
 
 /** Take one of these options; `text` is kept. OPTION_WRONG has been said on standard error, with the command's name. */
 option_outcome vision_option(const char *command, int option, const char *text, mien_analyzer_options *analyzer,
                              mien_analyze_options *analyze);
 
-/** The number that an option was given; false after saying on standard error what it should be (`range`). */
-bool option_number(const char *command, const char *option, const char *text, double low, double high,
+/** The number that an option was given, whole where `whole`; false after saying on standard error what it should be
+ * (`range`). */
+bool option_number(const char *command, const char *option, const char *text, double low, double high, bool whole,
                    const char *range, double *value);
 
 #endif
