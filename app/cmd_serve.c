@@ -88,7 +88,7 @@ static int print_help(void)
            "environment, else from a .env file, else from the defaults.\n\n"
            "  --env-file FILE\n      Read settings from FILE instead of .env.\n"
            "  --check\n      Check the settings and the model, then exit.\n"
-           "  --help\n      Print this.\n");
+           "  -h, --help\n      Print this.\n");
     settings_help(&text);
     fputs(buffer_text(&text), stdout);
     buffer_done(&text);
@@ -249,8 +249,9 @@ int cmd_serve(int argc, char **argv)
     serving s = {0};
     bool check = false;
     int count = argc - 1, result = 0;
-    if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
-        return print_help();
+    for (int i = 1; i < argc; i++)
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+            return print_help();
     if (read_settings(&count, argv + 1, &s.settings, &check, &error)) {
         settings_done(&s.settings);
         fail(&error);

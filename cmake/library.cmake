@@ -3,8 +3,12 @@
 include(GNUInstallDirs)
 set(vision base image prep nn model detect emotion track pipeline)
 add_library(mien SHARED ${CMAKE_SOURCE_DIR}/cmake/library.c)
-set_target_properties(mien PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
-                                      LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+# Until 1.0 a minor version may change the interface, so it is part of the soname.
+set(soversion ${PROJECT_VERSION_MAJOR})
+if(PROJECT_VERSION_MAJOR EQUAL 0)
+  set(soversion 0.${PROJECT_VERSION_MINOR})
+endif()
+set_target_properties(mien PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${soversion} LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 foreach(name ${vision})
   if(TARGET mien_${name})
     target_link_libraries(mien PRIVATE -Wl,--whole-archive,$<TARGET_FILE:mien_${name}>,--no-whole-archive mien_${name})
@@ -16,16 +20,45 @@ if(NOT MIEN_SANITIZE) # clang links a sanitizer's functions into programs only
   target_link_options(mien PRIVATE -Wl,--no-undefined)
 endif()
 
+target_include_directories(mien INTERFACE $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+
 add_executable(example_faces ${CMAKE_SOURCE_DIR}/examples/faces.c)
-target_include_directories(example_faces PRIVATE ${CMAKE_SOURCE_DIR}/include)
 target_link_libraries(example_faces PRIVATE mien)
 
-file(RELATIVE_PATH MIEN_PREFIX_FROM_PC /${CMAKE_INSTALL_LIBDIR}/pkgconfig /) # an installation may be moved
+# libmien.a, for who wants one: `cmake --build build --target mien_static`. The folders' objects become one in which only the
+# public names are left, so that none of ours meets one of the program's. What it needs stands in mien.pc (--static).
+set(archives "")
+set(MIEN_LIBRARIES "")
+foreach(name ${vision})
+  list(APPEND archives $<TARGET_FILE:mien_${name}>)
+  get_property(libraries GLOBAL PROPERTY mien_${name}_libraries)
+  list(APPEND MIEN_LIBRARIES ${libraries})
+endforeach()
+list(REMOVE_DUPLICATES MIEN_LIBRARIES)
+list(TRANSFORM MIEN_LIBRARIES PREPEND "-l")
+list(JOIN MIEN_LIBRARIES " " MIEN_LIBRARIES)
+list(TRANSFORM vision PREPEND "mien_" OUTPUT_VARIABLE modules)
+set(static ${CMAKE_BINARY_DIR}/${CMAKE_STATIC_LIBRARY_PREFIX}mien${CMAKE_STATIC_LIBRARY_SUFFIX})
+add_custom_command(OUTPUT ${static} DEPENDS ${modules} VERBATIM COMMENT "Making libmien.a"
+  COMMAND ${CMAKE_LINKER} -r -o ${CMAKE_BINARY_DIR}/mien.o --whole-archive ${archives}
+  COMMAND ${CMAKE_OBJCOPY} --localize-hidden ${CMAKE_BINARY_DIR}/mien.o
+  COMMAND ${CMAKE_COMMAND} -E rm -f ${static}
+  COMMAND ${CMAKE_AR} rcsD ${static} ${CMAKE_BINARY_DIR}/mien.o)
+add_custom_target(mien_static DEPENDS ${static})
+
+# What finds it: pkg-config, and find_package(mien) with the target mien::mien. An installation may be moved.
+file(RELATIVE_PATH MIEN_PREFIX_FROM_PC /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(${CMAKE_SOURCE_DIR}/cmake/mien.pc.in ${CMAKE_BINARY_DIR}/mien.pc @ONLY)
-install(TARGETS mien LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+include(CMakePackageConfigHelpers)
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/mienConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(TARGETS mien EXPORT mien LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(EXPORT mien NAMESPACE mien:: FILE mienConfig.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/mien)
+install(FILES ${CMAKE_BINARY_DIR}/mienConfigVersion.cmake DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/mien)
+install(FILES ${CMAKE_BINARY_DIR}/mien.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES ${static} DESTINATION ${CMAKE_INSTALL_LIBDIR} OPTIONAL)
+
 install(TARGETS mien_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/mien DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(FILES ${CMAKE_BINARY_DIR}/mien.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/mien/models FILES_MATCHING PATTERN "*.md"
                                                                                                    PATTERN "*.onnx")
 

@@ -21,6 +21,29 @@ for command in detect video serve train eval; do
   check "$command refuses an unknown option" status_is 2
 done
 
+run "$MIEN" help detect
+check "help COMMAND is COMMAND --help" out_has "usage: mien detect"
+run "$MIEN" help frobnicate
+check "help for an unknown command is wrong usage" status_is 2
+run "$MIEN" serve --port 0 --help
+check "serve --help may stand anywhere" out_has "usage: mien serve"
+
+# A page that was written by hand names the options that the program takes, all of them and no others. (mien-train.1 leaves the
+# settings to --help; the other pages are made of it.)
+options_of() { grep -o -e '--[a-z][a-z-]*' | sort -u | grep -vx -e --help; }
+{ "$MIEN" eval --help; "$MIEN" eval --faces --help; } | options_of >"$work/eval.help"
+"$MIEN" video --help | options_of >"$work/video.help"
+"$MIEN" train --help | options_of >"$work/train.help"
+for command in eval video train; do
+  sed 's/\\-/-/g' "docs/man/mien-$command.1" | options_of >"$work/$command.man"
+  check "mien-$command.1 names no option that there is not" bash -c 'test -z "$(comm -13 "$0" "$1" | tee /dev/stderr)"' \
+    "$work/$command.help" "$work/$command.man"
+done
+for command in eval video; do
+  check "mien-$command.1 names every option" bash -c 'test -z "$(comm -23 "$0" "$1" | tee /dev/stderr)"' \
+    "$work/$command.help" "$work/$command.man"
+done
+
 # What looks at pictures takes the same options, says so, and refuses alike.
 for command in detect video; do
   run "$MIEN" "$command" --help
