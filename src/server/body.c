@@ -9,11 +9,15 @@
 #include <string.h>
 #include <strings.h>
 
+enum { MAX_PREFIX = 1024 };
+
 mien_status body_json(const http_request *request, json_t **value, mien_error *error)
 {
+    static const char mark[] = {'\xef', '\xbb', '\xbf'}; /* byte order mark, which some libraries write */
     json_error_t problem;
-    json_t *parsed = json_loadb((const char *)request->body, request->body_length,
-                                JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &problem);
+    const char *text = (const char *)request->body;
+    size_t length = request->body_length, skip = length >= 3 && !memcmp(text, mark, 3) ? 3 : 0;
+    json_t *parsed = json_loadb(text + skip, length - skip, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &problem);
     if (!parsed)
         return error_set_at(error, MIEN_EFORMAT, problem.position > 0 ? (size_t)problem.position : 0, "%s",
                             problem.text);
@@ -23,15 +27,9 @@ mien_status body_json(const http_request *request, json_t **value, mien_error *e
 
 mien_status body_picture(const char *text, size_t length, buffer *picture, mien_error *error)
 {
-    size_t lead = 0;
-    while (lead < length && strchr(" \t\r\n", text[lead]))
-        lead++;
-    if (length - lead > 5 && !strncasecmp(text + lead, "data:", 5)) {
-        const char *comma = memchr(text + lead, ',', length - lead);
-        if (!comma)
-            return error_set(error, MIEN_EFORMAT, "the data URL has no comma");
-        lead = (size_t)(comma - text) + 1;
-    }
+    /* "data:image/jpeg;base64,", and whatever else clients leave in front of a comma, which base64 has none of. */
+    const char *comma = memchr(text, ',', length < MAX_PREFIX ? length : MAX_PREFIX);
+    size_t lead = comma ? (size_t)(comma - text) + 1 : 0;
     mien_status status = base64_decode(text + lead, length - lead, picture, error);
     if (!status && !picture->length)
         status = error_set(error, MIEN_EFORMAT, "the picture is empty");

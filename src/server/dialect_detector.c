@@ -18,7 +18,8 @@ size_t detector_max_bytes(const service *service)
     return (size_t)(most <= 16384 ? service->settings->max_body : most);
 }
 
-/* face_bounds as a box inside what an int can hold; clipping to the picture is the analyser's. */
+/* face_bounds as a box inside what an int can hold; clipping to the picture is the analyser's. What is smaller than a
+ * pixel is none (some clients send fractions of the picture, which the original only echoes): then faces are found. */
 static bool bounds_box(const json_t *bounds, mien_rect *box)
 {
     double x, y, width, height;
@@ -164,9 +165,6 @@ static mien_status check_bounds(const json_t *bounds, http_response *response, b
             return fastapi_refuse(response, "value_error.missing", place, "field required", NULL);
         if (!body_coordinate(bounds, names[i], &value))
             return fastapi_refuse(response, "type_error.float", place, "value is not a valid float", given);
-        if (i >= 2 && value < 1)
-            return fastapi_refuse(response, "value_error.number.not_ge", place,
-                                  "ensure this value is greater than or equal to 1", given);
         json_decref(place);
     }
     *refused = false;
@@ -217,7 +215,7 @@ mien_status detector_upload(const http_request *request, http_response *response
     if (status || !part.has_filename)
         return fastapi_refuse(response, "value_error.missing", json_pack("[ss]", "body", "file"), "field required",
                               NULL);
-    if (strcmp(part.content_type, "image/jpeg") && strcmp(part.content_type, "image/png") &&
+    if (*part.content_type && strcmp(part.content_type, "image/jpeg") && strcmp(part.content_type, "image/png") &&
         strcmp(part.content_type, "image/webp") && strcmp(part.content_type, "image/jpg"))
         return http_response_error(response, 400, "detail",
                                    "Invalid file type. Only JPEG, PNG, and WebP are supported");

@@ -4,6 +4,7 @@
 #include "server/dialects.h"
 #include "server/fastapi.h"
 #include "server/multipart.h"
+#include "server/picture_link.h"
 
 #include "auth/secret.h"
 #include "base/clock.h"
@@ -64,7 +65,7 @@ static bool check_file(const service *service, const multipart_part *part, char 
     size_t most = (size_t)service->settings->max_upload;
     if (!known)
         snprintf(detail, capacity, "File '%s' is not a supported image format (jpg, jpeg, png, gif).", part->filename);
-    else if (strncmp(part->content_type, "image/", 6))
+    else if (*part->content_type && strncmp(part->content_type, "image/", 6)) /* some clients name none */
         snprintf(detail, capacity, "File '%s' is not an image. Got content type: %s", part->filename,
                  part->content_type);
     else if (part->length > most)
@@ -73,15 +74,6 @@ static bool check_file(const service *service, const multipart_part *part, char 
     else
         return true;
     return false;
-}
-
-static char *picture_url(const http_request *request, const char *id)
-{
-    const char *host = http_request_field(request, "host");
-    char url[400];
-    snprintf(url, sizeof url, "%s://%.255s/api/history/%s/picture", request->secure ? "https" : "http",
-             host ? host : "localhost", id);
-    return memory_text(url);
 }
 
 /* Keep a user's detection. */
@@ -146,12 +138,14 @@ static mien_status detect_file(const http_request *request, const person *who, c
     int64_t now = clock_unix_us();
     status = secret_uuid(done->id, &error);
     bool kept = !who->guest && service->settings->store_pictures && *service->settings->data_folder;
-    char *url = kept ? picture_url(request, done->id) : NULL;
+    buffer url = {0};
+    if (!status && kept)
+        status = picture_link_write(request, done->id, &url);
     done->answer = json_pack("{sssososss{sosbsf}}", "user_id", who->user.id, "timestamp", dialect_time(now),
-                             "image_url", url ? json_string(url) : json_null(), "detection_id", done->id,
+                             "image_url", kept ? json_string(buffer_text(&url)) : json_null(), "detection_id", done->id,
                              "detection_results", "faces", face_list(&result, done->id), "face_detected",
                              result.face_count > 0, "processing_time", result.timing.total / 1e3);
-    memory_free(url);
+    buffer_done(&url);
     if (!status && !who->guest)
         status = remember(request, who, part, &result, now, done, &error);
     memory_free(result.faces);
@@ -248,7 +242,7 @@ static json_t *batch_event(const http_request *request, const multipart_part *pa
     if (done.answer)
         return done.answer;
     snprintf(text, sizeof text, "%d: %s", http, detail);
-    return json_pack("{ssss}", "error", text, "filename", part->filename);
+    return json_pack("{soss}", "error", http_text(text), "filename", part->filename);
 }
 
 /* Count the files first: a batch that is too large is refused as a whole. */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static const long guarded_limit = 30; /* a minute and client */
 
@@ -130,11 +131,17 @@ void exchange_release(exchange *e)
         destroy(e);
 }
 
-/* Behind a proxy that we trust, the last entry is the one that the proxy itself wrote. */
-static void take_forwarded_address(exchange *e)
+/* Behind a proxy that we trust: who asks and whether TLS brought it there, for links and cookies. The last address is
+ * the one that the proxy itself wrote. */
+static void take_forwarded(exchange *e)
 {
+    if (!e->request.service->settings->trust_proxy)
+        return;
+    const char *scheme = http_request_field(&e->request, "x-forwarded-proto");
+    if (scheme)
+        e->request.secure = !strcasecmp(scheme, "https");
     const char *forwarded = http_request_field(&e->request, "x-forwarded-for");
-    if (!forwarded || !e->request.service->settings->trust_proxy)
+    if (!forwarded)
         return;
     const char *comma = strrchr(forwarded, ',');
     const char *last = comma ? comma + 1 : forwarded;
@@ -193,7 +200,7 @@ int exchange_begin(exchange *e)
     e->mount = server_find_mount(e->server, e->request.path);
     if (!e->mount)
         e->route = router_find(server_router(e->server), &e->request, &e->allowed);
-    take_forwarded_address(e);
+    take_forwarded(e);
     if (atomic_load(&service->stopping))
         return 503;
     if (e->head.framing == HTTP_LENGTH && e->head.content_length > (uint64_t)service->settings->max_body)

@@ -2,6 +2,7 @@
  * original does. */
 #include "server/dialects.h"
 #include "server/fastapi.h"
+#include "server/picture_link.h"
 
 #include "base/error.h"
 
@@ -45,9 +46,19 @@ static mien_status query_number(const http_request *request, const char *name, l
     return status;
 }
 
-static json_t *record_object(const store_record *record)
+/* What was answered then, with a link to the picture that is good now. NULL: memory was short. */
+static json_t *record_object(const http_request *request, const store_record *record)
 {
-    return record->result ? json_loads(record->result, 0, NULL) : NULL;
+    json_t *object = record->result ? json_loads(record->result, 0, NULL) : NULL;
+    buffer link = {0};
+    bool failed = record->picture && picture_link_write(request, record->id, &link);
+    json_t *url = record->picture ? json_string(buffer_text(&link)) : json_null();
+    buffer_done(&link);
+    if (failed || json_object_set_new(object, "image_url", url)) {
+        json_decref(object);
+        object = NULL;
+    }
+    return object;
 }
 
 static mien_status answer_page(const http_request *request, const store_query *query, http_response *response)
@@ -59,7 +70,7 @@ static mien_status answer_page(const http_request *request, const store_query *q
         return dialect_store_failure(response, status, &error);
     json_t *list = json_array();
     for (size_t i = 0; i < page.count; i++)
-        json_array_append_new(list, record_object(&page.records[i]));
+        json_array_append_new(list, record_object(request, &page.records[i]));
     char total[24];
     snprintf(total, sizeof total, "%zu", page.total);
     http_response_field(response, "X-Total-Count", total);
@@ -134,7 +145,7 @@ mien_status history_get(const http_request *request, http_response *response)
     mien_status status = own_record(request, response, "access", &record, &refused);
     if (refused)
         return status;
-    json_t *object = record_object(&record);
+    json_t *object = record_object(request, &record);
     store_record_done(&record);
     return http_response_json(response, 200, object);
 }
@@ -155,12 +166,27 @@ static const char *picture_type(const buffer *bytes)
     return "application/octet-stream";
 }
 
+/* The record of a picture, for its owner and for whoever has a link to it; otherwise *refused after answering. */
+static mien_status pictured_record(const http_request *request, http_response *response, store_record *record,
+                                   bool *refused)
+{
+    mien_error error = {0};
+    const char *id = request->parameters[0];
+    if (!picture_link_good(request, id))
+        return own_record(request, response, "access", record, refused);
+    mien_status status = store_history_get(people_store(request->service->people), id, record, &error);
+    *refused = status;
+    if (status == MIEN_ENOTFOUND || status == MIEN_EINVAL)
+        return http_response_error(response, 404, "detail", "The picture was deleted");
+    return status ? dialect_store_failure(response, status, &error) : MIEN_OK;
+}
+
 mien_status history_picture(const http_request *request, http_response *response)
 {
     store_record record = {0};
     bool refused;
     mien_error error = {0};
-    mien_status status = own_record(request, response, "access", &record, &refused);
+    mien_status status = pictured_record(request, response, &record, &refused);
     if (refused)
         return status;
     status = record.picture
@@ -213,5 +239,5 @@ mien_status history_delete_all(const http_request *request, http_response *respo
 mien_status history_status(const http_request *request, http_response *response)
 {
     return http_response_json(response, 200,
-                              json_pack("{ssss}", "detection_id", request->parameters[0], "status", "done"));
+                              json_pack("{soss}", "detection_id", http_text(request->parameters[0]), "status", "done"));
 }

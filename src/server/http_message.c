@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -98,6 +99,15 @@ bool http_request_is(const http_request *request, const char *type)
     return length == strlen(type) && !strncasecmp(value, type, length);
 }
 
+void http_request_base(const http_request *request, char base[HTTP_MAX_BASE])
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:[]%!$&'()*+,;=";
+    const char *host = http_request_field(request, "host");
+    if (!host || !*host || strlen(host) > 255 || host[strspn(host, allowed)])
+        host = "localhost";
+    snprintf(base, HTTP_MAX_BASE, "%s://%s", request->secure ? "https" : "http", host);
+}
+
 bool http_request_cookie(const http_request *request, const char *name, buffer *value)
 {
     size_t wanted = strlen(name);
@@ -162,8 +172,7 @@ mien_status http_response_json(http_response *response, int status, json_t *valu
     return failed ? MIEN_ENOMEM : MIEN_OK;
 }
 
-/* Messages may repeat what a client sent, cut anywhere: what is not UTF-8 becomes question marks. */
-static json_t *any_text(const char *text)
+json_t *http_text(const char *text)
 {
     json_t *string = json_string(text);
     buffer plain = {0};
@@ -177,7 +186,7 @@ static json_t *any_text(const char *text)
 
 mien_status http_response_error(http_response *response, int status, const char *key, const char *text)
 {
-    return http_response_json(response, status, json_pack("{so}", key, any_text(text)));
+    return http_response_json(response, status, json_pack("{so}", key, http_text(text)));
 }
 
 mien_status http_response_text(http_response *response, int status, const char *content_type, const char *text)

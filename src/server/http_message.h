@@ -23,7 +23,7 @@ typedef struct http_field {
     const char *value;
 } http_field;
 
-enum { HTTP_MAX_FIELDS = 100, HTTP_MAX_PARAMETERS = 2 };
+enum { HTTP_MAX_FIELDS = 100, HTTP_MAX_PARAMETERS = 2, HTTP_MAX_BASE = 272 };
 
 typedef struct http_request {
     http_method method;
@@ -36,7 +36,7 @@ typedef struct http_request {
     size_t body_length;
     const char *peer;                          /* address in text */
     const char *id;                            /* this request's id in logs and in X-Request-Id */
-    bool secure;                               /* came over TLS */
+    bool secure;                               /* came over TLS, also where a trusted proxy says so */
     char parameters[HTTP_MAX_PARAMETERS][128]; /* what the route's {…} matched */
     struct service *service;                   /* what the program knows; NULL in tests of plain handlers */
     size_t worker;                             /* which worker runs the handler, 0.. */
@@ -50,6 +50,8 @@ bool http_request_field_has(const http_request *request, const char *name, const
 bool http_request_query(const http_request *request, const char *name, buffer *value);
 /** True when the body's media type is `type`, for example "application/json". */
 bool http_request_is(const http_request *request, const char *type);
+/** How the client names this server: "https://host:port", "http://localhost" where its Host cannot stand in a link. */
+void http_request_base(const http_request *request, char base[HTTP_MAX_BASE]);
 /** Append the cookie's value; false when it is absent. */
 bool http_request_cookie(const http_request *request, const char *name, buffer *value);
 
@@ -81,6 +83,8 @@ void http_response_reset(http_response *response);
 mien_status http_response_field(http_response *response, const char *name, const char *value);
 /** Set the body to `value` as compact JSON; takes the reference (NULL means memory was short). */
 mien_status http_response_json(http_response *response, int status, json_t *value);
+/** A JSON text of what may repeat a client's words, cut anywhere: what is not UTF-8 becomes question marks. */
+json_t *http_text(const char *text);
 /** {"<key>": "<text>"} */
 mien_status http_response_error(http_response *response, int status, const char *key, const char *text);
 mien_status http_response_text(http_response *response, int status, const char *content_type, const char *text);

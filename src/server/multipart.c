@@ -1,10 +1,13 @@
 /* The form parser. The body is collected first (under the body's limit), so parts are found by searching for the
  * delimiter and handed out where they lie. Long names and file names are cut, never trusted as paths: only the last
- * component is kept and no file of that name is ever opened. */
+ * component is kept, as UTF-8 that can stand in an answer, and no file of that name is ever opened. */
 #include "server/multipart.h"
+
+#include "server/websocket.h"
 
 #include "base/error.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -69,24 +72,52 @@ mien_status multipart_begin(multipart_reader *reader, const http_request *reques
     return MIEN_OK;
 }
 
-static void keep_last_component(char *filename)
+/* Of too long a name the end is kept, which holds the ending. Names of no known encoding become ASCII. */
+static void keep_last_component(char *given, char *filename, size_t capacity)
 {
-    char *last = filename;
-    for (char *c = filename; *c; c++) {
+    char *last = given;
+    for (char *c = given; *c; c++) {
         if (*c == '/' || *c == '\\')
             last = c + 1;
         else if ((unsigned char)*c < 0x20)
             *c = '_';
     }
-    memmove(filename, last, strlen(last) + 1);
+    size_t length = strlen(last);
+    if (length >= capacity) {
+        last += length + 1 - capacity;
+        while ((*last & 0xc0) == 0x80)
+            last++;
+        length = strlen(last);
+    }
+    bool known = !websocket_utf8(0, (const uint8_t *)last, length);
+    for (size_t i = 0; i <= length; i++)
+        filename[i] = known || (unsigned char)last[i] < 0x80 ? last[i] : '?';
+}
+
+/* filename="…", or what some libraries send in its place when it is not ASCII: filename*=utf-8''%c3%a4.png (RFC 5987)
+ */
+static void read_filename(const char *line, size_t length, multipart_part *part)
+{
+    char given[MULTIPART_MAX_NAME];
+    part->has_filename = parameter(line, length, "filename", given, sizeof given);
+    if (!part->has_filename && parameter(line, length, "filename*", given, sizeof given)) {
+        const char *language = strchr(given, '\''), *name = language ? strchr(language + 1, '\'') : NULL;
+        buffer plain;
+        buffer_init(&plain, sizeof given);
+        part->has_filename = name && !http_percent_decode(name + 1, strlen(name + 1), false, &plain);
+        if (part->has_filename)
+            snprintf(given, sizeof given, "%s", buffer_text(&plain));
+        buffer_done(&plain);
+    }
+    if (part->has_filename)
+        keep_last_component(given, part->filename, sizeof part->filename);
 }
 
 static void read_part_field(const char *line, size_t length, multipart_part *part)
 {
     if (length > 20 && !strncasecmp(line, "content-disposition:", 20)) {
         parameter(line, length, "name", part->name, sizeof part->name);
-        part->has_filename = parameter(line, length, "filename", part->filename, sizeof part->filename);
-        keep_last_component(part->filename);
+        read_filename(line, length, part);
     } else if (length > 13 && !strncasecmp(line, "content-type:", 13)) {
         line += 13;
         length -= 13;

@@ -14,14 +14,14 @@ typedef struct multipart_reader {
 
 typedef struct multipart_part {
     char name[64];
-    char filename[128]; /* the last component; "" when the field has none or an empty one */
+    char filename[256]; /* UTF-8, the last component; "" when the field has none or an empty one */
     bool has_filename;  /* a filename was given, perhaps an empty one */
     char content_type[64];
     const uint8_t *data;
     size_t length;
 } multipart_part;
 
-enum { MULTIPART_MAX_PARTS = 256, MULTIPART_MAX_HEAD = 4096 };
+enum { MULTIPART_MAX_PARTS = 256, MULTIPART_MAX_HEAD = 4096, MULTIPART_MAX_NAME = 1024 };
 
 /** Begin on the request's body. MIEN_EFORMAT when it is not multipart/form-data with a boundary of 1..70 characters. */
 mien_status multipart_begin(multipart_reader *reader, const http_request *request, mien_error *error);

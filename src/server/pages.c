@@ -57,13 +57,10 @@ mien_status pages_root(const http_request *request, http_response *response)
         response->policy = buffer_text(&request->service->page_policy);
         return serve_file(page, request, response);
     }
-    const char *host = http_request_field(request, "host");
-    const char *scheme = request->secure ? "https" : "http";
-    if (!host || strlen(host) > 255)
-        host = "localhost";
-    char docs[300], redoc[300];
-    snprintf(docs, sizeof docs, "%s://%s/docs", scheme, host);
-    snprintf(redoc, sizeof redoc, "%s://%s/redoc", scheme, host);
+    char base[HTTP_MAX_BASE], docs[HTTP_MAX_BASE + 8], redoc[HTTP_MAX_BASE + 8];
+    http_request_base(request, base);
+    snprintf(docs, sizeof docs, "%s/docs", base);
+    snprintf(redoc, sizeof redoc, "%s/redoc", base);
     return http_response_json(
         response, 200,
         json_pack("{sssss{ssssss}s[sss]sssssssss[sssssss]}", "name", "mien facial emotion recognition", "status",
@@ -102,9 +99,10 @@ mien_status pages_readyz(const http_request *request, http_response *response)
     mien_error error = {0};
     bool store = !people_check(service->people, &error);
     bool ready = store && !atomic_load(&service->stopping);
+    const char *stored = store ? "ready" : "not ready"; /* also under the name that monitors of history-api ask for */
     return http_response_json(response, ready ? 200 : 503,
-                              json_pack("{sss{ssss}}", "status", ready ? "ready" : "not ready", "services", "model",
-                                        "ready", "store", store ? "ready" : "not ready"));
+                              json_pack("{sss{ssssssss}}", "status", ready ? "ready" : "not ready", "services", "model",
+                                        "ready", "store", stored, "mongodb", stored, "firebase", "ready"));
 }
 
 static void write_gauges(const service *service, buffer *out)

@@ -24,7 +24,7 @@ struct people {
     const settings *settings;
     store *store;
     jwt_key *key;
-    guest_cookie_key cookie_key;
+    signature_key cookie_key, picture_key;
     id_token_verifier *verifier; /* NULL: no identity provider */
 };
 
@@ -91,8 +91,10 @@ mien_status people_create(const settings *settings, people **out, mien_error *er
         status = find_secret(settings, &secret, error);
     if (!status)
         status = jwt_key_from_secret(buffer_text(&secret), &created->key, error);
-    if (!status)
-        guest_cookie_make_key(secret.data, secret.length, &created->cookie_key);
+    if (!status) {
+        signature_make_key("mien guest cookie", secret.data, secret.length, &created->cookie_key);
+        signature_make_key("mien picture link", secret.data, secret.length, &created->picture_key);
+    }
     if (!status)
         status = create_verifier(created, error);
     buffer_done(&secret);
@@ -113,6 +115,11 @@ void people_destroy(people **pointer)
     store_close(&people->store);
     memory_free(people);
     *pointer = NULL;
+}
+
+const signature_key *people_picture_key(const people *people)
+{
+    return &people->picture_key;
 }
 
 mien_status people_check(people *people, mien_error *error)

@@ -5,6 +5,7 @@
 
 #include "server/http_message.h"
 #include "server/settings.h"
+#include "server/signature.h"
 #include "store/store.h"
 
 typedef struct people people;
@@ -19,6 +20,8 @@ typedef struct person {
 mien_status people_create(const settings *settings, people **people, mien_error *error);
 void people_destroy(people **people);
 store *people_store(people *people);
+/** What links to pictures are signed with; lives as long as `people`. */
+const signature_key *people_picture_key(const people *people);
 /** For /readyz. */
 mien_status people_check(people *people, mien_error *error);
 /** Delete what has outlived HISTORY_TTL, and expired tokens; call now and then. */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Does `path` match `pattern`? Segments in braces are copied out. */
+/* Does `path`, perhaps with a slash too many at its end, match `pattern`? Segments in braces are copied out. */
 static bool match(const char *pattern, const char *path, char parameters[HTTP_MAX_PARAMETERS][128])
 {
     size_t next = 0;
@@ -24,7 +24,7 @@ static bool match(const char *pattern, const char *path, char parameters[HTTP_MA
         path += length;
         pattern += strcspn(pattern, "}") + 1;
     }
-    return !*path;
+    return !*path || !strcmp(path, "/");
 }
 
 const route *router_find(const router *router, http_request *request, unsigned *allowed)

@@ -43,7 +43,9 @@ const setting settings_table[] = {
     TEXT("CORS_ORIGINS", "ALLOWED_ORIGINS CORS_ALLOWED_ORIGINS", "--cors-origins", cors_origins, "",
          "Origins that other sites' pages may call from, separated by commas; * for any."),
     SWITCH("TRUST_PROXY", "", "--trust-proxy", trust_proxy, "false",
-           "Take the client's address from the last X-Forwarded-For entry; only behind a proxy that sets it."),
+           "Take the client's address from the last X-Forwarded-For entry, and https from X-Forwarded-Proto; only "
+           "behind a "
+           "proxy that sets both."),
     PATHS("MODEL_PATH", "", "--model --model-path", model_path,
           "Emotion model (.onnx, .h5), the name of one that ships (mien-wide, mien-small), or a folder of models; "
           "several divided by colons, or by giving the flag again. The first answers by default; clients choose by "

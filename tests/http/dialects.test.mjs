@@ -2,7 +2,7 @@
 // the mends that the compatibility notes name. Recognition is a stand-in with fixed faces.
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
-import { base64, post, startStub, upload, WebSocketClient } from './helper.mjs';
+import { base64, exchange, post, startStub, upload, WebSocketClient } from './helper.mjs';
 
 let server;
 before(async () => { server = await startStub(['--rate-limit-requests', '0', '--max-image-size', '60000']); });
@@ -50,7 +50,7 @@ test('GET / is the page or the index; /health, /healthz and /readyz are the unio
   assert.deepEqual(health.emotion_classes, ['Angry', 'Disgust', 'Fear', 'Happy', 'Sad', 'Surprise', 'Neutral']);
   assert.ok(Math.abs(Date.parse(health.timestamp) - Date.now()) < 60000);
   assert.deepEqual((await get('/healthz')).json, { status: 'ok' });
-  assert.deepEqual((await get('/readyz')).json, { status: 'ready', services: { model: 'ready', store: 'ready' } });
+  assert.deepEqual((await get('/readyz')).json, { status: 'ready', services: { model: 'ready', store: 'ready', mongodb: 'ready', firebase: 'ready' } });
   const icon = await fetch(`${server.base}/favicon.ico`);
   assert.deepEqual([icon.status, icon.headers.get('content-type')], [200, 'image/vnd.microsoft.icon']);
   for (const where of ['/nope', '/api/docs'])
@@ -183,6 +183,34 @@ test('detector: one emotion per picture', async () => {
   assert.deepEqual([rubbish.json.success, rubbish.json.emotion, rubbish.json.confidence, rubbish.json.all_scores, rubbish.json.face_detected, rubbish.json.landmarks],
     [false, 'neutral', 0, { neutral: 1 }, false, null]);
   shape((await upload(server, '/api/detect/upload', 'faces 1', { type: 'image/png' })).json, detected);
+});
+
+test('detector: bounds in fractions of the picture are echoed, as the original does, and faces are found', async () => {
+  for (const bounds of [{ x: 0.2, y: 0.2, width: 0.5, height: 0.5 }, { x: 0, y: 0, width: 0, height: 0 }]) {
+    const { status, json } = await post(server, '/api/detect', { image: base64('faces 2'), face_bounds: bounds });
+    assert.deepEqual([status, json.success, json.landmarks], [200, true, bounds]);
+    assert.equal((await post(server, '/api/detect', { image: base64('none'), face_bounds: bounds })).json.face_detected, false);
+  }
+});
+
+test('what clients put around a picture does not matter', async () => {
+  const image = base64('faces 2');
+  for (const text of [`image/jpeg;base64,${image}`, `base64,${image}`, `DATA:image/png;name=a.png;base64, ${image}`, ` \r\n${image}\n`])
+    for (const [where, body] of [['/predict', { image: text }], ['/predict_emotion', { image: text }], ['/predict_emotion_stream', { frame: text }], ['/api/detect', { image: text }]])
+      assert.deepEqual(await post(server, where, { ...body, extra: [{}] }).then((r) => [r.status, r.json.success]), [200, true], `${where} ${text}`);
+  assert.equal((await post(server, '/predict', `\ufeff${JSON.stringify({ image })}`)).status, 200, 'a byte order mark');
+  for (const where of ['/health/', '/api/status/', '/docs/'])
+    assert.equal((await fetch(server.base + where)).status, 200, where);
+  assert.equal((await post(server, '/api/detect/', { image })).status, 200);
+  const bare = { method: 'POST', headers: { 'content-type': 'multipart/form-data; boundary=B' }, body: '--B\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\nfaces 1\r\n--B--\r\n' };
+  for (const where of ['/predict_file', '/api/detect', '/api/detect/upload'])
+    assert.equal((await fetch(server.base + where, bare)).status, 200, `${where}: a part without a type`);
+});
+
+test('what is not UTF-8 in a path or a Host is no reason to fail', async () => {
+  assert.deepEqual((await get('/api/detect/status/%ff')).json, { detection_id: '?', status: 'done' });
+  const [odd] = await exchange(server, Buffer.from('GET / HTTP/1.1\r\nHost: \xe4\r\n\r\n', 'latin1'));
+  assert.equal(JSON.parse(odd.body).docs, 'http://localhost/docs');
 });
 
 test('detector: errors of form are 422 as FastAPI writes them', async () => {

@@ -100,6 +100,8 @@ test('a guest is known by the cookie, has a few detections, then waits', async (
   assert.match(first.headers.get('set-cookie'), /HttpOnly; Max-Age=259200; Path=\//);
   assert.equal((await ask('/auth/profile', { cookie })).json.user_id, first.json.user_id);
   assert.deepEqual((await ask('/auth/usage', { cookie })).json, { user_id: first.json.user_id, is_guest: true, usage_count: 0, max_usage: 3 });
+  const reduced = cookie.replaceAll('\\"', ''); // as Python's requests sends it back
+  assert.equal((await ask('/auth/profile', { cookie: reduced })).json.user_id, first.json.user_id);
   const forged = cookie.replace(first.json.user_id, 'guest_00000000-0000-4000-8000-000000000000');
   assert.notEqual((await ask('/auth/profile', { cookie: forged })).json.user_id, 'guest_00000000-0000-4000-8000-000000000000');
   for (let used = 1; used <= 3; used++) {
@@ -158,7 +160,7 @@ test("a user's history is listed, read, paged and deleted by its owner alone", a
   const ids = [];
   for (let i = 0; i < 3; i++) {
     const { json } = await upload(server, '/api/detect', `faces ${i}`, { headers });
-    assert.match(json.image_url, new RegExp(`/api/history/${json.detection_id}/picture$`));
+    assert.match(json.image_url, new RegExp(`^${server.base}/api/history/${json.detection_id}/picture\\?expires=\\d+&signature=[0-9a-f]{32}$`));
     ids.unshift(json.detection_id);
   }
   const list = await ask('/api/history', { token: ann.access_token });
@@ -192,6 +194,50 @@ test("a user's history is listed, read, paged and deleted by its owner alone", a
   assert.equal((await ask('/auth/profile', { method: 'DELETE', token: ann.access_token })).status, 204);
   assert.equal((await ask('/auth/profile', { token: ann.access_token })).json.is_guest, true);
   assert.deepEqual(readdirSync(path.join(folder, 'pictures'), { recursive: true }).filter((name) => /[0-9a-f]{40}/.test(name)), []);
+});
+
+test('a picture is shown by its link alone, as an <img> asks, until its record is deleted', async () => {
+  const { access_token: token } = await register();
+  const headers = { authorization: `Bearer ${token}` };
+  const made = (await upload(server, '/api/detect', 'faces 1', { headers })).json;
+  const look = async (link) => fetch(link).then(async (r) => [r.status, r.status === 200 ? await r.text() : (await r.arrayBuffer()) && null]);
+  assert.deepEqual(await look(made.image_url), [200, 'faces 1']);
+  const listed = (await ask('/api/history', { token, headers: { host: 'faces.example.org' } })).json[0];
+  assert.deepEqual(await look(listed.image_url), [200, 'faces 1'], 'a list brings links, too');
+  const link = new URL(made.image_url), until = Number(link.searchParams.get('expires'));
+  assert.ok(until - Date.now() / 1000 > 86400 - 60 && until - Date.now() / 1000 <= 2 * 86400);
+  const other = (await upload(server, '/api/detect', 'faces 2', { headers })).json;
+  for (const bad of [made.image_url.replace(/signature=.*/, `signature=${'0'.repeat(32)}`), made.image_url.replace(/&signature=.*/, ''),
+    made.image_url.replace(/expires=\d+/, `expires=${until + 86400}`), made.image_url.replace(made.detection_id, other.detection_id)])
+    assert.deepEqual(await look(bad), [401, null], bad);
+  assert.equal((await ask(`/api/history/${made.detection_id}`, { method: 'DELETE', token })).status, 204);
+  assert.deepEqual(await look(made.image_url), [404, null]);
+});
+
+test('behind a trusted proxy links and cookies are those of https', async () => {
+  const place = mkdtempSync(path.join(tmpdir(), 'mien-proxy-'));
+  const headers = { 'x-forwarded-proto': 'https', 'x-forwarded-for': '10.0.0.9' };
+  for (const [flags, scheme, cookie] of [[['--trust-proxy'], 'https', /SameSite=None; Secure$/], [[], 'http', /SameSite=Lax$/]]) {
+    const mine = await startStub(['--data-dir', place, ...flags]);
+    const index = await (await fetch(mine.base, { headers })).json();
+    assert.ok(index.docs.startsWith(`${scheme}://127.0.0.1`), index.docs);
+    assert.match((await fetch(`${mine.base}/auth/profile`, { headers })).headers.get('set-cookie'), cookie);
+    assert.equal(await mine.stop(), 0);
+  }
+  rmSync(place, { recursive: true });
+});
+
+test('file names of any language and length are kept as they can be shown, and lose nobody a batch', async () => {
+  const { access_token: token } = await register();
+  const part = (name, content) => Buffer.concat([Buffer.from(`--B\r\nContent-Disposition: form-data; name="files"; ${name}\r\nContent-Type: image/jpeg\r\n\r\n`, 'latin1'), Buffer.from(`${content}\r\n`)]);
+  const quoted = (name) => `filename="${Buffer.from(name).toString('latin1')}"`;
+  const names = [quoted('ä'.repeat(120) + '.jpg'), 'filename="\xe4.jpg"', quoted('日'.repeat(200) + '.png'), "filename*=utf-8''%C3%A4.jpg"];
+  const body = Buffer.concat([...names.flatMap((name) => [part(name, 'rubbish'), part(name, 'none')]), Buffer.from('--B--\r\n')]);
+  const reply = await fetch(`${server.base}/api/detect/batch`, { method: 'POST', body, headers: { authorization: `Bearer ${token}`, 'content-type': 'multipart/form-data; boundary=B' } });
+  const events = (await reply.text()).trim().split('\n\n').map((line) => JSON.parse(line.slice(6)));
+  assert.equal(reply.status, 200);
+  assert.deepEqual(events.filter((e) => e.error).map((e) => e.filename), ['ä'.repeat(120) + '.jpg', '?.jpg', '日'.repeat(83) + '.png', 'ä.jpg']);
+  assert.equal(events.filter((e) => e.detection_id).length, 4);
 });
 
 test('a batch comes as events, one for each picture, in order', async () => {
