@@ -55,6 +55,8 @@ typedef struct batch {
     answer *answers; /* one per path of this batch */
 } batch;
 
+static const char command[] = "detect";
+
 static const char help[] =
     "usage: mien detect [options] FILE…\n"
     "\n"
@@ -97,9 +99,9 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static option_outcome take_option(int option, const char *text, settings *s)
+static option_outcome take_option(int option, const char *text, void *context)
 {
-    static const char us[] = "detect";
+    settings *s = context;
     double value = 0;
     switch (option) {
     case OPTION_JSON:
@@ -109,45 +111,36 @@ static option_outcome take_option(int option, const char *text, settings *s)
         s->annotate = text;
         return OPTION_TAKEN;
     case OPTION_MIN_CONFIDENCE:
-        if (!option_number(us, "min-confidence", text, 0, 1, false, "a number from 0 to 1", &value))
+        if (!option_number(command, "min-confidence", text, 0, 1, false, "a number from 0 to 1", &value))
             return OPTION_WRONG;
         s->analyze.min_confidence = (float)value;
         return OPTION_TAKEN;
     case OPTION_MAX_FACES:
-        if (!option_number(us, "max-faces", text, 1, 1e6, true, "a number of faces, 1 to 1000000", &value))
+        if (!option_number(command, "max-faces", text, 1, 1e6, true, "a number of faces, 1 to 1000000", &value))
             return OPTION_WRONG;
         s->analyze.max_faces = (size_t)value;
         return OPTION_TAKEN;
     case OPTION_MAX_PIXELS:
-        if (!option_number(us, "max-pixels", text, 1, 4e9, true, "a number of pixels, 1 to 4000000000", &value))
+        if (!option_number(command, "max-pixels", text, 1, 4e9, true, "a number of pixels, 1 to 4000000000", &value))
             return OPTION_WRONG;
         s->analyze.limits.max_pixels = (uint64_t)value;
         return OPTION_TAKEN;
     case OPTION_JOBS:
-        if (!option_number(us, "jobs", text, 1, 64, true, "a number from 1 to 64", &value))
+        if (!option_number(command, "jobs", text, 1, 64, true, "a number from 1 to 64", &value))
             return OPTION_WRONG;
         s->jobs = (size_t)value;
         return OPTION_TAKEN;
     default:
-        return vision_option(us, option, text, &s->analyzer, &s->analyze);
+        return vision_option(command, option, text, &s->analyzer, &s->analyze);
     }
 }
 
 /* Returns -1 to go on, or the exit status. */
 static int parse_arguments(int argc, char **argv, settings *s)
 {
-    int option;
-    while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return 0;
-        }
-        option_outcome outcome = take_option(option, optarg, s);
-        if (outcome == OPTION_UNKNOWN)
-            fprintf(stderr, "`mien detect --help` lists the options\n");
-        if (outcome != OPTION_TAKEN)
-            return EXIT_USAGE;
-    }
+    int done = options_read(command, argc, argv, long_options, help, take_option, s);
+    if (done >= 0)
+        return done;
     if (optind == argc) {
         fprintf(stderr, "mien detect: which picture? Name a file, a folder or - for standard input\n");
         return EXIT_USAGE;

@@ -21,6 +21,8 @@
 
 enum { VIDEO_MAX_PEOPLE = 100000, VIDEO_LEAST_FRAMES = 2 };
 
+static const char command[] = "video";
+
 static const char help[] = "usage: mien video [options] FILE\n"
                            "\n"
                            "Follows the faces of a video and says which expressions each appears to show.\n"
@@ -74,37 +76,28 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-static option_outcome take_option(int option, const char *text, settings *s)
+static option_outcome take_option(int option, const char *text, void *context)
 {
-    static const char us[] = "video";
+    settings *s = context;
     switch (option) {
     case OPTION_JSON:
         s->json = true;
         return OPTION_TAKEN;
     case OPTION_EVERY:
-        if (!option_number(us, "every", text, 0, 3600, false, "seconds from 0 to 3600", &s->video.interval))
+        if (!option_number(command, "every", text, 0, 3600, false, "seconds from 0 to 3600", &s->video.interval))
             return OPTION_WRONG;
         return OPTION_TAKEN;
     default:
-        return vision_option(us, option, text, &s->analyzer, &s->analyze);
+        return vision_option(command, option, text, &s->analyzer, &s->analyze);
     }
 }
 
 /* Returns -1 to go on, or the exit status. */
 static int parse_arguments(int argc, char **argv, settings *s)
 {
-    int option;
-    while ((option = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            return 0;
-        }
-        option_outcome outcome = take_option(option, optarg, s);
-        if (outcome == OPTION_UNKNOWN)
-            fprintf(stderr, "`mien video --help` lists the options\n");
-        if (outcome != OPTION_TAKEN)
-            return EXIT_USAGE;
-    }
+    int done = options_read(command, argc, argv, long_options, help, take_option, s);
+    if (done >= 0)
+        return done;
     if (optind != argc - 1) {
         fprintf(stderr, "mien video: name one video file\n");
         return EXIT_USAGE;

@@ -3,8 +3,10 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/number.h"
+#include "commands.h"
 
 bool option_number(const char *command, const char *option, const char *text, double low, double high, bool whole,
                    const char *range, double *value)
@@ -16,6 +18,24 @@ bool option_number(const char *command, const char *option, const char *text, do
     }
     *value = number;
     return true;
+}
+
+int options_read(const char *command, int argc, char **argv, const struct option *table, const char *help,
+                 option_outcome (*take)(int option, const char *text, void *settings), void *settings)
+{
+    int option;
+    while ((option = getopt_long(argc, argv, "h", table, NULL)) != -1) {
+        if (option == 'h') {
+            fputs(help, stdout);
+            return EXIT_SUCCESS;
+        }
+        option_outcome outcome = take(option, optarg, settings);
+        if (outcome == OPTION_UNKNOWN)
+            fprintf(stderr, "`mien %s --help` lists the options\n", command);
+        if (outcome != OPTION_TAKEN)
+            return EXIT_USAGE;
+    }
+    return -1;
 }
 
 static option_outcome named(const char *command, mien_status status, const mien_error *error)

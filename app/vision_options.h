@@ -46,6 +46,11 @@ typedef enum option_outcome { OPTION_TAKEN, OPTION_WRONG, OPTION_UNKNOWN } optio
 option_outcome vision_option(const char *command, int option, const char *text, mien_analyzer_options *analyzer,
                              mien_analyze_options *analyze);
 
+/** Read a subcommand's arguments: its own options go to `take`, --help prints `help`.
+ *  @return -1 to go on with the operands from argv[optind], or the exit status. */
+int options_read(const char *command, int argc, char **argv, const struct option *table, const char *help,
+                 option_outcome (*take)(int option, const char *text, void *settings), void *settings);
+
 /** The number that an option was given, whole where `whole`; false after saying on standard error what it should be
  * (`range`). */
 bool option_number(const char *command, const char *option, const char *text, double low, double high, bool whole,

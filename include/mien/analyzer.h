@@ -31,6 +31,10 @@ typedef enum mien_emotion {
 /** "angry", "disgust", … "neutral"; NULL outside the range. */
 MIEN_API const char *mien_emotion_name(mien_emotion emotion);
 
+/** The class that a label stands for: these names, or what data sets and other models say for them ("happiness", "joy",
+ *  "anger", "calm" …), in any case. @return MIEN_OK or MIEN_ENOTFOUND. */
+MIEN_API mien_status mien_emotion_from_name(const char *name, mien_emotion *emotion, mien_error *error);
+
 /** Pixels of the upright picture; x grows right, y down. May not extend beyond the picture. */
 typedef struct mien_rect {
     int32_t x, y, width, height;

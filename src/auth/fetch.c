@@ -40,8 +40,8 @@ static size_t fetch_header(char *line, size_t size, size_t count, void *target)
     return length;
 }
 
-/* By the host as libcurl reads it, not by how the text begins: http://127.0.0.1.example.org is somewhere else. */
-static bool is_loopback(const char *url)
+/* Not by how the text begins: http://127.0.0.1.example.org is somewhere else. */
+bool fetch_is_loopback(const char *url)
 {
     CURLU *parts = curl_url();
     char *host = NULL;
@@ -65,7 +65,7 @@ mien_status fetch_https(void *context, const char *url, buffer *body, int64_t *m
     int64_t age = FETCH_DEFAULT_AGE;
     long code = 0;
     curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, is_loopback(url) ? "http,https" : "https");
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, fetch_is_loopback(url) ? "http,https" : "https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)FETCH_SECONDS);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)FETCH_CONNECT_SECONDS);

@@ -5,8 +5,8 @@
 #include "base/buffer.h"
 
 /** Append the whole file, which may have `limit` bytes, to `out`; "-" is standard input.
- *  @return MIEN_OK, MIEN_ENOTFOUND, MIEN_EDENIED, MIEN_EIO (a directory, a read error), MIEN_ELIMIT (of the call or of
- * `out`). */
+ *  @return MIEN_OK, MIEN_ENOTFOUND, MIEN_EDENIED, MIEN_EIO (a directory, a read error), MIEN_ELIMIT (of the call or
+ *  of `out`). */
 mien_status file_read(const char *path, size_t limit, buffer *out, mien_error *error);
 
 /** Write to a temporary name beside `path`, flush to the disk, rename over it. A full disk leaves the old file. The

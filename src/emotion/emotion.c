@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/error.h"
+
 const char *mien_emotion_name(mien_emotion emotion)
 {
     static const char *const names[MIEN_EMOTION_COUNT] = {"angry", "disgust",  "fear",   "happy",
@@ -34,4 +36,13 @@ mien_emotion emotion_from_label(const char *label, size_t length)
         if (strlen(table[i].label) == length && !strncasecmp(table[i].label, label, length))
             return table[i].emotion;
     return MIEN_EMOTION_COUNT;
+}
+
+mien_status mien_emotion_from_name(const char *name, mien_emotion *emotion, mien_error *error)
+{
+    mien_emotion found = emotion_from_label(name, strlen(name));
+    if (found == MIEN_EMOTION_COUNT)
+        return error_set(error, MIEN_ENOTFOUND, "\"%.60s\" is none of the seven expressions", name);
+    *emotion = found;
+    return MIEN_OK;
 }

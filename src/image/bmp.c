@@ -2,9 +2,10 @@
  *     0   "BM", file size (4, unreliable), reserved (4), offset of the pixels (4)
  *     14  header size (4): 12 = OS/2 core (16-bit sides, 3-byte palette), 40 = INFO, 52/56 = with masks, 64 = OS/2 2.x,
  *         108/124 = V4/V5; then width, height (negative: rows run downwards), planes, bits, compression, …, palette
- * size …   masks (40-byte header with bitfields), palette, pixels: rows of 4-byte multiples, or run lengths Every
- * position is held against the length before it is read. Alpha counts only where a mask names it and some pixel has any
- * (many writers leave it 0). */
+ *     then masks (40-byte header with bitfields), palette, pixels: rows of 4-byte multiples, or run lengths
+ *
+ * Every position is held against the length before it is read. Alpha counts only where a mask names it and some pixel
+ * has any (many writers leave it 0). */
 #include "image/bmp.h"
 
 #include <string.h>

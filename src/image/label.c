@@ -109,7 +109,7 @@ static uint32_t label_next(const char **text)
     return character < 0x20 || character == 0x7f ? ' ' : character;
 }
 
-/* Called for each glyph with the position of its origin on the base line; NULL only measures. */
+/* What glyphs are put on, from where on its base line. */
 typedef struct label_ink {
     mien_image *image;
     image_colour colour;
@@ -132,7 +132,8 @@ static void label_put_glyph(const label_ink *ink, const FT_GlyphSlot glyph, floa
         }
 }
 
-/* Walk the text; returns its width in pixels, or a negative number when the font fails. */
+/* Walk the text, putting its glyphs on `ink` (NULL only measures); returns its width in pixels, or a negative number
+ * when the font fails. */
 static float label_walk(image_pen *pen, const char *text, const label_ink *ink)
 {
     float x = 0;

@@ -2,9 +2,9 @@
  *
  *   layout 3/4   version, class: 0 compact (size 2, content), 1 contiguous (address 8, size 8), in version 3 also
  *                2 chunked (rank+1, tree address 8, chunk sizes 4 each, the last is the element's)
- *   chunk tree   "TREE", 1, level, entries 2, siblings 16; then key, address, key, address, …; a key is the stored size
- * 4, filter mask 4 and the chunk's place, 8 for each of rank+1 filters      version, count, …; each: id 2, [name length
- * 2], flags 2, values 2, [name], values 4 each
+ *   chunk tree   "TREE", 1, level, entries 2, siblings 16; then key, address, key, address, …
+ *   its key      the stored size 4, filter mask 4 and the chunk's place, 8 for each of rank+1
+ *   filters      version, count, …; each: id 2, [name length 2], flags 2, values 2, [name], values 4 each
  *
  * A chunk is inflated into a buffer of exactly its size, so a bomb ends where the chunk does.
  */

@@ -7,7 +7,7 @@
  *   "FRHP"         version, id size 2 @5, filters 2 @7, width 2 @110, first size 8 @112, largest direct size 8 @120,
  *                  bits of an offset 2 @128, root address 8 @132, its rows 2 @140
  *   "FHIB"         version, header address 8, offset; addresses of the blocks, row by row: the first two rows have
- * blocks of the first size, each further row has them twice as large
+ *                  blocks of the first size, each further row has them twice as large
  *
  * Trees deeper than one inner level and heaps with indirect rows (thousands of links) are refused.
  */

@@ -2,10 +2,13 @@
  *
  *   superblock 0/1   signature 8, versions, offset size @13, length size @14, …, root group entry @56 (60 in version 1)
  *   superblock 2/3   signature 8, version, offset size @9, length size @10, …, root header address @36
- *   header 1         version 1, 0, message count 2, references 4, block size 4, 0 4; messages: type 2, size 2, flags 1,
- * 0 3 header 2         "OHDR", version, flags, [times 16], [phase change 4], block size 1/2/4/8; messages: type 1, size
- * 2, flags 1, [order 2]; a checksum of 4 ends each block; continuations begin with "OCHK" symbol table     B-tree
- * address 8, heap address 8; "TREE" nodes lead to "SNOD" nodes of 40-byte entries, whose names lie in the "HEAP"
+ *   header 1         version 1, 0, message count 2, references 4, block size 4, 0 4
+ *     messages       type 2, size 2, flags 1, 0 3
+ *   header 2         "OHDR", version, flags, [times 16], [phase change 4], block size 1/2/4/8
+ *     messages       type 1, size 2, flags 1, [order 2]; a checksum of 4 ends each block
+ *     continuation   "OCHK", messages, checksum
+ *   symbol table     B-tree address 8, heap address 8; "TREE" nodes lead to "SNOD" nodes of 40-byte entries, whose
+ *                    names lie in the "HEAP"
  */
 #include "model/hdf5.h"
 

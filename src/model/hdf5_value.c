@@ -1,10 +1,13 @@
 /* HDF5 types, shapes and attributes.
  *
  *   data type    class and version 1, bit field 3, size 4, properties (a float: bit offset 2, precision 2, exponent
- * place and size, fraction place and size, bias 4) data space   version, rank, flags, [0 or kind] …, sizes of 8 bytes
- * each attribute    version, flags, name size 2, type size 2, space size 2, [character set]; name, type, space (each
- * padded to 8 in version 1), content global heap  "GCOL", version, 0 3, size 8; objects: index 2, references 2, 0 4,
- * size 8, content padded to 8. A variable text is its length 4, the heap's address 8 and the object's index 4.
+ *                place and size, fraction place and size, bias 4)
+ *   data space   version, rank, flags, [0 or kind] …, sizes of 8 bytes each
+ *   attribute    version, flags, name size 2, type size 2, space size 2, [character set]; name, type, space (each
+ *                padded to 8 in version 1), content
+ *   global heap  "GCOL", version, 0 3, size 8; objects: index 2, references 2, 0 4, size 8, content padded to 8
+ *
+ * A variable text is its length 4, the heap's address 8 and the object's index 4.
  */
 #include "model/hdf5.h"
 

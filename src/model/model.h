@@ -14,8 +14,9 @@
  *     mien.input.scale, .mean, .std   value = (pixel·scale − mean) / std, pixel 0..255; mean and std one number or one
  *                              per channel [1/255, 0, 1]
  *     mien.crop.scale          side of the square crop as a multiple of the detector box's longer side [1]
- *     mien.crop.shift_x, .shift_y   how far its centre moves, as a fraction of that side; down and right count positive
- * [0] mien.crop.square         1: square crop as above, 0: the box itself, each side scaled and shifted on its own [1]
+ *     mien.crop.shift_x, .shift_y   how far its centre moves, as a fraction of that side; down and right count
+ *                              positive [0]
+ *     mien.crop.square         1: square crop as above, 0: the box itself, each side scaled and shifted on its own [1]
  *                              A face detector's crop is the square, from its box, that a frontal cascade would have
  *                              drawn; an emotion model's crop starts from that square.
  *     mien.detector.style, .min_score, .least_face, .precision     of a face detector (detect/network_open.c)

@@ -3,8 +3,8 @@
  *
  * Two rules that hold for every use here:
  * - Scratchpads are the caller's (onednn_context.attr says so): the library's own belong to the thread that created the
- *   primitive and die with it. onednn_scratch_bytes tells how much a primitive needs; one block serves all primitives
- * of a session, since they run one after the other.
+ *   primitive and die with it. onednn_scratch_bytes tells how much a primitive needs; one block serves all
+ *   primitives of a session, since they run one after the other.
  * - The number of OpenMP threads counts when a primitive is created as well as when it runs; both must agree.
  *   onednn_threads sets it for the calling thread only.
  */

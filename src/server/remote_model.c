@@ -3,6 +3,7 @@
  * it. */
 #include "server/remote_model.h"
 
+#include "auth/fetch.h"
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -12,33 +13,10 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 enum { MOST_ANSWER_BYTES = 65536, MOST_TRIES = 3 };
 static const double longest_wait = 10;
-
-static const struct {
-    const char *label;
-    mien_emotion emotion;
-} labels[] = {
-    {"angry", MIEN_EMOTION_ANGRY},       {"anger", MIEN_EMOTION_ANGRY},
-    {"disgust", MIEN_EMOTION_DISGUST},   {"disgusted", MIEN_EMOTION_DISGUST},
-    {"contempt", MIEN_EMOTION_DISGUST},  {"fear", MIEN_EMOTION_FEAR},
-    {"fearful", MIEN_EMOTION_FEAR},      {"happy", MIEN_EMOTION_HAPPY},
-    {"happiness", MIEN_EMOTION_HAPPY},   {"joy", MIEN_EMOTION_HAPPY},
-    {"sad", MIEN_EMOTION_SAD},           {"sadness", MIEN_EMOTION_SAD},
-    {"surprise", MIEN_EMOTION_SURPRISE}, {"surprised", MIEN_EMOTION_SURPRISE},
-    {"neutral", MIEN_EMOTION_NEUTRAL},   {"calm", MIEN_EMOTION_NEUTRAL},
-};
-
-static int find_label(const char *label)
-{
-    for (size_t i = 0; label && i < sizeof labels / sizeof *labels; i++)
-        if (!strcasecmp(label, labels[i].label))
-            return (int)labels[i].emotion;
-    return -1;
-}
 
 mien_status remote_model_read(const char *text, size_t length, float probabilities[MIEN_EMOTION_COUNT],
                               mien_error *error)
@@ -50,10 +28,11 @@ mien_status remote_model_read(const char *text, size_t length, float probabiliti
     bool sensible = json_is_array(list) && json_array_size(list) <= 100;
     for (size_t i = 0; sensible && i < json_array_size(list); i++) {
         const json_t *entry = json_array_get(list, i), *score = json_object_get(entry, "score");
-        int emotion = find_label(json_string_value(json_object_get(entry, "label")));
+        const char *label = json_string_value(json_object_get(entry, "label"));
+        mien_emotion emotion;
         double value = json_number_value(score);
         sensible = json_is_number(score) && value >= 0 && value <= 1.0001;
-        if (sensible && emotion >= 0) {
+        if (sensible && label && !mien_emotion_from_name(label, &emotion, NULL)) {
             scores[emotion] += value;
             sum += value;
         }
@@ -69,12 +48,6 @@ mien_status remote_model_read(const char *text, size_t length, float probabiliti
 static size_t take_body(char *bytes, size_t size, size_t count, void *target)
 {
     return buffer_append(target, bytes, size * count) ? 0 : size * count;
-}
-
-static bool is_loopback(const char *url)
-{
-    return !strncmp(url, "http://127.0.0.1", 16) || !strncmp(url, "http://localhost", 16) ||
-           !strncmp(url, "http://[::1]", 12);
 }
 
 /* owner/name, of the characters that such names have: nothing that could change the URL. */
@@ -108,7 +81,7 @@ static void perform(const remote_model *remote, const char *url, const void *pic
     fields = curl_slist_append(fields, jpeg ? "Content-Type: image/jpeg" : "Content-Type: application/octet-stream");
     fields = curl_slist_append(fields, "Expect:");
     curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, is_loopback(url) ? "http,https" : "https");
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, fetch_is_loopback(url) ? "http,https" : "https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(seconds * 1000) + 1);

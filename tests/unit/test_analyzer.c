@@ -283,9 +283,44 @@ static void test_sessions_run_side_by_side(void **state)
     buffer_done(&bytes);
 }
 
+static void test_names_go_both_ways(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        mien_emotion emotion;
+    } said[] = {{"Happiness", MIEN_EMOTION_HAPPY}, {"ANGER", MIEN_EMOTION_ANGRY}, {"calm", MIEN_EMOTION_NEUTRAL}};
+    mien_error error = {0};
+    mien_emotion emotion;
+    mien_preset preset;
+    mien_precision precision;
+    for (int i = 0; i < MIEN_EMOTION_COUNT; i++) {
+        assert_ok(mien_emotion_from_name(mien_emotion_name((mien_emotion)i), &emotion, &error), &error);
+        assert_int_equal(emotion, i);
+    }
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
+        assert_ok(mien_emotion_from_name(said[i].name, &emotion, &error), &error);
+        assert_int_equal(emotion, said[i].emotion);
+    }
+    assert_int_equal(mien_emotion_from_name("happy ", &emotion, &error), MIEN_ENOTFOUND);
+    assert_int_equal(mien_emotion_from_name("", &emotion, NULL), MIEN_ENOTFOUND);
+    for (int i = 0; i < MIEN_PRESET_COUNT; i++) {
+        assert_ok(mien_preset_from_name(mien_preset_name((mien_preset)i), &preset, &error), &error);
+        assert_int_equal(preset, i);
+    }
+    for (int i = MIEN_PRECISION_F32; i <= MIEN_PRECISION_INT8; i++) {
+        assert_ok(mien_precision_from_name(mien_precision_name((mien_precision)i), &precision, &error), &error);
+        assert_int_equal(precision, i);
+    }
+    assert_null(mien_emotion_name(MIEN_EMOTION_COUNT));
+    assert_null(mien_preset_name(MIEN_PRESET_COUNT));
+    assert_null(mien_precision_name((mien_precision)3));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_names_go_both_ways),
         cmocka_unit_test(test_neo_keeps_what_the_system_keeps),
         cmocka_unit_test(test_faceml_boxes_are_the_systems),
         cmocka_unit_test(test_history_boxes_are_the_systems),

@@ -5,6 +5,7 @@
 #include <cjose/cjose.h>
 #include <stdbool.h>
 
+#include "auth/fetch.h"
 #include "auth/id_token.h"
 #include "auth/password.h"
 #include "auth/secret.h"
@@ -243,6 +244,24 @@ static void test_id_tokens(void **state)
         cjose_jwk_release(p.keys[i]);
 }
 
+static void test_plain_http_only_to_this_machine(void **state)
+{
+    (void)state;
+    static const char *const here[] = {"http://127.0.0.1", "http://127.0.0.1:9099/keys", "http://localhost:80/",
+                                       "http://[::1]:8000/x"};
+    static const char *const elsewhere[] = {"http://127.0.0.1.example.org/",
+                                            "http://localhost.example.org",
+                                            "http://127.0.0.1@example.org/",
+                                            "http://example.org/127.0.0.1",
+                                            "http://[::1].example.org/",
+                                            "",
+                                            "not a url"};
+    for (size_t i = 0; i < sizeof here / sizeof here[0]; i++)
+        assert_true(fetch_is_loopback(here[i]));
+    for (size_t i = 0; i < sizeof elsewhere / sizeof elsewhere[0]; i++)
+        assert_false(fetch_is_loopback(elsewhere[i]));
+}
+
 static void test_secrets(void **state)
 {
     (void)state;
@@ -266,9 +285,8 @@ static void test_secrets(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_passwords),
-        cmocka_unit_test(test_session_tokens_do_not_pass_for_each_other),
-        cmocka_unit_test(test_id_tokens),
+        cmocka_unit_test(test_passwords), cmocka_unit_test(test_session_tokens_do_not_pass_for_each_other),
+        cmocka_unit_test(test_id_tokens), cmocka_unit_test(test_plain_http_only_to_this_machine),
         cmocka_unit_test(test_secrets),
     };
     return cmocka_run_group_tests_name("auth", tests, NULL, NULL);
