@@ -2,20 +2,21 @@
 # file, headers and man pages.
 include(GNUInstallDirs)
 set(vision base image prep nn model detect emotion track pipeline)
-add_library(mien SHARED ${CMAKE_SOURCE_DIR}/cmake/library.c)
+list(TRANSFORM vision PREPEND "mien_" OUTPUT_VARIABLE modules)
+set(objects "")
+foreach(module ${modules})
+  list(APPEND objects $<TARGET_OBJECTS:${module}>)
+endforeach()
+# All objects, whoever calls them; of the archives nothing is left to take, but they bring what they are linked with.
+add_library(mien SHARED ${objects})
+target_link_libraries(mien PRIVATE ${modules})
 # Until 1.0 a minor version may change the interface, so it is part of the soname.
 set(soversion ${PROJECT_VERSION_MAJOR})
 if(PROJECT_VERSION_MAJOR EQUAL 0)
   set(soversion 0.${PROJECT_VERSION_MINOR})
 endif()
-set_target_properties(mien PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${soversion} LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
-foreach(name ${vision})
-  if(TARGET mien_${name})
-    target_link_libraries(mien PRIVATE -Wl,--whole-archive,$<TARGET_FILE:mien_${name}>,--no-whole-archive mien_${name})
-    add_dependencies(mien mien_${name})
-  endif()
-endforeach()
-target_link_options(mien PRIVATE -Wl,--exclude-libs,libmien_train.a)
+set_target_properties(mien PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${soversion} LINKER_LANGUAGE C
+                                      LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 if(NOT MIEN_SANITIZE) # clang links a sanitizer's functions into programs only
   target_link_options(mien PRIVATE -Wl,--no-undefined)
 endif()
@@ -37,7 +38,6 @@ endforeach()
 list(REMOVE_DUPLICATES MIEN_LIBRARIES)
 list(TRANSFORM MIEN_LIBRARIES PREPEND "-l")
 list(JOIN MIEN_LIBRARIES " " MIEN_LIBRARIES)
-list(TRANSFORM vision PREPEND "mien_" OUTPUT_VARIABLE modules)
 set(static ${CMAKE_BINARY_DIR}/${CMAKE_STATIC_LIBRARY_PREFIX}mien${CMAKE_STATIC_LIBRARY_SUFFIX})
 add_custom_command(OUTPUT ${static} DEPENDS ${modules} VERBATIM COMMENT "Making libmien.a"
   COMMAND ${CMAKE_LINKER} -r -o ${CMAKE_BINARY_DIR}/mien.o --whole-archive ${archives}
