@@ -357,7 +357,7 @@ static mien_status open_study(study *s, const char *detector, mien_error *error)
         status = finder_session_create(s->finder, &s->session, error);
     if (!status)
         status = mien_analyzer_create(&options, &s->analyzer, error);
-    return status ? status : classifier_session_create(analyzer_classifier(s->analyzer), &s->classifier, error);
+    return status ? status : classifier_session_create(analyzer_classifier(s->analyzer), NULL, &s->classifier, error);
 }
 
 static void close_study(study *s)

@@ -73,6 +73,9 @@ const char *detector_kind(const detector *detector);
 /** `detector` must outlive the scratch. */
 mien_status detect_scratch_create(const detector *detector, detect_scratch **scratch, mien_error *error);
 void detect_scratch_destroy(detect_scratch **scratch);
+/** The memory in which a network's searches run, for other networks of that thread to run in between them; NULL for a
+ *  cascade. Lives as long as the scratch. */
+nn_workspace *detect_scratch_workspace(detect_scratch *scratch);
 
 /**
  * Find faces.

@@ -14,14 +14,16 @@
 #include "detect/network_input.h"
 #include "model/ranges.h"
 
-/* Each plan holds some 12 MB, in every session: two, since pictures alternate between two shapes at most as a rule and
- * a new one takes a few milliseconds. */
+/* Each plan holds its weights and its primitives, some 2 MB, in every scratch: two, since pictures alternate between
+ * two shapes at most as a rule and a new one takes a few milliseconds. Their activations share one workspace. */
 enum {
     NETWORK_PLANS = 2,
     NETWORK_MOST_BOXES = 20000, /* before suppression */
     NETWORK_KEPT_PIXELS =
-        640 * 640,           /* of an input: what the default search needs; larger plans end with their search */
-    NETWORK_PIXEL_BYTES = 40 /* of an input: planes, activations; as the network that ships takes them */
+        640 * 640, /* of an input: what the default search needs; larger plans end with their search */
+    NETWORK_PIXEL_BYTES =
+        40,                 /* of an input: planes, activations, small sizes' plans; as the one that ships takes them */
+    NETWORK_SMALL_BYTES = 4 /* of a pixel made smaller */
 };
 
 typedef struct network_engine {
@@ -34,6 +36,7 @@ typedef struct network_engine {
 typedef struct network_scratch {
     detect_scratch base;
     network_engine engines[NETWORK_PLANS];
+    nn_workspace *workspace; /* of all of them */
     uint64_t searches;
     network_small small;
     network_boxes boxes, tile;
@@ -48,8 +51,8 @@ static void network_engine_done(network_engine *engine)
 
 /* On the calling thread alone, however many a search may use: two of OpenMP's that wait for each other at every layer
  * turn 10 ms into 200 where another program wants the processors too. */
-static mien_status network_engine_init(const network_detector *detector, int width, int height, network_engine *engine,
-                                       mien_error *error)
+static mien_status network_engine_init(const network_detector *detector, nn_workspace *workspace, int width, int height,
+                                       network_engine *engine, mien_error *error)
 {
     nn_plan_options options;
     nn_plan_default_options(&options);
@@ -61,7 +64,7 @@ static mien_status network_engine_init(const network_detector *detector, int wid
     *engine = (network_engine){.width = width, .height = height};
     mien_status status = model_plan_create(&detector->model, &options, &engine->plan, error);
     if (!status)
-        status = nn_session_create(engine->plan, &engine->session, error);
+        status = nn_session_create_in(engine->plan, workspace, &engine->session, error);
     if (status)
         network_engine_done(engine);
     return status;
@@ -82,7 +85,7 @@ static mien_status network_engine_for(const network_detector *detector, network_
             oldest = e;
     }
     network_engine_done(oldest);
-    mien_status status = network_engine_init(detector, width, height, oldest, error);
+    mien_status status = network_engine_init(detector, scratch->workspace, width, height, oldest, error);
     oldest->used = status ? 0 : scratch->searches;
     *found = oldest;
     return status;
@@ -130,9 +133,11 @@ static mien_status network_look(const network_detector *detector, network_scratc
     int width = place->level->width, height = place->level->height;
     float min_score = options->min_score > 0 ? options->min_score : detector->min_score;
     mien_status status = network_engine_for(detector, scratch, width, height, &engine, error);
+    float *input = status ? NULL : nn_session_input(engine->session, 0);
     if (!status)
-        status = network_see(detector, place->picture, &place->view, width, height, &scratch->small,
-                             nn_session_input(engine->session, 0), error);
+        status = input
+                     ? network_see(detector, place->picture, &place->view, width, height, &scratch->small, input, error)
+                     : error_no_memory(error, 0);
     if (!status)
         status = nn_session_run(engine->session, error);
     if (status)
@@ -175,11 +180,11 @@ static uint64_t network_search_bytes(const detector *base, size_t width, size_t 
 {
     network_level levels[NETWORK_MAX_LEVELS];
     size_t count = network_plan_levels((const network_detector *)base, width, height, least_side, levels);
-    uint64_t bytes = 0, most = NETWORK_PLANS * (uint64_t)NETWORK_PIXEL_BYTES;
+    uint64_t bytes = 0;
     for (size_t l = 0; l < count; l++) {
         uint64_t pixels = (uint64_t)levels[l].width * (uint64_t)levels[l].height;
-        if (pixels > NETWORK_KEPT_PIXELS && pixels * most > bytes)
-            bytes = pixels * most;
+        if (pixels > NETWORK_KEPT_PIXELS && pixels * NETWORK_PIXEL_BYTES > bytes)
+            bytes = pixels * NETWORK_PIXEL_BYTES;
     }
     return bytes;
 }
@@ -190,6 +195,9 @@ static void network_scratch_trim(detect_scratch *base)
     for (int i = 0; i < NETWORK_PLANS; i++)
         if (scratch->engines[i].width * scratch->engines[i].height > NETWORK_KEPT_PIXELS)
             network_engine_done(scratch->engines + i);
+    nn_workspace_trim(scratch->workspace, (size_t)NETWORK_KEPT_PIXELS * NETWORK_PIXEL_BYTES);
+    if (scratch->small.bytes > (size_t)NETWORK_KEPT_PIXELS * NETWORK_SMALL_BYTES)
+        network_small_done(&scratch->small);
 }
 
 static mien_status network_look_everywhere(const network_detector *detector, network_scratch *scratch,
@@ -259,8 +267,17 @@ static mien_status network_scratch_create(const detector *base, detect_scratch *
     network_scratch *scratch = memory_zeroed(1, sizeof *scratch);
     if (!scratch)
         return error_no_memory(error, sizeof *scratch);
-    *made = &scratch->base;
-    return MIEN_OK;
+    mien_status status = nn_workspace_create(&scratch->workspace, error);
+    if (status)
+        memory_free(scratch);
+    else
+        *made = &scratch->base;
+    return status;
+}
+
+nn_workspace *detect_scratch_workspace(detect_scratch *base)
+{
+    return base->owner->type == &network_class ? ((network_scratch *)base)->workspace : NULL;
 }
 
 static void network_scratch_destroy(detect_scratch *base)
@@ -268,6 +285,7 @@ static void network_scratch_destroy(detect_scratch *base)
     network_scratch *scratch = (network_scratch *)base;
     for (int i = 0; i < NETWORK_PLANS; i++)
         network_engine_done(scratch->engines + i);
+    nn_workspace_destroy(&scratch->workspace);
     network_small_done(&scratch->small);
     network_boxes_done(&scratch->boxes);
     network_boxes_done(&scratch->tile);

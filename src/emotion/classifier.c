@@ -125,13 +125,14 @@ const model_info *classifier_info(const classifier *c)
     return &c->info;
 }
 
-mien_status classifier_session_create(const classifier *c, classifier_session **out, mien_error *error)
+mien_status classifier_session_create(const classifier *c, nn_workspace *workspace, classifier_session **out,
+                                      mien_error *error)
 {
     classifier_session *s = memory_zeroed(1, sizeof *s);
     if (!s)
         return error_no_memory(error, sizeof *s);
     s->classifier = c;
-    mien_status status = nn_session_create(c->plan, &s->session, error);
+    mien_status status = nn_session_create_in(c->plan, workspace, &s->session, error);
     if (!status) {
         s->scores = memory_array(c->label_count, sizeof *s->scores);
         if (!s->scores)
@@ -200,9 +201,10 @@ mien_status classifier_run(classifier_session *session, const mien_image_view *p
     const classifier *c = session->classifier;
     const model_input *input = &c->info.input;
     classifier_box wanted = exact ? *box : classifier_crop_box(&c->info.crop, box);
-    float quality = 0;
-    mien_status status =
-        crop_to_input(picture, &wanted, shrunk, input, nn_session_input(session->session, 0), &quality, error);
+    float quality = 0, *numbers = nn_session_input(session->session, 0);
+    if (!numbers)
+        return error_no_memory(error, 0);
+    mien_status status = crop_to_input(picture, &wanted, shrunk, input, numbers, &quality, error);
     if (!status)
         status = nn_session_run(session->session, error);
     if (status)

@@ -36,7 +36,9 @@ void classifier_destroy(classifier **c);
 /** What the model says about itself; valid as long as the classifier. */
 const model_info *classifier_info(const classifier *c);
 
-mien_status classifier_session_create(const classifier *c, classifier_session **out, mien_error *error);
+/** @param workspace  in which to run, of the thread that will use the session; NULL = one of its own. */
+mien_status classifier_session_create(const classifier *c, nn_workspace *workspace, classifier_session **out,
+                                      mien_error *error);
 void classifier_session_destroy(classifier_session **session);
 
 /**

@@ -320,6 +320,11 @@ bool onednn_plan_needs_weights(const onednn_plan *plan)
     return false;
 }
 
+size_t onednn_plan_block(const onednn_plan *plan)
+{
+    return plan->block_bytes;
+}
+
 const char *onednn_plan_name(const onednn_plan *plan, size_t step)
 {
     return step < (size_t)onednn_operation_count(plan) ? onednn_operation_at(plan, (int)step)->name : NULL;

@@ -17,9 +17,14 @@ bool onednn_plan_needs_weights(const onednn_plan *plan);
 /** "node: implementation" of operation `step`; NULL past the end. */
 const char *onednn_plan_name(const onednn_plan *plan, size_t step);
 
+/** Bytes of a run's activations and scratchpads. */
+size_t onednn_plan_block(const onednn_plan *plan);
+
 mien_status onednn_session_create(const onednn_plan *plan, onednn_session **session, mien_error *error);
 void onednn_session_destroy(onednn_session **session);
-/** One image: plain f32 in and out, one pointer per input and output of the program. Allocates nothing. */
-mien_status onednn_session_run(onednn_session *session, float *const *inputs, float *const *outputs, mien_error *error);
+/** One image: plain f32 in and out, one pointer per input and output of the program. Allocates nothing.
+ *  @param block  onednn_plan_block() bytes, 64-byte aligned; what is in them matters to nobody between two runs. */
+mien_status onednn_session_run(onednn_session *session, unsigned char *block, float *const *inputs,
+                               float *const *outputs, mien_error *error);
 
 #endif

@@ -1,5 +1,6 @@
-/* One thread's copy of everything that changes while a plan runs: a block of memory for activations and scratchpads, a
- * stream, and memory objects that point into them. All is made when the session is; a run only walks the operations. */
+/* One thread's copy of everything that changes while a plan runs: a stream, and memory objects that point into the
+ * caller's block of activations and scratchpads and at its inputs. All is made when the session is; a run points them
+ * anew where block or inputs have moved, and walks the operations. */
 #include "nn/onednn_build.h"
 
 #include "base/error.h"
@@ -13,11 +14,11 @@
 struct onednn_session {
     const onednn_plan *plan;
     dnnl_stream_t stream;
-    unsigned char *block;
     size_t memory_count;
     dnnl_memory_t *memories; /* one per tensor that an operation names */
     dnnl_exec_arg_t *args;   /* of all operations, one after the other */
-    float **inputs;          /* where the input tensors point now */
+    unsigned char *block;    /* where the tensors point now; NULL before the first run */
+    float **inputs;          /* likewise */
 };
 
 static size_t tensor_count(const onednn_plan *plan)
@@ -33,7 +34,9 @@ static unsigned char *address(const onednn_session *session, int tensor)
         onednn_storage_at(plan, onednn_root(plan, onednn_tensor_at(plan, tensor)->storage, &offset));
     if (root->input >= 0)
         return session->inputs[root->input] ? (unsigned char *)session->inputs[root->input] + offset : NULL;
-    return (root->constant ? (unsigned char *)root->constant : session->block + root->place) + offset;
+    if (root->constant)
+        return (unsigned char *)root->constant + offset;
+    return session->block ? session->block + root->place + offset : NULL;
 }
 
 static mien_status make_memory(onednn_session *session, int tensor, mien_error *error)
@@ -71,10 +74,8 @@ static mien_status allocate(onednn_session *session, mien_error *error)
     session->memories = memory_zeroed(session->memory_count, sizeof(dnnl_memory_t));
     session->args = memory_array(binds, sizeof(dnnl_exec_arg_t));
     session->inputs = memory_zeroed((size_t)plan->program->input_count, sizeof(float *));
-    session->block = memory_aligned(plan->block_bytes, 1);
-    if (!session->memories || !session->args || !session->inputs || !session->block)
-        return error_no_memory(error, plan->block_bytes);
-    memset(session->block, 0, plan->block_bytes);
+    if (!session->memories || !session->args || !session->inputs)
+        return error_no_memory(error, binds * sizeof(dnnl_exec_arg_t));
     return onednn_check(dnnl_stream_create(&session->stream, plan->context.engine, dnnl_stream_default_flags),
                         "starting a session", error);
 }
@@ -108,26 +109,30 @@ void onednn_session_destroy(onednn_session **session)
     memory_free(s->memories);
     memory_free(s->args);
     memory_free(s->inputs);
-    memory_free(s->block);
     memory_free(s);
     *session = NULL;
 }
 
-/* Point the tensors of the inputs at this image. */
-static mien_status set_inputs(onednn_session *session, float *const *inputs, mien_error *error)
+/* Point the tensors at this block and at this image. */
+static mien_status point(onednn_session *session, unsigned char *block, float *const *inputs, mien_error *error)
 {
-    int count = session->plan->program->input_count;
-    if (!memcmp(session->inputs, inputs, (size_t)count * sizeof(float *)))
+    size_t bytes = (size_t)session->plan->program->input_count * sizeof(float *);
+    bool moved = session->block != block;
+    if (!moved && !memcmp(session->inputs, inputs, bytes))
         return MIEN_OK;
-    memcpy(session->inputs, inputs, (size_t)count * sizeof(float *));
+    session->block = block;
+    memcpy(session->inputs, inputs, bytes);
     for (size_t i = 0; i < session->memory_count; i++) {
         size_t offset = 0;
-        int root = onednn_root(session->plan, onednn_tensor_at(session->plan, (int)i)->storage, &offset);
-        if (!session->memories[i] || onednn_storage_at(session->plan, root)->input < 0)
+        const onednn_storage *root = onednn_storage_at(
+            session->plan, onednn_root(session->plan, onednn_tensor_at(session->plan, (int)i)->storage, &offset));
+        if (!session->memories[i] || root->constant || (root->input < 0 && !moved))
             continue;
         dnnl_status_t status = dnnl_memory_set_data_handle(session->memories[i], address(session, (int)i));
-        if (status)
-            return onednn_check(status, "setting an input", error);
+        if (status) {
+            session->block = NULL; /* point all anew next time */
+            return onednn_check(status, "setting memory", error);
+        }
     }
     return MIEN_OK;
 }
@@ -210,10 +215,11 @@ static mien_status run_operations(onednn_session *session, mien_error *error)
     return MIEN_OK;
 }
 
-mien_status onednn_session_run(onednn_session *session, float *const *inputs, float *const *outputs, mien_error *error)
+mien_status onednn_session_run(onednn_session *session, unsigned char *block, float *const *inputs,
+                               float *const *outputs, mien_error *error)
 {
     const onednn_plan *plan = session->plan;
-    mien_status status = set_inputs(session, inputs, error);
+    mien_status status = point(session, block, inputs, error);
     if (status)
         return status;
     int before = onednn_threads(plan->threads);

@@ -1,4 +1,4 @@
-/* The public face of inference: options, shapes, sessions' input and output memory, and the two ways to run: primitives
+/* The public face of inference: options, shapes, what of a session lies where, and the two ways to run: primitives
  * (onednn_plan.h) image by image, or the plain-C operators node by node. */
 #include "nn/plan.h"
 
@@ -8,11 +8,12 @@
 #include "nn/plan_calibrate.h"
 #include "nn/plan_program.h"
 #include "nn/plan_reference.h"
+#include "nn/workspace.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_BATCH = 4096, MOST_THREADS = 256 };
+enum { MOST_BATCH = 4096, MOST_THREADS = 256, WORKSPACE_ALIGNMENT = 64 };
 
 static const char *const precision_names[] = {[NN_F32] = "f32", [NN_BF16] = "bf16", [NN_INT8] = "int8"};
 
@@ -44,7 +45,11 @@ struct nn_session {
     const nn_plan *plan;
     onednn_session *onednn;
     plan_reference *reference;
-    float **inputs, **outputs;       /* [batch, …] */
+    nn_workspace *workspace, *own; /* own: nobody else's */
+    size_t bytes;                  /* of the workspace: inputs, then the block of the activations */
+    size_t *input_at;              /* where in it each input begins, [batch, …] */
+    size_t block_at;
+    float **outputs;                 /* [batch, …] */
     float **input_now, **output_now; /* of one image */
 };
 
@@ -151,29 +156,72 @@ const char *nn_plan_step_name(const nn_plan *plan, size_t step)
 }
 
 /* Zeroed arrays of the batched shapes; the pointers are freed by nn_session_destroy. */
-static mien_status make_arrays(const nn_plan *plan, const int *values, int count, float ***arrays, mien_error *error)
+static mien_status make_outputs(const nn_plan *plan, float ***arrays, mien_error *error)
 {
-    *arrays = memory_zeroed((size_t)count, sizeof(float *));
-    for (int i = 0; *arrays && i < count; i++) {
-        size_t numbers = nn_shape_count(&plan->program.values[values[i]].shape), total;
+    const plan_program *program = &plan->program;
+    *arrays = memory_zeroed((size_t)program->output_count, sizeof(float *));
+    for (int i = 0; *arrays && i < program->output_count; i++) {
+        size_t numbers = nn_shape_count(&program->values[program->outputs[i]].shape), total;
         if (!memory_multiply(numbers, (size_t)plan->batch, &total) ||
-            !((*arrays)[i] = memory_aligned(total, sizeof(float))))
+            !((*arrays)[i] = memory_zeroed(total, sizeof(float))))
             return error_no_memory(error, numbers * sizeof(float));
-        memset((*arrays)[i], 0, total * sizeof(float));
     }
-    return *arrays ? MIEN_OK : error_no_memory(error, (size_t)count * sizeof(float *));
+    return *arrays ? MIEN_OK : error_no_memory(error, (size_t)program->output_count * sizeof(float *));
 }
 
-mien_status nn_session_create(const nn_plan *plan, nn_session **session, mien_error *error)
+/* Room for so many bytes more, and the beginning of what follows at a cache line. */
+static bool append_room(size_t *end, size_t bytes)
+{
+    size_t sum;
+    if (!memory_sum(*end, bytes, &sum) || !memory_sum(sum, WORKSPACE_ALIGNMENT - 1, &sum))
+        return false;
+    *end = sum & ~(size_t)(WORKSPACE_ALIGNMENT - 1);
+    return true;
+}
+
+/* What lies where in the workspace. */
+static mien_status lay_out(nn_session *session, mien_error *error)
+{
+    const nn_plan *plan = session->plan;
+    const plan_program *program = &plan->program;
+    bool fits = true;
+    session->input_at = memory_array((size_t)program->input_count, sizeof *session->input_at);
+    if (!session->input_at)
+        return error_no_memory(error, sizeof *session->input_at);
+    for (int i = 0; i < program->input_count && fits; i++) {
+        size_t bytes = nn_shape_count(&program->values[program->inputs[i]].shape);
+        session->input_at[i] = session->bytes;
+        fits =
+            memory_multiply(bytes, (size_t)plan->batch * sizeof(float), &bytes) && append_room(&session->bytes, bytes);
+    }
+    session->block_at = session->bytes;
+    fits = fits && (!plan->onednn || append_room(&session->bytes, onednn_plan_block(plan->onednn)));
+    return fits ? MIEN_OK : error_no_memory(error, SIZE_MAX);
+}
+
+/* A session of its own has its memory from the beginning, so that only making it can fail for want of it. */
+static mien_status make_workspace(nn_session *session, mien_error *error)
+{
+    mien_status status = nn_workspace_create(&session->own, error);
+    session->workspace = session->own;
+    if (!status && !nn_workspace_take(session->own, session->bytes))
+        status = error_no_memory(error, session->bytes);
+    return status;
+}
+
+mien_status nn_session_create_in(const nn_plan *plan, nn_workspace *workspace, nn_session **session, mien_error *error)
 {
     const plan_program *program = &plan->program;
     nn_session *made = memory_zeroed(1, sizeof *made);
     if (!made)
         return error_no_memory(error, sizeof *made);
     made->plan = plan;
-    mien_status status = make_arrays(plan, program->inputs, program->input_count, &made->inputs, error);
+    made->workspace = workspace;
+    mien_status status = lay_out(made, error);
+    if (!status && !workspace)
+        status = make_workspace(made, error);
     if (!status)
-        status = make_arrays(plan, program->outputs, program->output_count, &made->outputs, error);
+        status = make_outputs(plan, &made->outputs, error);
     made->input_now = memory_array((size_t)program->input_count, sizeof(float *));
     made->output_now = memory_array((size_t)program->output_count, sizeof(float *));
     if (!status && (!made->input_now || !made->output_now))
@@ -189,11 +237,9 @@ mien_status nn_session_create(const nn_plan *plan, nn_session **session, mien_er
     return status;
 }
 
-static void free_arrays(float **arrays, int count)
+mien_status nn_session_create(const nn_plan *plan, nn_session **session, mien_error *error)
 {
-    for (int i = 0; arrays && i < count; i++)
-        memory_free(arrays[i]);
-    memory_free(arrays);
+    return nn_session_create_in(plan, NULL, session, error);
 }
 
 void nn_session_destroy(nn_session **session)
@@ -203,8 +249,11 @@ void nn_session_destroy(nn_session **session)
         return;
     onednn_session_destroy(&s->onednn);
     plan_reference_destroy(&s->reference);
-    free_arrays(s->inputs, s->plan->program.input_count);
-    free_arrays(s->outputs, s->plan->program.output_count);
+    nn_workspace_destroy(&s->own);
+    for (int i = 0; s->outputs && i < s->plan->program.output_count; i++)
+        memory_free(s->outputs[i]);
+    memory_free(s->outputs);
+    memory_free(s->input_at);
     memory_free(s->input_now);
     memory_free(s->output_now);
     memory_free(s);
@@ -213,7 +262,8 @@ void nn_session_destroy(nn_session **session)
 
 float *nn_session_input(nn_session *session, size_t index)
 {
-    return session->inputs[index];
+    unsigned char *base = nn_workspace_take(session->workspace, session->bytes);
+    return base ? (float *)(void *)(base + session->input_at[index]) : NULL;
 }
 
 const float *nn_session_output(const nn_session *session, size_t index)
@@ -221,24 +271,32 @@ const float *nn_session_output(const nn_session *session, size_t index)
     return session->outputs[index];
 }
 
-/* Where image number `image` begins in each array. */
-static void point(const nn_session *session, const int *values, int count, float *const *arrays, int image, float **now)
+/* Numbers from the beginning of an array to that of image number `image`. */
+static size_t image_offset(const plan_program *program, int value, int image)
 {
-    for (int i = 0; i < count; i++)
-        now[i] = arrays[i] + (size_t)image * nn_shape_count(&session->plan->program.values[values[i]].shape);
+    return (size_t)image * nn_shape_count(&program->values[value].shape);
+}
+
+static mien_status run_image(nn_session *session, unsigned char *base, int image, mien_error *error)
+{
+    const plan_program *program = &session->plan->program;
+    for (int i = 0; i < program->input_count; i++)
+        session->input_now[i] =
+            (float *)(void *)(base + session->input_at[i]) + image_offset(program, program->inputs[i], image);
+    for (int i = 0; i < program->output_count; i++)
+        session->output_now[i] = session->outputs[i] + image_offset(program, program->outputs[i], image);
+    if (session->onednn)
+        return onednn_session_run(session->onednn, base + session->block_at, session->input_now, session->output_now,
+                                  error);
+    plan_reference_run(session->reference, session->input_now, session->output_now);
+    return MIEN_OK;
 }
 
 mien_status nn_session_run(nn_session *session, mien_error *error)
 {
-    const plan_program *program = &session->plan->program;
-    mien_status status = MIEN_OK;
-    for (int image = 0; image < session->plan->batch && !status; image++) {
-        point(session, program->inputs, program->input_count, session->inputs, image, session->input_now);
-        point(session, program->outputs, program->output_count, session->outputs, image, session->output_now);
-        if (session->onednn)
-            status = onednn_session_run(session->onednn, session->input_now, session->output_now, error);
-        else
-            plan_reference_run(session->reference, session->input_now, session->output_now);
-    }
+    unsigned char *base = nn_workspace_take(session->workspace, session->bytes);
+    mien_status status = base ? MIEN_OK : error_no_memory(error, session->bytes);
+    for (int image = 0; image < session->plan->batch && !status; image++)
+        status = run_image(session, base, image, error);
     return status;
 }

@@ -49,6 +49,7 @@ mien_status nn_ranges_read(const nn_graph *graph, const char *text, nn_range *ra
 
 typedef struct nn_plan nn_plan;
 typedef struct nn_session nn_session;
+typedef struct nn_workspace nn_workspace; /* memory that sessions of one thread share */
 
 void nn_plan_default_options(nn_plan_options *options);
 /** `graph` is borrowed for the call. MIEN_EUNSUPPORTED names the node that cannot run. */
@@ -66,11 +67,22 @@ const char *nn_plan_step_name(const nn_plan *plan, size_t step);
 
 /** `plan` must outlive the session. */
 mien_status nn_session_create(const nn_plan *plan, nn_session **session, mien_error *error);
+/** A session whose inputs and activations lie in a workspace beside those of others. From the filling of its inputs
+ *  to the end of its run nobody else may use the workspace, which must outlive that, but not the session. */
+mien_status nn_session_create_in(const nn_plan *plan, nn_workspace *workspace, nn_session **session, mien_error *error);
 void nn_session_destroy(nn_session **session);
-/** Plain NCHW f32, to be filled before a run; stays valid as long as the session. */
+/** Plain NCHW f32, to be filled before a run. Stays valid as long as the session; in a workspace of several until the
+ *  next use of the workspace, and NULL when that has no memory. */
 float *nn_session_input(nn_session *session, size_t index);
 mien_status nn_session_run(nn_session *session, mien_error *error);
 /** Plain NCHW f32, valid until the next run. */
 const float *nn_session_output(const nn_session *session, size_t index);
+
+/** Empty; grows to what its largest session needs. */
+mien_status nn_workspace_create(nn_workspace **workspace, mien_error *error);
+/** Accepts a pointer to NULL. Its sessions may be destroyed afterwards, no more. */
+void nn_workspace_destroy(nn_workspace **workspace);
+/** Give the memory back if it is more than `bytes`; the next run takes what it needs. */
+void nn_workspace_trim(nn_workspace *workspace, size_t bytes);
 
 #endif

@@ -18,6 +18,7 @@ typedef struct calibration {
     plan_program variant; /* the same steps with every value as an output */
     onednn_plan *plan;
     onednn_session *session;
+    unsigned char *block; /* in which it runs */
     float **outputs;
     float *largest;      /* per output */
     bool *negative;      /* per output */
@@ -53,7 +54,8 @@ static mien_status make_arrays(calibration *c, mien_error *error)
     c->largest = memory_zeroed(count, sizeof(float));
     c->negative = memory_zeroed(count, sizeof(bool));
     c->histogram = memory_zeroed(count * BINS, sizeof(uint32_t));
-    bool made = c->outputs && c->largest && c->negative && c->histogram;
+    c->block = memory_aligned(onednn_plan_block(c->plan), 1);
+    bool made = c->outputs && c->largest && c->negative && c->histogram && c->block;
     for (size_t i = 0; made && i < count; i++) {
         c->outputs[i] = memory_aligned(nn_shape_count(&c->variant.values[c->variant.outputs[i]].shape), sizeof(float));
         made = c->outputs[i] != NULL;
@@ -65,6 +67,7 @@ static void free_all(calibration *c)
 {
     onednn_session_destroy(&c->session);
     onednn_plan_destroy(&c->plan);
+    memory_free(c->block);
     for (int i = 0; c->outputs && i < c->variant.output_count; i++)
         memory_free(c->outputs[i]);
     memory_free(c->outputs);
@@ -104,7 +107,7 @@ static mien_status run_images(calibration *c, const nn_plan_options *options, bo
     mien_status status = MIEN_OK;
     for (int i = 0; i < options->calibration_count && !status; i++) {
         float *input = (float *)(uintptr_t)(options->calibration + (size_t)i * image); /* only read */
-        status = onednn_session_run(c->session, &input, c->outputs, error);
+        status = onednn_session_run(c->session, c->block, &input, c->outputs, error);
         for (int o = 0; o < c->variant.output_count && !status; o++) {
             size_t count = nn_shape_count(&c->variant.values[c->variant.outputs[o]].shape);
             if (second)

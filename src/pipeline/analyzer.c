@@ -15,14 +15,15 @@
 enum { ANALYZER_MOST_THREADS = 64 };
 
 struct mien_analyzer {
-    finder *finder;
+    const finder *finder;
+    finder *own; /* nobody else's; NULL: it is somebody else's */
     classifier *classifier;
     uint64_t parameters; /* of the emotion model */
 };
 
 struct mien_session {
     mien_analyzer *analyzer;
-    finder_session *finder;
+    finder_session *finder, *own; /* as the analyser's */
     classifier_session *classifier;
 };
 
@@ -63,7 +64,8 @@ static mien_status load_classifier(const mien_analyzer_options *options, mien_an
     return status;
 }
 
-mien_status mien_analyzer_create(const mien_analyzer_options *options, mien_analyzer **analyzer, mien_error *error)
+mien_status analyzer_create_with(const mien_analyzer_options *options, const finder *shared, mien_analyzer **analyzer,
+                                 mien_error *error)
 {
     mien_analyzer_options defaults;
     mien_analyzer_default_options(&defaults);
@@ -78,21 +80,27 @@ mien_status mien_analyzer_create(const mien_analyzer_options *options, mien_anal
     if (!a)
         return error_no_memory(error, sizeof *a);
     mien_status status = load_classifier(options, a, error);
-    if (!status)
-        status = finder_create(options, &a->finder, error);
+    if (!status && !shared)
+        status = finder_create(options, &a->own, error);
     if (status) {
         mien_analyzer_destroy(&a);
         return status;
     }
+    a->finder = shared ? shared : a->own;
     *analyzer = a;
     return MIEN_OK;
+}
+
+mien_status mien_analyzer_create(const mien_analyzer_options *options, mien_analyzer **analyzer, mien_error *error)
+{
+    return analyzer_create_with(options, NULL, analyzer, error);
 }
 
 void mien_analyzer_destroy(mien_analyzer **analyzer)
 {
     if (!analyzer || !*analyzer)
         return;
-    finder_destroy(&(*analyzer)->finder);
+    finder_destroy(&(*analyzer)->own);
     classifier_destroy(&(*analyzer)->classifier);
     memory_free(*analyzer);
     *analyzer = NULL;
@@ -108,15 +116,17 @@ uint64_t analyzer_parameters(const mien_analyzer *analyzer)
     return analyzer->parameters;
 }
 
-mien_status mien_session_create(mien_analyzer *analyzer, mien_session **session, mien_error *error)
+mien_status session_create_with(mien_analyzer *analyzer, finder_session *shared, mien_session **session,
+                                mien_error *error)
 {
     mien_session *s = memory_zeroed(1, sizeof *s);
     if (!s)
         return error_no_memory(error, sizeof *s);
     s->analyzer = analyzer;
-    mien_status status = finder_session_create(analyzer->finder, &s->finder, error);
+    mien_status status = shared ? MIEN_OK : finder_session_create(analyzer->finder, &s->own, error);
+    s->finder = shared ? shared : s->own;
     if (!status)
-        status = classifier_session_create(analyzer->classifier, &s->classifier, error);
+        status = classifier_session_create(analyzer->classifier, finder_workspace(s->finder), &s->classifier, error);
     if (status) {
         mien_session_destroy(&s);
         return status;
@@ -125,11 +135,16 @@ mien_status mien_session_create(mien_analyzer *analyzer, mien_session **session,
     return MIEN_OK;
 }
 
+mien_status mien_session_create(mien_analyzer *analyzer, mien_session **session, mien_error *error)
+{
+    return session_create_with(analyzer, NULL, session, error);
+}
+
 void mien_session_destroy(mien_session **session)
 {
     if (!session || !*session)
         return;
-    finder_session_destroy(&(*session)->finder);
+    finder_session_destroy(&(*session)->own);
     classifier_session_destroy(&(*session)->classifier);
     memory_free(*session);
     *session = NULL;

@@ -169,6 +169,11 @@ void finder_session_destroy(finder_session **session)
     *session = NULL;
 }
 
+nn_workspace *finder_workspace(finder_session *session)
+{
+    return session->network ? detect_scratch_workspace(session->network) : NULL;
+}
+
 /* Give the kept image that size; its memory is kept too. */
 static mien_status kept_reshape(kept_image *kept, size_t width, size_t height, mien_error *error)
 {

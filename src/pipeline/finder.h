@@ -30,6 +30,9 @@ void finder_use_precision(finder *f, nn_precision precision);
 const detector *finder_detector(const finder *f);
 mien_status finder_session_create(const finder *f, finder_session **out, mien_error *error);
 void finder_session_destroy(finder_session **session);
+/** The memory in which its network runs, for others of its thread to run in between searches; NULL: it has none. Lives
+ *  as long as the session. */
+nn_workspace *finder_workspace(finder_session *session);
 
 /** @param picture  upright, any format. */
 mien_status finder_run(finder_session *session, const mien_image_view *picture, const mien_analyze_options *options,

@@ -6,6 +6,16 @@
 
 #include "emotion/classifier.h"
 #include "image/decode.h"
+#include "pipeline/finder.h"
+
+/** An analyser that finds faces with a finder that others use too and that must outlive it: the options' cascade,
+ *  detector and threads are the finder's. NULL = as mien_analyzer_create(). */
+mien_status analyzer_create_with(const mien_analyzer_options *options, const finder *shared, mien_analyzer **analyzer,
+                                 mien_error *error);
+/** A session that searches with the finder's session of its thread, and runs in that one's memory. It must outlive the
+ *  session's use, but not the session. NULL = as mien_session_create(). */
+mien_status session_create_with(mien_analyzer *analyzer, finder_session *shared, mien_session **session,
+                                mien_error *error);
 
 /** MIEN_EINVAL or MIEN_ELIMIT where they are outside what mien/analyzer.h allows: first of all, before anything of them
  *  is used. */

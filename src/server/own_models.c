@@ -27,8 +27,8 @@ typedef struct own_model {
 
 struct own_models {
     const settings *settings;
-    size_t workers, count;
-    memory_gate *gate;
+    vision_search *search;
+    size_t count;
     own_model models[MODEL_LIST_MOST];
 };
 
@@ -115,16 +115,11 @@ static mien_status find_paths(const settings *settings, path_list *list, mien_er
 
 static mien_status load(const own_models *own, const char *path, vision **out, mien_error *error)
 {
-    const settings *settings = own->settings;
     mien_analyzer_options options;
     mien_analyzer_default_options(&options);
     options.model_path = path;
-    mien_status status = mien_precision_from_name(settings->model_precision, &options.precision, error);
-    if (status)
-        return status;
-    options.cascade_path = *settings->cascade_path ? settings->cascade_path : NULL;
-    options.detector_path = *settings->detector_path ? settings->detector_path : NULL;
-    return vision_create(&options, own->workers, own->gate, out, error);
+    mien_status status = mien_precision_from_name(own->settings->model_precision, &options.precision, error);
+    return status ? status : vision_create(&options, own->search, out, error);
 }
 
 /* Load one more from a file, or by its name one that ships. */
@@ -166,6 +161,16 @@ static mien_status load_shipped(own_models *own, mien_error *error)
     return status;
 }
 
+static mien_status load_search(own_models *own, size_t workers, memory_gate *gate, mien_error *error)
+{
+    const settings *settings = own->settings;
+    mien_analyzer_options options;
+    mien_analyzer_default_options(&options);
+    options.cascade_path = *settings->cascade_path ? settings->cascade_path : NULL;
+    options.detector_path = *settings->detector_path ? settings->detector_path : NULL;
+    return vision_search_create(&options, workers, gate, &own->search, error);
+}
+
 mien_status own_models_open(const settings *settings, size_t workers, memory_gate *gate, own_models **out,
                             mien_error *error)
 {
@@ -173,10 +178,10 @@ mien_status own_models_open(const settings *settings, size_t workers, memory_gat
     if (!own)
         return error_no_memory(error, sizeof *own);
     own->settings = settings;
-    own->workers = workers;
-    own->gate = gate;
     path_list list = {0};
     mien_status status = find_paths(settings, &list, error);
+    if (!status)
+        status = load_search(own, workers, gate, error);
     if (!status)
         status = list.count ? load_listed(own, &list, error) : load_shipped(own, error);
     paths_done(&list);
@@ -195,6 +200,7 @@ void own_models_close(own_models **own)
         vision_unref(&(*own)->models[i].vision);
         memory_free((*own)->models[i].path);
     }
+    vision_search_destroy(&(*own)->search);
     memory_free(*own);
     *own = NULL;
 }

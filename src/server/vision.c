@@ -1,20 +1,29 @@
-/* Recognition by libmien. The analyzer is immutable and shared; sessions hold the memory of a run, one per worker, so
- * workers never wait for each other, and none is made before it is needed: of several models most are seldom asked.
- * Each run uses one thread: with a picture per worker, more would only contend. */
+/* Recognition by libmien. The analyzer is immutable and shared; sessions hold what changes during a run, one per
+ * worker, so workers never wait for each other, and none is made before it is needed: of several models most are seldom
+ * asked. What finds faces is the same for all models and by far the larger part, so a worker has one of it, whichever
+ * model it then asks. Each run uses one thread: with a picture per worker, more would only contend. */
 #include "server/vision.h"
 
 #include "base/error.h"
 #include "base/memory.h"
 #include "pipeline/model_card.h"
+#include "pipeline/session.h"
 
 #include <stdio.h>
 #include <string.h>
 
+struct vision_search {
+    finder *finder;
+    finder_session **sessions; /* a worker's, touched by that worker only */
+    size_t workers;
+    memory_gate *gate; /* borrowed; NULL = none */
+};
+
 typedef struct local_vision {
     vision base;
+    vision_search *search; /* borrowed */
     mien_analyzer *analyzer;
     mien_session **sessions;
-    memory_gate *gate; /* borrowed; NULL = none */
 } local_vision;
 
 /* What one analysis holds of the gate. */
@@ -46,10 +55,48 @@ static void give_back(const gate_taking *taking)
         memory_gate_give(taking->gate, taking->bytes);
 }
 
+void vision_search_destroy(vision_search **search)
+{
+    vision_search *s = *search;
+    if (!s)
+        return;
+    for (size_t i = 0; s->sessions && i < s->workers; i++)
+        finder_session_destroy(&s->sessions[i]);
+    finder_destroy(&s->finder);
+    memory_free(s->sessions);
+    memory_free(s);
+    *search = NULL;
+}
+
+mien_status vision_search_create(const mien_analyzer_options *options, size_t workers, memory_gate *gate,
+                                 vision_search **search, mien_error *error)
+{
+    vision_search *made = memory_zeroed(1, sizeof *made);
+    if (!made)
+        return error_no_memory(error, sizeof *made);
+    made->workers = workers;
+    made->gate = gate;
+    made->sessions = memory_zeroed(workers, sizeof *made->sessions);
+    mien_status status = made->sessions ? finder_create(options, &made->finder, error)
+                                        : error_no_memory(error, workers * sizeof *made->sessions);
+    if (status)
+        vision_search_destroy(&made);
+    else
+        *search = made;
+    return status;
+}
+
+/* On that worker's thread. */
 static mien_status need_session(local_vision *local, size_t worker, mien_error *error)
 {
+    vision_search *search = local->search;
     mien_session **session = &local->sessions[worker];
-    return *session ? MIEN_OK : mien_session_create(local->analyzer, session, error);
+    mien_status status = MIEN_OK;
+    if (!*session && !search->sessions[worker])
+        status = finder_session_create(search->finder, &search->sessions[worker], error);
+    if (!*session && !status)
+        status = session_create_with(local->analyzer, search->sessions[worker], session, error);
+    return status;
 }
 
 static mien_status local_analyze(vision *base, size_t worker, const void *bytes, size_t length,
@@ -57,7 +104,7 @@ static mien_status local_analyze(vision *base, size_t worker, const void *bytes,
 {
     local_vision *local = (local_vision *)base;
     mien_status status = need_session(local, worker, error);
-    gate_taking taking = {.gate = local->gate};
+    gate_taking taking = {.gate = local->search->gate};
     mien_analyze_options wanted = asking(options, &taking);
     if (!status)
         status = mien_analyze_bytes(local->sessions[worker], bytes, length, &wanted, result, error);
@@ -82,7 +129,7 @@ static mien_status local_analyze_frame(vision *base, size_t worker, mien_tracker
 {
     local_vision *local = (local_vision *)base;
     mien_status status = need_session(local, worker, error);
-    gate_taking taking = {.gate = local->gate};
+    gate_taking taking = {.gate = local->search->gate};
     mien_analyze_options wanted = asking(options, &taking);
     if (!status)
         status =
@@ -144,27 +191,35 @@ static void name_model(vision *vision, const char *path)
             *at = '-';
 }
 
-mien_status vision_create(const mien_analyzer_options *options, size_t workers, memory_gate *gate, vision **out,
-                          mien_error *error)
+/* A model that cannot run is found out when it is loaded. In a session of its own: the workers' may be in use. */
+static mien_status try_out(mien_analyzer *analyzer, mien_error *error)
+{
+    mien_session *session = NULL;
+    mien_status status = mien_session_create(analyzer, &session, error);
+    mien_session_destroy(&session);
+    return status;
+}
+
+mien_status vision_create(const mien_analyzer_options *options, vision_search *search, vision **out, mien_error *error)
 {
     local_vision *local = memory_zeroed(1, sizeof *local);
     if (!local)
         return error_no_memory(error, sizeof *local);
     local->base.functions = &local_functions;
-    local->base.workers = workers;
-    local->gate = gate;
-    local->sessions = memory_zeroed(workers, sizeof *local->sessions);
-    mien_status status = local->sessions ? MIEN_OK : error_no_memory(error, workers * sizeof *local->sessions);
+    local->base.workers = search->workers;
+    local->search = search;
+    local->sessions = memory_zeroed(search->workers, sizeof *local->sessions);
+    mien_status status = local->sessions ? MIEN_OK : error_no_memory(error, search->workers * sizeof *local->sessions);
     if (!status)
-        status = mien_analyzer_create(options, &local->analyzer, error);
+        status = analyzer_create_with(options, search->finder, &local->analyzer, error);
     if (!status)
-        status = need_session(local, 0, error); /* a model that cannot run is found out now */
+        status = try_out(local->analyzer, error);
     if (status) {
         local_destroy(&local->base);
         return status;
     }
     local->base.card = analyzer_card(local->analyzer);
-    name_model(&local->base, options ? options->model_path : NULL);
+    name_model(&local->base, options->model_path);
     *out = &local->base;
     return MIEN_OK;
 }

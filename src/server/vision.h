@@ -38,9 +38,18 @@ struct vision {
     atomic_size_t users;           /* besides whoever made it */
 };
 
-/** The real one: an analyzer shared by all workers and one session for each, made when the worker first needs it. The
- *  caller's reference ends with vision_unref(). Pictures are read with the gate's leave (NULL = without asking). */
-mien_status vision_create(const mien_analyzer_options *options, size_t workers, memory_gate *gate, vision **vision,
+/** What all real ones of a server share: how faces are found, and for each worker the memory in which it does so. */
+typedef struct vision_search vision_search;
+
+/** Load the face finder that the options name. Pictures are read with the gate's leave (NULL = without asking). */
+mien_status vision_search_create(const mien_analyzer_options *options, size_t workers, memory_gate *gate,
+                                 vision_search **search, mien_error *error);
+/** What was made with it must be gone. Accepts a pointer to NULL. */
+void vision_search_destroy(vision_search **search);
+
+/** The real one: an emotion model shared by all workers and one session for each, made when the worker first needs it.
+ *  The caller's reference ends with vision_unref(). `search` is borrowed. */
+mien_status vision_create(const mien_analyzer_options *options, vision_search *search, vision **vision,
                           mien_error *error);
 /** Accepts NULL. @return the same. */
 vision *vision_ref(vision *vision);

@@ -31,7 +31,7 @@ export function endWithTests(child) {
   running.add(child);
   child.once('exit', () => running.delete(child));
 }
-setImmediate(() => after(() => running.forEach((child) => child.kill('SIGKILL'))));
+if (/\.test\.mjs$/.test(process.argv[1])) setImmediate(() => after(() => running.forEach((child) => child.kill('SIGKILL'))));
 
 /** Start a server program on a free port. `environment` replaces the inherited settings; a `wrapper` is a command that ends
  *  in starting the one that follows it, in the same process. */

@@ -1,10 +1,12 @@
-/* Guards plans and sessions as objects: threads, memory that is not allocated while running, errors that name the node.
- */
+/* Guards plans and sessions as objects: threads, memory that is shared and not allocated while running, errors that
+ * name the node. */
 #include "plan_testing.h"
 
 #include <dlfcn.h>
 #include <malloc.h>
 #include <pthread.h>
+
+#include "nn/workspace.h"
 
 /* The allocator as mien sees it: calls from the test's own executable, into which libmien is linked, are counted while
  * `counting` and the one numbered `failing` gets nothing. The C++ library's, whose small maps oneDNN makes for each
@@ -158,6 +160,57 @@ static void test_two_threads_share_a_plan(void **state)
     nn_graph_done(&graph);
 }
 
+/* Two networks in turns in one workspace: what one leaves there, be it no number at all, is nothing to the other. */
+static void share_a_workspace(nn_precision precision)
+{
+    enum { ROOM = 8 << 20 };
+    mien_error error = {0};
+    nn_workspace *workspace = NULL;
+    nn_graph graphs[2] = {0};
+    nn_plan *plans[2] = {0};
+    nn_session *own[2], *shared[2] = {0};
+    assert_ok(nn_workspace_create(&workspace, &error), &error);
+    for (int i = 0; i < 2; i++) {
+        build_net(&graphs[i], i ? 40 : 24, i ? 32 : 24);
+        randomise(&graphs[i], 4);
+        nn_plan_options options = options_of(2);
+        float *inputs = calibration_of(&graphs[i]);
+        options.precision = precision;
+        options.calibration = inputs;
+        options.calibration_count = CALIBRATION;
+        own[i] = session_of(&graphs[i], &options, &plans[i]);
+        memory_free(inputs);
+        assert_ok(nn_session_create_in(plans[i], workspace, &shared[i], &error), &error);
+    }
+    for (uint64_t round = 0; round < 6; round++) {
+        int i = round & 1;
+        size_t count = 2 * 7 * sizeof(float);
+        if (round & 2)
+            memset(nn_workspace_take(workspace, ROOM), 0xff, ROOM);
+        else
+            nn_workspace_trim(workspace, 0);
+        fill_inputs(plans[i], own[i], round);
+        fill_inputs(plans[i], shared[i], round);
+        assert_ok(nn_session_run(own[i], &error), &error);
+        assert_ok(nn_session_run(shared[i], &error), &error);
+        assert_memory_equal(nn_session_output(own[i], 1), nn_session_output(shared[i], 1), count);
+    }
+    nn_workspace_destroy(&workspace); /* before those who ran in it */
+    for (int i = 0; i < 2; i++) {
+        nn_session_destroy(&own[i]);
+        nn_session_destroy(&shared[i]);
+        nn_plan_destroy(&plans[i]);
+        nn_graph_done(&graphs[i]);
+    }
+}
+
+static void test_sessions_share_a_workspace(void **state)
+{
+    (void)state;
+    for (nn_precision precision = NN_F32; nn_precision_name(precision); precision++)
+        share_a_workspace(precision);
+}
+
 static void test_running_allocates_nothing(void **state)
 {
     (void)state;
@@ -236,9 +289,10 @@ static void test_too_large_sessions_are_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_threads_within_a_run),      cmocka_unit_test(test_two_threads_share_a_plan),
-        cmocka_unit_test(test_every_allocation_may_fail), cmocka_unit_test(test_running_allocates_nothing),
-        cmocka_unit_test(test_bad_plans_say_why),         cmocka_unit_test(test_too_large_sessions_are_errors),
+        cmocka_unit_test(test_threads_within_a_run),          cmocka_unit_test(test_two_threads_share_a_plan),
+        cmocka_unit_test(test_sessions_share_a_workspace),    cmocka_unit_test(test_every_allocation_may_fail),
+        cmocka_unit_test(test_running_allocates_nothing),     cmocka_unit_test(test_bad_plans_say_why),
+        cmocka_unit_test(test_too_large_sessions_are_errors),
     };
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
 }

@@ -253,6 +253,56 @@ static void test_shipped_models_by_name_and_precision(void **state)
     assert_int_equal(mien_analyzer_create(&odd, &none, &error), MIEN_EINVAL);
 }
 
+static float happiness(mien_session *session, const buffer *bytes, mien_preset preset)
+{
+    mien_analyze_options options;
+    mien_analyze_default_options(&options);
+    options.preset = preset;
+    mien_result result = {0};
+    assert_ok(mien_analyze_bytes(session, bytes->data, bytes->length, &options, &result, &error), &error);
+    assert_int_equal(result.face_count, 1);
+    float happy = result.faces[0].probabilities[MIEN_EMOTION_HAPPY];
+    mien_result_done(&result);
+    return happy;
+}
+
+/* Models that share what finds the faces, and the memory it runs in, answer as they do alone; one may go before. */
+static void test_models_share_a_finder(void **state)
+{
+    (void)state;
+    buffer bytes = {0};
+    read_photo("astronaut.png", &bytes);
+    mien_analyzer_options options;
+    mien_analyzer_default_options(&options);
+    finder *shared = NULL;
+    finder_session *searching = NULL;
+    mien_analyzer *models[2] = {0};
+    mien_session *sessions[2] = {0}, *alone = open_session();
+    assert_ok(finder_create(&options, &shared, &error), &error);
+    assert_ok(finder_session_create(shared, &searching, &error), &error);
+    for (size_t i = 0; i < 2; i++) {
+        options.model_path = mien_shipped_model(1 - i);
+        assert_ok(analyzer_create_with(&options, shared, &models[i], &error), &error);
+        assert_ok(session_create_with(models[i], searching, &sessions[i], &error), &error);
+    }
+    for (mien_preset preset = MIEN_PRESET_DEFAULT; mien_preset_name(preset); preset++) {
+        float wide = happiness(alone, &bytes, preset);
+        float small = happiness(sessions[0], &bytes, preset);
+        assert_true(happiness(sessions[1], &bytes, preset) == wide);
+        assert_true(happiness(sessions[0], &bytes, preset) == small);
+        assert_true(small != wide);
+    }
+    mien_session_destroy(&sessions[0]);
+    mien_analyzer_destroy(&models[0]);
+    assert_true(happiness(sessions[1], &bytes, MIEN_PRESET_DEFAULT) == happiness(alone, &bytes, MIEN_PRESET_DEFAULT));
+    finder_session_destroy(&searching); /* sessions may outlive what they searched with, unused */
+    mien_session_destroy(&sessions[1]);
+    mien_analyzer_destroy(&models[1]);
+    finder_destroy(&shared);
+    mien_session_destroy(&alone);
+    buffer_done(&bytes);
+}
+
 static void *analyze_often(void *argument)
 {
     mien_session *session = NULL;
@@ -328,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_given_boxes_are_classified_in_order),
         cmocka_unit_test(test_bad_options_are_refused),
         cmocka_unit_test(test_shipped_models_by_name_and_precision),
+        cmocka_unit_test(test_models_share_a_finder),
         cmocka_unit_test(test_sessions_run_side_by_side),
     };
     return cmocka_run_group_tests_name("analyzer", tests, open_analyzer, close_analyzer);
