@@ -16,6 +16,7 @@
 #include "pipeline/shipped.h"
 #include "train/calibrate.h"
 #include "train/report.h"
+#include "train_faces.h"
 
 static const double eval_risk = 0.2;
 static const float eval_duplicate = 0.98f;
@@ -24,7 +25,7 @@ enum { EVAL_PERMUTATIONS = 2000 };
 typedef struct eval_arguments {
     const char *models[EVAL_MOST], *data[EVAL_MOST], *votes, *groups, *report, *calibrate;
     size_t model_count, data_count;
-    bool json, ensemble, duplicates;
+    bool json, ensemble, duplicates, find_faces;
     double risk;
     evaluate_options options;
 } eval_arguments;
@@ -44,6 +45,7 @@ static void eval_print_help(void)
         "  --truth WHAT       labels (default); majority: FER+'s, by its authors' rule (more than half of the votes,\n"
         "                     single ones not counted); plurality: FER+'s largest vote, doubtful rows included\n"
         "  --tta VIEWS        none (default), flip, or ten: corners and centre, each with its mirror image\n"
+        "  --find-faces       pictures of files show people: the surest face of each answers, as in training\n"
         "  --ensemble         also the mean of all the models\n"
         "  --groups FILE      CSV with a column `group`, one line for each picture: figures per group, the gap\n"
         "  --duplicates       nearly equal pictures, above all those in two splits; needs no model\n"
@@ -123,6 +125,7 @@ static mien_status eval_set(eval_arguments *a, int kind, const char *name, const
         a->ensemble = a->ensemble || kind == 'e';
         a->json = a->json || kind == 'j';
         a->duplicates = a->duplicates || kind == 'd';
+        a->find_faces = a->find_faces || kind == 'f';
         return MIEN_OK;
     }
 }
@@ -130,25 +133,16 @@ static mien_status eval_set(eval_arguments *a, int kind, const char *name, const
 /* Returns -1 to go on, or an exit status. */
 static int eval_read_arguments(int argc, char **argv, eval_arguments *a)
 {
-    static const struct option options[] = {{"data", 1, NULL, 't'},
-                                            {"split", 1, NULL, 't'},
-                                            {"model", 1, NULL, 't'},
-                                            {"votes", 1, NULL, 't'},
-                                            {"groups", 1, NULL, 't'},
-                                            {"report", 1, NULL, 't'},
-                                            {"calibrate", 1, NULL, 't'},
-                                            {"truth", 1, NULL, 'c'},
-                                            {"tta", 1, NULL, 'c'},
-                                            {"precision", 1, NULL, 'c'},
-                                            {"threads", 1, NULL, 'n'},
-                                            {"bootstrap", 1, NULL, 'n'},
-                                            {"risk", 1, NULL, 'n'},
-                                            {"output", 1, NULL, 'n'},
-                                            {"ensemble", 0, NULL, 'e'},
-                                            {"duplicates", 0, NULL, 'd'},
-                                            {"json", 0, NULL, 'j'},
-                                            {"help", 0, NULL, 'h'},
-                                            {0}};
+    static const struct option options[] = {{"data", 1, NULL, 't'},       {"split", 1, NULL, 't'},
+                                            {"model", 1, NULL, 't'},      {"votes", 1, NULL, 't'},
+                                            {"groups", 1, NULL, 't'},     {"report", 1, NULL, 't'},
+                                            {"calibrate", 1, NULL, 't'},  {"truth", 1, NULL, 'c'},
+                                            {"tta", 1, NULL, 'c'},        {"precision", 1, NULL, 'c'},
+                                            {"threads", 1, NULL, 'n'},    {"bootstrap", 1, NULL, 'n'},
+                                            {"risk", 1, NULL, 'n'},       {"output", 1, NULL, 'n'},
+                                            {"ensemble", 0, NULL, 'e'},   {"duplicates", 0, NULL, 'd'},
+                                            {"find-faces", 0, NULL, 'f'}, {"json", 0, NULL, 'j'},
+                                            {"help", 0, NULL, 'h'},       {0}};
     mien_error error = {0};
     int index = 0;
     optind = 1;
@@ -258,9 +252,16 @@ static mien_status eval_data_set(const eval_arguments *a, const char *path, eval
     dataset_options options = {.votes = a->votes, .skip = eval_skip_picture};
     if (a->groups) /* a line for each picture: one that is left out would shift those behind it */
         options.skip = NULL;
+    train_faces *faces = NULL;
     mien_status status = eval_size_pictures(a, &options, error);
+    if (!status && a->find_faces) {
+        status = train_faces_create(&faces, error);
+        options.locate = train_faces_locate;
+        options.locate_context = faces;
+    }
     if (!status)
         status = dataset_read(path, &options, &results->data[results->data_count], error);
+    train_faces_destroy(&faces);
     if (status)
         return status;
     results->data_count++;

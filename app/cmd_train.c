@@ -11,6 +11,7 @@
 #include "base/cpu.h"
 #include "base/memory.h"
 #include "commands.h"
+#include "pipeline/shipped.h"
 #include "train/architecture.h"
 #include "train/trainer.h"
 #include "train_faces.h"
@@ -102,7 +103,7 @@ static void train_print_help(void)
     train_print_settings();
     printf("\nExit status: 0 the run ended, 1 it failed or was stopped, 2 wrong usage.\n\n"
            "  mien train --arch mien-tiny --data fer2013.csv --out runs/tiny\n"
-           "  mien train --arch mien-small --data faces/ --init models/emotion-small.onnx --lr 0.005 --epochs 10\n");
+           "  mien train --arch mien-small --data faces/ --init mien-small --lr 0.005 --epochs 10\n");
 }
 
 /* A recipe's lines, each between `before` and `after`. */
@@ -219,6 +220,23 @@ static mien_status train_apply(const train_arguments *arguments, train_config *c
     return status;
 }
 
+/* What a resumed run does otherwise from here on. */
+static void train_print_changes(const train_config *before, const train_config *now)
+{
+    buffer was = {0}, is = {0};
+    if (!config_write(before, &was) && !config_write(now, &is))
+        for (const char *a = buffer_text(&was), *b = buffer_text(&is); *a && *b;) {
+            size_t old = strcspn(a, "\n"), length = strcspn(b, "\n");
+            const char *value = memmem(a, old, " = ", 3);
+            if (value && (old != length || memcmp(a, b, old) != 0))
+                printf("from here on %.*s (it was %.*s)\n", (int)length, b, (int)(a + old - value - 3), value + 3);
+            a += old + (a[old] == '\n');
+            b += length + (b[length] == '\n');
+        }
+    buffer_done(&was);
+    buffer_done(&is);
+}
+
 /* The architecture must be known before its recipe can be laid under the other settings. */
 static mien_status train_settle(const train_arguments *arguments, train_config *config, mien_error *error)
 {
@@ -228,8 +246,13 @@ static mien_status train_settle(const train_arguments *arguments, train_config *
     mien_status status = train_apply(arguments, &first, error);
     if (!status && arguments->resume)
         status = trainer_read_config(first.out, config, error);
-    if (!status && arguments->resume)
-        return train_apply(arguments, config, error);
+    if (!status && arguments->resume) {
+        first = *config;
+        status = train_apply(arguments, config, error);
+        if (!status && !arguments->quiet && !arguments->group.rank)
+            train_print_changes(&first, config);
+        return status;
+    }
     if (!status)
         status = architecture_find(first.arch, &arch, error);
     if (status)
@@ -366,11 +389,35 @@ static void train_say_end(const train_arguments *arguments, const train_config *
         printf("The best epoch's model is %s/best.onnx; `mien eval` measures it\n", config->out);
 }
 
+static void train_print_rows(const train_config *config, const trainer_rows *rows)
+{
+    printf("%s: %zu pictures to train on, %zu to validate on%s\n", config->arch, rows->training, rows->validation,
+           rows->held_out ? ", held out of the data" : "");
+    fflush(stdout);
+}
+
+/* What an earlier run in the same folder left must not be taken for this one's, should it end before it has its own. */
+static void train_forget_run(const train_config *config)
+{
+    static const char *const names[] = {"checkpoint.bin", "best.onnx", "log.jsonl"};
+    char path[CONFIG_TEXT + 32];
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s", config->out, names[i]);
+        unlink(path);
+    }
+}
+
 /* A trainer that is there is run to its end and taken down. */
-static mien_status train_run(const train_arguments *arguments, trainer *t, mien_error *error)
+static mien_status train_run(const train_arguments *arguments, const train_config *config, trainer *t,
+                             mien_error *error)
 {
     train_screen screen = {.quiet = arguments->quiet || arguments->group.rank, .terminal = isatty(STDERR_FILENO)};
     trainer_events events = {&screen, train_print_progress, train_print_epoch, &train_stop};
+    trainer_rows rows = trainer_count_rows(t);
+    if (!screen.quiet)
+        train_print_rows(config, &rows);
+    if (arguments->overwrite && !arguments->resume && !arguments->group.rank)
+        train_forget_run(config);
     mien_status status = arguments->resume ? trainer_resume(t, error) : MIEN_OK;
     if (!status)
         status = trainer_run(t, &events, error);
@@ -382,6 +429,7 @@ static mien_status train_classes(const train_arguments *arguments, const train_c
                                  mien_error *error)
 {
     dataset training = {0}, other = {0};
+    trainer_place place = {command, &arguments->group, shipped_load};
     trainer *t = NULL;
     mien_status status = train_read_data(config, config->data, true, &training, error);
     if (!status && *config->validation && !arguments->samples_path)
@@ -391,10 +439,9 @@ static mien_status train_classes(const train_arguments *arguments, const train_c
     if (!status && arguments->samples_path)
         status = train_show_emotions(config, &training, arguments->samples_path, error);
     else if (!status)
-        status = trainer_create(config, &training, *config->validation ? &other : &training, command, &arguments->group,
-                                &t, error);
+        status = trainer_create(config, &training, *config->validation ? &other : &training, &place, &t, error);
     if (!status && t)
-        status = train_run(arguments, t, error);
+        status = train_run(arguments, config, t, error);
     dataset_done(&training);
     dataset_done(&other);
     return status;
@@ -405,14 +452,15 @@ static mien_status train_detector(const train_arguments *arguments, const train_
 {
     face_dataset data = {0};
     face_dataset_options options = {.skip = train_skip_picture};
+    trainer_place place = {command, &arguments->group, shipped_load};
     trainer *t = NULL;
     mien_status status = face_dataset_read_configured(config, &options, &data, error);
     if (!status && arguments->samples_path)
         status = train_show_faces(config, &data, arguments->samples_path, error);
     else if (!status)
-        status = trainer_create_faces(config, &data, command, &arguments->group, &t, error);
+        status = trainer_create_faces(config, &data, &place, &t, error);
     if (!status && t)
-        status = train_run(arguments, t, error);
+        status = train_run(arguments, config, t, error);
     face_dataset_done(&data);
     return status;
 }

@@ -59,7 +59,7 @@ int main(int argc, char **argv)
     if (!status)
         status = config_set(&config, "out", folder, &error);
     if (!status)
-        status = trainer_create(&config, &data, &data, NULL, NULL, &t, &error);
+        status = trainer_create(&config, &data, &data, NULL, &t, &error);
     double begin = clock_monotonic_ms();
     uint64_t used = clock_cpu_ns();
     if (!status)

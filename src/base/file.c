@@ -2,8 +2,10 @@
  * and a full disk); reading checks the limit as it goes, since a pipe does not tell its length. */
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -200,6 +202,27 @@ mien_status file_write(const char *path, const void *bytes, size_t length, mien_
 mien_status file_write_private(const char *path, const void *bytes, size_t length, mien_error *error)
 {
     return file_write_as(path, bytes, length, 0600, error);
+}
+
+/* Whether `name` is "<base>.<eight hexadecimal digits>", as file_open_temporary makes them. */
+static bool file_is_temporary(const char *name, const char *base)
+{
+    size_t length = strlen(base);
+    return !strncmp(name, base, length) && name[length] == '.' && strlen(name) == length + 9 &&
+           strspn(name + length + 1, "0123456789abcdef") == 8;
+}
+
+void file_clear_leftovers(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
+    char *folder = memory_text_span(path, (size_t)(base - path));
+    DIR *list = folder ? opendir(*folder ? folder : ".") : NULL;
+    for (struct dirent *entry; list && (entry = readdir(list));)
+        if (file_is_temporary(entry->d_name, base))
+            unlinkat(dirfd(list), entry->d_name, 0);
+    if (list)
+        closedir(list);
+    memory_free(folder);
 }
 
 mien_status file_make_folders(const char *path, mien_error *error)

@@ -15,6 +15,10 @@ mien_status file_write(const char *path, const void *bytes, size_t length, mien_
 /** The same, readable for the owner alone at every moment. */
 mien_status file_write_private(const char *path, const void *bytes, size_t length, mien_error *error);
 
+/** Remove the temporary files that writers of `path` left when they were killed. Only for a path that nobody else is
+ *  writing at the moment. */
+void file_clear_leftovers(const char *path);
+
 /** Create the folder and those above it; an existing folder is fine. */
 mien_status file_make_folders(const char *path, mien_error *error);
 

@@ -105,6 +105,8 @@ mien_status model_load(const char *path, const model_limits *limits, model *out,
 /** The same from memory, borrowed for the call; no side file. */
 mien_status model_load_bytes(const void *bytes, size_t length, const model_limits *limits, model *out,
                              mien_error *error);
+/** How a name on the command line becomes a model: a file (NULL), or a file or a model that ships (shipped_load). */
+typedef mien_status (*model_loader)(const char *name, model *out, mien_error *error);
 void model_done(model *m);
 mien_status model_copy(const model *from, model *to, mien_error *error);
 

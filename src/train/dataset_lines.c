@@ -20,6 +20,7 @@ enum {
     LINES_THREADS = 2
 };
 static const uint64_t lines_memory = (uint64_t)1 << 30;
+static const uint8_t lines_mark[3] = {0xef, 0xbb, 0xbf}; /* spreadsheets put it before their UTF-8 */
 static const uint8_t lines_xz_magic[6] = {0xfd, '7', 'z', 'X', 'Z', 0};
 
 struct dataset_lines {
@@ -160,7 +161,10 @@ mien_status dataset_lines_next(dataset_lines *lines, char **line, size_t *length
             if (size && begin[size - 1] == '\r')
                 size--;
             begin[size] = '\0';
-            lines->number++;
+            if (!lines->number++ && size >= sizeof(lines_mark) && !memcmp(begin, lines_mark, sizeof(lines_mark))) {
+                begin += sizeof(lines_mark);
+                size -= sizeof(lines_mark);
+            }
             *line = begin;
             *length = size;
             return MIEN_OK;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "emotion/emotion.h"
 #include "model/ranges.h"
 #include "nn/plan.h"
 #include "train/dataset.h"
@@ -17,8 +18,9 @@ enum { DISTILL_MOST = 16 };
 
 typedef struct distill_teacher {
     nn_plan *plan;
-    nn_session **sessions; /* one per worker */
-    float scale, shift;    /* teacher's value = student's value · scale + shift */
+    nn_session **sessions;        /* one per worker */
+    int classes[DATASET_CLASSES]; /* ours for each of its answers */
+    float scale, shift;           /* teacher's value = student's value · scale + shift */
     bool probability;
     bool votes; /* has a second output of as many classes */
 } distill_teacher;
@@ -38,8 +40,27 @@ static mien_status distill_check(const model *m, const char *path, const augment
         (input->width && input->width != target->width))
         return error_set(error, MIEN_EUNSUPPORTED, "%s: a teacher must take %d x %d x %d as the student does", path,
                          target->width, target->height, target->channels);
+    for (int c = 1; c < input->channels; c++)
+        if (input->mean[c] != input->mean[0] || input->std[c] != input->std[0])
+            return error_set(error, MIEN_EUNSUPPORTED, "%s: a teacher's channels must be scaled alike", path);
     if (!predict_gives_classes(m, 0))
         return error_set(error, MIEN_EUNSUPPORTED, "%s: a teacher must give %d classes", path, DATASET_CLASSES);
+    return MIEN_OK;
+}
+
+/* A teacher may count our classes in another order: its labels say which. */
+static mien_status distill_order_classes(distill_teacher *teacher, const model *m, const char *path, mien_error *error)
+{
+    unsigned seen = 0;
+    for (int i = 0; i < DATASET_CLASSES; i++) {
+        const char *label = m->info.label_count ? m->info.labels[i] : mien_emotion_name((mien_emotion)i);
+        mien_emotion class = emotion_from_label(label, strlen(label));
+        if (class >= MIEN_EMOTION_COUNT || seen & 1u << class)
+            return error_set(error, MIEN_EUNSUPPORTED, "%s: a teacher's labels must be our seven; '%.40s' is not", path,
+                             label);
+        seen |= 1u << class;
+        teacher->classes[i] = (int)class;
+    }
     return MIEN_OK;
 }
 
@@ -74,12 +95,20 @@ static mien_status distill_add(distill *d, const char *path, mien_error *error)
     if (d->count == DISTILL_MOST)
         return error_set(error, MIEN_ELIMIT, "more than %d teachers", DISTILL_MOST);
     model m = {0};
-    mien_status status = model_load(path, NULL, &m, error);
+    const distill_options *o = &d->options;
+    mien_status status = o->load ? o->load(path, &m, error) : model_load(path, NULL, &m, error);
     if (status)
         return status;
     status = distill_check(&m, path, &d->target, error);
+    if (!status && m.info.label_count && m.info.label_count != DATASET_CLASSES)
+        status = error_set(error, MIEN_EUNSUPPORTED, "%s: %zu labels for %d classes", path, m.info.label_count,
+                           DATASET_CLASSES);
+    distill_teacher *teacher = &d->teachers[d->count];
     if (!status)
-        status = distill_compile(d, &d->teachers[d->count++], &m, error);
+        status = distill_order_classes(teacher, &m, path, error);
+    d->count += !status;
+    if (!status)
+        status = distill_compile(d, teacher, &m, error);
     model_done(&m);
     return status;
 }
@@ -135,7 +164,8 @@ static void distill_fill(const distill *d, const distill_teacher *teacher, bool 
                 input[row * width + (mirror ? width - 1 - x : x)] * teacher->scale + teacher->shift;
 }
 
-static void distill_add_output(const distill *d, const float *result, bool probability, float weight, float *out)
+static void distill_add_output(const distill *d, const distill_teacher *teacher, const float *result, bool probability,
+                               float weight, float *out)
 {
     for (int i = 0; i < d->options.batch; i++) {
         float logits[DATASET_CLASSES], p[DATASET_CLASSES];
@@ -145,7 +175,7 @@ static void distill_add_output(const distill *d, const float *result, bool proba
         }
         loss_softmax(logits, DATASET_CLASSES, d->options.temperature, p);
         for (int c = 0; c < DATASET_CLASSES; c++)
-            out[i * DATASET_CLASSES + c] += weight * p[c];
+            out[i * DATASET_CLASSES + teacher->classes[c]] += weight * p[c];
     }
 }
 
@@ -164,10 +194,10 @@ mien_status distill_predict(distill *d, size_t worker, const float *input, float
         mien_status status = nn_session_run(session, error);
         if (status)
             return status;
-        distill_add_output(d, nn_session_output(session, 0), teacher->probability, 1 / (float)(looks * d->count),
-                           labels);
+        distill_add_output(d, teacher, nn_session_output(session, 0), teacher->probability,
+                           1 / (float)(looks * d->count), labels);
         if (votes && teacher->votes)
-            distill_add_output(d, nn_session_output(session, 1), false, 1 / (float)(looks * d->votes), votes);
+            distill_add_output(d, teacher, nn_session_output(session, 1), false, 1 / (float)(looks * d->votes), votes);
     }
     return MIEN_OK;
 }

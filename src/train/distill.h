@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "model/model.h"
 #include "nn/plan.h"
 #include "train/augment.h"
 
@@ -11,6 +12,7 @@ typedef struct distill distill;
 
 typedef struct distill_options {
     const char *paths;            /* comma-separated models; their inputs must have the size of `target` */
+    model_loader load;            /* NULL = model_load */
     const augment_target *target; /* size and scale of the pictures that they are asked about */
     int batch;                    /* pictures of a call */
     size_t workers;               /* threads that will call */

@@ -26,6 +26,7 @@ void evaluation_done(evaluation *e)
     memory_free(e->model);
     memory_free(e->data);
     memory_free(e->split);
+    memory_free(e->training);
     memory_free(e->rows);
     memory_free(e->truth);
     memory_free(e->probabilities);
@@ -189,6 +190,8 @@ static mien_status evaluate_loaded(const model *m, const dataset *data, const ev
     e->milliseconds = (clock_monotonic_ms() - begin) / (double)e->count;
     e->parameters = nn_graph_parameters(&m->graph);
     e->multiply_adds = nn_graph_multiply_adds(&m->graph);
+    if (!status && m->info.training && !(e->training = memory_text(m->info.training)))
+        status = error_no_memory(error, strlen(m->info.training));
     predictor_destroy(&p);
     thread_pool_destroy(&pool);
     memory_free(rows);
@@ -227,6 +230,8 @@ mien_status evaluate_ensemble(const evaluation *members, size_t count, const dat
     mien_status status = evaluate_name(&e, "ensemble", members[0].data, options, error);
     if (!status)
         status = evaluate_choose_rows(data, options, &e, error);
+    if (!status)
+        snprintf(e.manner + strlen(e.manner), sizeof(e.manner) - strlen(e.manner), ", the mean of %zu models", count);
     for (size_t k = 0; !status && k < count; k++)
         if (members[k].count != e.count)
             status = error_set(error, MIEN_EINVAL, "the members of an ensemble must answer for the same rows");

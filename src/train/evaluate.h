@@ -31,7 +31,8 @@ typedef struct evaluate_options {
 
 typedef struct evaluation {
     char *model, *data, *split;
-    char manner[96]; /* how it was measured: "against labels, one look, f32" */
+    char *training;   /* what the model says of how it was trained; NULL = nothing */
+    char manner[128]; /* how it was measured: "against labels, one look, f32" */
     metrics figures;
     double low, high;    /* 95 % interval of top-1; both 0 without bootstrap */
     double soft_loss;    /* cross-entropy against FER+'s votes; negative without them */

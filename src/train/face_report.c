@@ -67,10 +67,12 @@ static void face_report_curves(buffer *out, const face_report_entry *entries, si
             x[i][k] = points[k].recall;
             y[i][k] = points[k].precision;
         }
-        curves[i] = (report_curve){x[i], y[i], made, curve_colour(i), "", false}; /* the table is the legend */
+        curves[i] =
+            (report_curve){x[i], y[i], made, curve_colour(i), "", REPORT_LOOK_LINE}; /* the table is the legend */
     }
     snprintf(title, sizeof title, "Faces of %s px, IoU 0.4", face_size_name(size));
-    report_plot(out, title, "recall", "precision", curves, shown);
+    report_axes axes = {.title = title, .x_label = "recall", .y_label = "precision"};
+    report_plot(out, &axes, curves, shown);
 }
 
 static void face_report_sizes(buffer *out, const face_metrics *metrics)

@@ -20,9 +20,10 @@ struct predictor {
     nn_plan *plan;
     nn_session **sessions; /* one per worker */
     size_t workers;
-    augment_target target;
-    int output, outputs;               /* which output, and how many numbers it has */
-    int classes[PREDICT_MOST_OUTPUTS]; /* ours for each of the model's, or -1 */
+    augment_target target;                                            /* of the first channel, where they differ */
+    float scale[AUGMENT_MOST_CHANNELS], shift[AUGMENT_MOST_CHANNELS]; /* of each channel */
+    int output, outputs;                                              /* which output, and how many numbers it has */
+    int classes[PREDICT_MOST_OUTPUTS];                                /* ours for each of the model's, or -1 */
     bool probability;
     float temperature;
     float stored_crop; /* share of a stored picture's side that the network was trained to see */
@@ -85,9 +86,6 @@ static mien_status predictor_read_input(predictor *p, const model *m, mien_error
 {
     const model_input *input = &m->info.input;
     int height = input->height ? input->height : 48, width = input->width ? input->width : 48;
-    for (int c = 1; c < input->channels; c++)
-        if (input->mean[c] != input->mean[0] || input->std[c] != input->std[0])
-            return error_set(error, MIEN_EUNSUPPORTED, "channels that are scaled differently");
     if (input->channels < 1 || input->channels > AUGMENT_MOST_CHANNELS || height > AUGMENT_MOST_SIDE ||
         width > AUGMENT_MOST_SIDE)
         return error_set(error, MIEN_EUNSUPPORTED, "it takes %d x %d x %d, no crops of faces", width, height,
@@ -97,11 +95,27 @@ static mien_status predictor_read_input(predictor *p, const model *m, mien_error
                                  .width = width,
                                  .scale = input->scale / input->std[0],
                                  .shift = -input->mean[0] / input->std[0]};
+    for (int c = 0; c < input->channels; c++) {
+        p->scale[c] = input->scale / input->std[c];
+        p->shift[c] = -input->mean[c] / input->std[c];
+    }
     const char *crop = model_info_property(&m->info, "stored_crop");
     p->stored_crop = crop ? strtof(crop, NULL) : 1;
     if (!(p->stored_crop > 0.1f && p->stored_crop <= 1))
         return error_set(error, MIEN_EFORMAT, "stored_crop: '%.40s' is not within 0.1..1", crop);
     return MIEN_OK;
+}
+
+/* The pictures are grey, so all channels hold the first one's values; the others may want them at a scale of their own.
+ */
+static void predictor_scale_channels(const predictor *p, float *input)
+{
+    size_t area = (size_t)p->target.height * (size_t)p->target.width;
+    for (int c = 1; c < p->target.channels; c++) {
+        float scale = p->scale[c] / p->scale[0], shift = p->shift[c] - p->shift[0] * scale;
+        for (size_t i = 0; i < area && (scale != 1 || shift != 0); i++)
+            input[(size_t)c * area + i] = input[(size_t)c * area + i] * scale + shift;
+    }
 }
 
 /* Representative inputs for the ranges of eight-bit activations. */
@@ -122,6 +136,7 @@ static mien_status predictor_gather(const predictor *p, const predictor_options 
         size_t row = options->calibration_rows[i * options->calibration_count / most];
         augment_plain(target, 0, false, data->pixels + row * data->height * data->width, (int)data->height,
                       (int)data->width, filled + i * size);
+        predictor_scale_channels(p, filled + i * size);
     }
     *inputs = filled;
     *count = (int)most;
@@ -265,6 +280,7 @@ static void predict_task(void *context, size_t index, size_t worker)
     memset(out, 0, DATASET_CLASSES * sizeof(float));
     for (int view = 0; view < views_of[job->views]; view++) {
         predict_view(job, job->rows[index], view, nn_session_input(session, 0));
+        predictor_scale_channels(p, nn_session_input(session, 0));
         if (job->errors[worker].code || nn_session_run(session, &job->errors[worker]))
             return;
         predict_add_answer(p, nn_session_output(session, (size_t)p->output), out);

@@ -53,6 +53,7 @@ void report_text(buffer *out, const char *text)
         }
 }
 
+/* Shares of the side to places in the drawing. */
 static double plot_x(double x)
 {
     return PLOT_MARGIN + x * PLOT_SIDE;
@@ -63,20 +64,25 @@ static double plot_y(double y)
     return PLOT_MARGIN + (1 - y) * PLOT_SIDE;
 }
 
-static void plot_axes(buffer *out, const char *title, const char *x_label, const char *y_label)
+static double plot_most(double most)
+{
+    return most > 0 ? most : 1;
+}
+
+static void plot_axes(buffer *out, const report_axes *axes)
 {
     int whole = PLOT_SIDE + 2 * PLOT_MARGIN;
     buffer_append_format(out, "<svg width=\"%d\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", whole, whole,
                          whole);
-    report_text(out, title);
+    report_text(out, axes->title);
     buffer_append_text(out, "\"><g font-size=\"11\" fill=\"currentColor\">");
     buffer_append_format(out, "<text x=\"%d\" y=\"18\" font-weight=\"bold\">", PLOT_MARGIN);
-    report_text(out, title);
+    report_text(out, axes->title);
     buffer_append_format(out, "</text><text x=\"%d\" y=\"%d\" text-anchor=\"middle\">", whole / 2, whole - 6);
-    report_text(out, x_label);
+    report_text(out, axes->x_label);
     buffer_append_format(out, "</text><text x=\"12\" y=\"%d\" text-anchor=\"middle\" transform=\"rotate(-90 12 %d)\">",
                          whole / 2, whole / 2);
-    report_text(out, y_label);
+    report_text(out, axes->y_label);
     buffer_append_text(out, "</text>");
     for (int i = 0; i <= 5; i++) {
         double at = i / 5.0;
@@ -84,26 +90,46 @@ static void plot_axes(buffer *out, const char *title, const char *x_label, const
                              "<path d=\"M%g %g V%g M%g %g H%g\" stroke=\"var(--line)\"/><text x=\"%g\" y=\"%g\" "
                              "text-anchor=\"middle\">%g</text><text x=\"%g\" y=\"%g\" text-anchor=\"end\">%g</text>",
                              plot_x(at), plot_y(0), plot_y(1), plot_x(0), plot_y(at), plot_x(1), plot_x(at),
-                             plot_y(0) + 14, at, plot_x(0) - 4, plot_y(at) + 4, at);
+                             plot_y(0) + 14, at * plot_most(axes->x_most), plot_x(0) - 4, plot_y(at) + 4,
+                             at * plot_most(axes->y_most));
     }
     buffer_append_text(out, "</g>");
 }
 
-void report_plot(buffer *out, const char *title, const char *x_label, const char *y_label, const report_curve *curves,
-                 size_t count)
+static void plot_bars(buffer *out, const report_curve *curve, double x_scale, double y_scale)
 {
-    plot_axes(out, title, x_label, y_label);
+    double width = curve->count > 1 ? (curve->x[1] - curve->x[0]) * x_scale : 1;
+    for (size_t i = 0; i < curve->count; i++)
+        buffer_append_format(out,
+                             "<rect fill=\"%s\" opacity=\".35\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" "
+                             "height=\"%.1f\"/>",
+                             curve->colour, plot_x(curve->x[i] * x_scale - width / 2) + 0.5,
+                             plot_y(curve->y[i] * y_scale), width * PLOT_SIDE - 1,
+                             plot_y(0) - plot_y(curve->y[i] * y_scale));
+}
+
+static void plot_line(buffer *out, const report_curve *curve, double x_scale, double y_scale)
+{
+    buffer_append_format(out, "<polyline fill=\"none\" stroke-width=\"2\" stroke=\"%s\" points=\"", curve->colour);
+    for (size_t i = 0; i < curve->count; i++)
+        buffer_append_format(out, "%.1f,%.1f ", plot_x(curve->x[i] * x_scale), plot_y(curve->y[i] * y_scale));
+    buffer_append_text(out, "\"/>");
+    for (size_t i = 0; curve->look == REPORT_LOOK_POINTS && i < curve->count; i++)
+        buffer_append_format(out, "<circle r=\"3\" fill=\"%s\" cx=\"%.1f\" cy=\"%.1f\"/>", curve->colour,
+                             plot_x(curve->x[i] * x_scale), plot_y(curve->y[i] * y_scale));
+}
+
+void report_plot(buffer *out, const report_axes *axes, const report_curve *curves, size_t count)
+{
+    plot_axes(out, axes);
     for (size_t c = 0; c < count; c++) {
         const report_curve *curve = &curves[c];
-        buffer_append_format(out, "<polyline fill=\"none\" stroke-width=\"2\" stroke=\"%s\" points=\"", curve->colour);
-        for (size_t i = 0; i < curve->count; i++)
-            buffer_append_format(out, "%.1f,%.1f ", plot_x(curve->x[i]), plot_y(curve->y[i]));
-        buffer_append_text(out, "\"/>");
-        for (size_t i = 0; curve->points && i < curve->count; i++)
-            buffer_append_format(out, "<circle r=\"3\" fill=\"%s\" cx=\"%.1f\" cy=\"%.1f\"/>", curve->colour,
-                                 plot_x(curve->x[i]), plot_y(curve->y[i]));
-        buffer_append_format(out, "<text font-size=\"11\" x=\"%d\" y=\"%zu\" fill=\"%s\">", PLOT_MARGIN + 8,
-                             PLOT_MARGIN + 14 + 14 * c, curve->colour);
+        (curve->look == REPORT_LOOK_BARS ? plot_bars : plot_line)(out, curve, 1 / plot_most(axes->x_most),
+                                                                  1 / plot_most(axes->y_most));
+        double line =
+            axes->names_below ? plot_y(0) - 8 - 14 * (double)(count - 1 - c) : plot_y(1) + 14 + 14 * (double)c;
+        buffer_append_format(out, "<text font-size=\"11\" x=\"%d\" y=\"%g\" fill=\"%s\">", PLOT_MARGIN + 8, line,
+                             curve->colour);
         report_text(out, curve->label);
         buffer_append_text(out, "</text>");
     }
@@ -111,7 +137,7 @@ void report_plot(buffer *out, const char *title, const char *x_label, const char
 }
 
 typedef struct learning_curves {
-    double *epoch, *training, *validation;
+    double *epoch, *training, *validation, *training_loss, *validation_loss;
     size_t count;
 } learning_curves;
 
@@ -122,12 +148,25 @@ static void learning_read_line(const char *line, size_t length, learning_curves 
     if (validation) {
         curves->epoch[curves->count] = json_number_value(json_object_get(row, "epoch"));
         curves->training[curves->count] = json_number_value(json_object_get(row, "top1"));
+        curves->training_loss[curves->count] = json_number_value(json_object_get(row, "loss"));
+        curves->validation_loss[curves->count] = json_number_value(json_object_get(validation, "loss"));
         curves->validation[curves->count++] = json_number_value(json_object_get(validation, "top1"));
     }
     json_decref(row);
 }
 
-static void learning_draw(buffer *out, const buffer *log, learning_curves *curves)
+/* The end of an axis whose fifths are numbers that one likes to read. */
+static double learning_round_up(double most)
+{
+    static const double ends[] = {1, 2, 2.5, 5, 10};
+    double unit = pow(10, floor(log10(fmax(most, 1e-3))));
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+        if (most <= ends[i] * unit)
+            return ends[i] * unit;
+    return 10 * unit;
+}
+
+static void learning_read(const buffer *log, learning_curves *curves)
 {
     const char *text = buffer_text(log);
     for (const char *at = text; *at;) {
@@ -135,18 +174,30 @@ static void learning_draw(buffer *out, const buffer *log, learning_curves *curve
         learning_read_line(at, length, curves);
         at += length + (at[length] == '\n');
     }
-    if (!curves->count)
+}
+
+/* The loss in training is that which was minimised: mixed, smoothed and taught as the settings say. */
+static void learning_draw(buffer *out, const learning_curves *l)
+{
+    if (!l->count)
         return;
-    double last = curves->epoch[curves->count - 1];
-    char label[64];
-    bool few = curves->count < 10; /* the line of a single epoch would not be seen */
-    for (size_t i = 0; i < curves->count; i++)
-        curves->epoch[i] = last > 0 ? fmin(fmax(curves->epoch[i] / last, 0), 1) : 0;
-    report_curve both[] = {
-        {curves->epoch, curves->training, curves->count, "var(--faint)", "training (augmented)", few},
-        {curves->epoch, curves->validation, curves->count, "var(--blue)", "validation", few}};
-    snprintf(label, sizeof(label), "share of %g epochs", last);
-    report_plot(out, "Learning curves", label, "top-1", both, 2);
+    report_look look =
+        l->count < 10 ? REPORT_LOOK_POINTS : REPORT_LOOK_LINE; /* the line of a single epoch would not be seen */
+    double last = l->epoch[l->count - 1], most = 0;
+    for (size_t i = 0; i < l->count; i++)
+        most = fmax(most, fmax(l->training_loss[i], l->validation_loss[i]));
+    report_axes axes = {
+        .title = "Learning curves", .x_label = "epoch", .y_label = "top-1", .x_most = 5 * ceil(last / 5)};
+    report_curve shares[] = {{l->epoch, l->training, l->count, "var(--faint)", "training (augmented)", look},
+                             {l->epoch, l->validation, l->count, "var(--blue)", "validation", look}};
+    report_plot(out, &axes, shares, 2);
+    axes.title = "Loss";
+    axes.y_label = "cross-entropy, nats";
+    axes.y_most = learning_round_up(most);
+    axes.names_below = true;
+    report_curve losses[] = {{l->epoch, l->training_loss, l->count, "var(--faint)", "training (as minimised)", look},
+                             {l->epoch, l->validation_loss, l->count, "var(--blue)", "validation", look}};
+    report_plot(out, &axes, losses, 2);
 }
 
 mien_status report_learning(buffer *out, const char *model_path, mien_error *error)
@@ -163,15 +214,14 @@ mien_status report_learning(buffer *out, const char *model_path, mien_error *err
     size_t lines = 1;
     for (size_t i = 0; i < log.length; i++)
         lines += log.data[i] == '\n';
-    learning_curves curves = {.epoch = memory_zeroed(lines, sizeof(double)),
-                              .training = memory_zeroed(lines, sizeof(double)),
-                              .validation = memory_zeroed(lines, sizeof(double))};
-    bool good = curves.epoch && curves.training && curves.validation;
-    if (good)
-        learning_draw(out, &log, &curves);
-    memory_free(curves.epoch);
-    memory_free(curves.training);
-    memory_free(curves.validation);
+    double *numbers = memory_zeroed(5 * lines, sizeof(double));
+    if (numbers) {
+        learning_curves curves = {
+            numbers, numbers + lines, numbers + 2 * lines, numbers + 3 * lines, numbers + 4 * lines, 0};
+        learning_read(&log, &curves);
+        learning_draw(out, &curves);
+    }
+    memory_free(numbers);
     buffer_done(&log);
-    return good ? MIEN_OK : error_no_memory(error, 3 * lines * sizeof(double));
+    return numbers ? MIEN_OK : error_no_memory(error, 5 * lines * sizeof(double));
 }

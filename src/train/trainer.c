@@ -40,28 +40,39 @@ static mien_status trainer_divide(trainer *t, mien_error *error)
     return t->order ? MIEN_OK : error_no_memory(error, t->samples * sizeof(*t->order));
 }
 
-/* Weights of the same name and shape are taken over from another model. */
+mien_status trainer_load_model(const trainer *t, const char *name, model *out, mien_error *error)
+{
+    return t->load ? t->load(name, out, error) : model_load(name, NULL, out, error);
+}
+
+/* Weights of the same name and shape are taken over from another model: the greater part of them, or it is a model of
+ * something else and the run would begin at random without anybody noticing. */
 static mien_status trainer_take_weights(trainer *t, const char *path, mien_error *error)
 {
     model from = {0};
-    mien_status status = model_load(path, NULL, &from, error);
+    mien_status status = trainer_load_model(t, path, &from, error);
     if (status)
         return status;
-    int taken = 0;
+    size_t taken = 0, all = 0;
     for (int w = 0; w < t->network.graph.weight_count; w++) {
         nn_weight *to = &t->network.graph.weights[w];
+        all += to->count;
         for (int k = 0; k < from.graph.weight_count; k++) {
             const nn_weight *weight = &from.graph.weights[k];
             if (strcmp(to->name, weight->name) != 0 || !nn_shape_equal(&to->shape, &weight->shape))
                 continue;
             memcpy(to->data, weight->data, to->count * sizeof(float));
-            taken++;
+            taken += to->count;
+            break;
         }
     }
     model_done(&from);
-    return taken ? MIEN_OK
-                 : error_set(error, MIEN_EUNSUPPORTED, "%s: no weight has the name and shape of one of %s", path,
-                             t->config.arch);
+    if (2 * taken >= all)
+        return MIEN_OK;
+    return error_set(error, MIEN_EUNSUPPORTED,
+                     "init: of the %zu numbers of %s, %s has %zu in weights of the same name "
+                     "and shape",
+                     all, t->config.arch, path, taken);
 }
 
 /* The weights of the first `freeze` layers that have any, or of all of a backbone that is to stay as it is. */
@@ -146,6 +157,11 @@ static mien_status trainer_prepare(trainer *t, mien_error *error)
     uint8_t *frozen = trainer_frozen(t);
     if (!frozen)
         return error_no_memory(error, (size_t)t->network.graph.weight_count);
+    if (!memchr(frozen, 0, (size_t)t->network.graph.weight_count)) {
+        memory_free(frozen);
+        return error_set(error, MIEN_EINVAL, "freeze: %d layers are all that %s has; nothing is left to train",
+                         t->config.freeze, t->config.arch);
+    }
     status = optimizer_create(&t->network.graph, &t->config, t->slots, t->all_slots, frozen, &t->opt, error);
     memory_free(frozen);
     if (!status)
@@ -162,9 +178,10 @@ static mien_status trainer_prepare(trainer *t, mien_error *error)
     return MIEN_OK;
 }
 
-mien_status trainer_start(const train_config *config, const trainer_task *task, void *own, const char *command,
-                          const cluster *group, trainer **out, mien_error *error)
+mien_status trainer_start(const train_config *config, const trainer_task *task, void *own, const trainer_place *place,
+                          trainer **out, mien_error *error)
 {
+    static const trainer_place alone = {0};
     trainer *t = memory_zeroed(1, sizeof(*t));
     if (!t) {
         trainer abandoned = {.own = own};
@@ -174,8 +191,11 @@ mien_status trainer_start(const train_config *config, const trainer_task *task, 
     t->config = *config;
     t->task = task;
     t->own = own;
-    t->group = group ? *group : (cluster){.rank = 0, .size = 1};
-    t->command = memory_text(command ? command : "");
+    if (!place)
+        place = &alone;
+    t->load = place->load;
+    t->group = place->group ? *place->group : (cluster){.rank = 0, .size = 1};
+    t->command = memory_text(place->command ? place->command : "");
     mien_status status = t->command ? trainer_prepare(t, error) : error_no_memory(error, sizeof(*t));
     if (status)
         trainer_destroy(&t);
@@ -209,6 +229,11 @@ void trainer_destroy(trainer **out)
     memory_free(t->command);
     memory_free(t);
     *out = NULL;
+}
+
+trainer_rows trainer_count_rows(const trainer *t)
+{
+    return t->rows;
 }
 
 const float *trainer_parameters(const trainer *t, size_t *count)

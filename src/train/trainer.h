@@ -6,6 +6,7 @@
 #ifndef TRAIN_TRAINER_H
 #define TRAIN_TRAINER_H
 
+#include "model/model.h"
 #include "train/cluster.h"
 #include "train/config.h"
 #include "train/dataset.h"
@@ -62,20 +63,33 @@ typedef struct trainer_events {
 
 typedef struct trainer trainer;
 
+/** Where a run takes place; zero-initialised: alone, with models from files only. */
+typedef struct trainer_place {
+    const char *command;  /* what started the run, kept in the model's metadata; may be NULL */
+    const cluster *group; /* processes that share the work, all with the same configuration and data; NULL = alone */
+    model_loader load;    /* of init and teachers; NULL = model_load */
+} trainer_place;
+
+/** How many samples an epoch has and how many validate. */
+typedef struct trainer_rows {
+    size_t training, validation;
+    bool held_out; /* the validating ones were taken from the training rows */
+} trainer_rows;
+
 /**
  * @param training, validation  borrowed; may be the same. The rows are chosen by config->split and validation_split.
- * @param command               what started the run, kept in the model's metadata; may be NULL.
- * @param group                 processes that share the work, all with the same configuration and data; NULL = alone.
+ * @param place                 NULL = the defaults.
  */
 mien_status trainer_create(const train_config *config, const dataset *training, const dataset *validation,
-                           const char *command, const cluster *group, trainer **out, mien_error *error);
+                           const trainer_place *place, trainer **out, mien_error *error);
 /**
  * The same for a detector of faces: config->samples samples of each picture of `data` (borrowed) that is not held out
  * make an epoch; the others validate.
  */
-mien_status trainer_create_faces(const train_config *config, const face_dataset *data, const char *command,
-                                 const cluster *group, trainer **out, mien_error *error);
+mien_status trainer_create_faces(const train_config *config, const face_dataset *data, const trainer_place *place,
+                                 trainer **out, mien_error *error);
 void trainer_destroy(trainer **t);
+trainer_rows trainer_count_rows(const trainer *t);
 
 /** The configuration that a run's checkpoint holds. MIEN_ENOTFOUND when there is none. */
 mien_status trainer_read_config(const char *folder, train_config *config, mien_error *error);

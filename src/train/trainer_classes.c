@@ -23,6 +23,7 @@ static mien_status classes_hold_out(const train_config *config, trainer_classes 
         else
             own->rows[kept++] = own->rows[i];
     own->row_count = kept;
+    own->held_out = true;
     return own->check_count ? MIEN_OK : error_set(error, MIEN_EINVAL, "too few rows to hold any out for validation");
 }
 
@@ -73,10 +74,22 @@ static mien_status classes_check_sides(const train_config *config, const trainer
     return MIEN_OK;
 }
 
+/* Settings that would be passed over in silence. */
+static mien_status classes_check_votes(const train_config *config, const trainer_classes *own, mien_error *error)
+{
+    if (config->votes_weight > 0 && !own->training->votes)
+        return error_set(error, MIEN_EINVAL, "votes_weight: there are no votes to learn from (votes)");
+    if (config->votes_head > 0 && !own->training->votes && !*config->teachers)
+        return error_set(error, MIEN_EINVAL, "votes_head: there are no votes to learn from (votes), and no teachers");
+    return MIEN_OK;
+}
+
 static mien_status classes_open(trainer *t, mien_error *error)
 {
     trainer_classes *own = t->own;
-    mien_status status = classes_choose_rows(&t->config, own, error);
+    mien_status status = classes_check_votes(&t->config, own, error);
+    if (!status)
+        status = classes_choose_rows(&t->config, own, error);
     if (!status)
         status = architecture_build(&t->config, &t->network, &t->backbone_layers, error);
     if (status)
@@ -90,6 +103,7 @@ static mien_status classes_open(trainer *t, mien_error *error)
     t->height = input->height;
     t->width = input->width;
     t->samples = own->row_count;
+    t->rows = (trainer_rows){own->row_count, own->check_count, own->held_out};
     t->now.answers_of_one_sample = 1;
     classes_weigh(&t->config, own);
     return classes_check_sides(&t->config, own, error);
@@ -149,6 +163,7 @@ static mien_status classes_begin(trainer *t, mien_error *error)
     if (!*t->config.teachers)
         return MIEN_OK;
     distill_options options = {.paths = t->config.teachers,
+                               .load = t->load,
                                .target = &own->target,
                                .batch = t->config.microbatch,
                                .workers = (size_t)t->config.threads,
@@ -184,13 +199,14 @@ static mien_status classes_describe(const trainer *t, const trainer_epoch *epoch
         snprintf(name, sizeof(name), "%.6f", (double)t->config.crop / (double)own->training->height);
         status = model_info_set(&best->info, "stored_crop", name, error);
     }
-    snprintf(name, sizeof(name), "%.64s.top1", t->config.validation_split);
+    const char *rows = own->held_out ? "holdout" : t->config.validation_split;
+    snprintf(name, sizeof(name), "%.64s.top1", rows);
     if (!status)
         status = model_info_set_figure(&best->info, name, epoch->validation.top1, error);
-    snprintf(name, sizeof(name), "%.64s.macro_f1", t->config.validation_split);
+    snprintf(name, sizeof(name), "%.64s.macro_f1", rows);
     if (!status)
         status = model_info_set_figure(&best->info, name, epoch->validation.macro_f1, error);
-    snprintf(name, sizeof(name), "%.64s.votes_top1", t->config.validation_split);
+    snprintf(name, sizeof(name), "%.64s.votes_top1", rows);
     if (!status && epoch->votes_top1 >= 0)
         status = model_info_set_figure(&best->info, name, epoch->votes_top1, error);
     return status;
@@ -211,12 +227,12 @@ static const trainer_task classes_task = {
 };
 
 mien_status trainer_create(const train_config *config, const dataset *training, const dataset *validation,
-                           const char *command, const cluster *group, trainer **out, mien_error *error)
+                           const trainer_place *place, trainer **out, mien_error *error)
 {
     trainer_classes *own = memory_zeroed(1, sizeof(*own));
     if (!own)
         return error_no_memory(error, sizeof(*own));
     own->training = training;
     own->validation = validation;
-    return trainer_start(config, &classes_task, own, command, group, out, error);
+    return trainer_start(config, &classes_task, own, place, out, error);
 }

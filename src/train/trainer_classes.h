@@ -9,6 +9,7 @@ typedef struct trainer_classes {
     const dataset *training, *validation;
     size_t *rows, row_count;      /* to train on */
     size_t *checked, check_count; /* to validate on */
+    bool held_out;                /* and taken from those to train on */
     augment_target target;
     float class_weights[DATASET_CLASSES];
     distill *teachers; /* NULL = none, or asked beforehand */

@@ -31,6 +31,7 @@ static mien_status faces_open(trainer *t, mien_error *error)
         status = error_set(error, MIEN_EINVAL, "%s does not find faces", t->config.arch);
     if (!status && !memory_multiply(own->row_count, (size_t)t->config.samples, &t->samples))
         status = error_set(error, MIEN_ELIMIT, "too many samples");
+    t->rows = (trainer_rows){own->row_count, own->check_count, true};
     t->now.answers_of_one_sample = FACES_FIRST_ANSWERS;
     return status;
 }
@@ -169,12 +170,12 @@ static const trainer_task faces_task = {
     .describe = faces_describe,
 };
 
-mien_status trainer_create_faces(const train_config *config, const face_dataset *data, const char *command,
-                                 const cluster *group, trainer **out, mien_error *error)
+mien_status trainer_create_faces(const train_config *config, const face_dataset *data, const trainer_place *place,
+                                 trainer **out, mien_error *error)
 {
     trainer_seeker *own = memory_zeroed(1, sizeof(*own));
     if (!own)
         return error_no_memory(error, sizeof(*own));
     own->data = data;
-    return trainer_start(config, &faces_task, own, command, group, out, error);
+    return trainer_start(config, &faces_task, own, place, out, error);
 }

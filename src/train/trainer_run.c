@@ -120,7 +120,8 @@ static mien_status run_finish_epoch(trainer *t, double rate, const trainer_event
 
 static mien_status run_epoch(trainer *t, const trainer_events *events, mien_error *error)
 {
-    double rate = 0;
+    /* of the step before: a resumed epoch may have none left */
+    double rate = schedule_rate(&t->config, &t->now.schedule, trainer_position(t, t->now.step - 1));
     run_shuffle(t);
     while (t->now.step < (int64_t)t->steps) {
         trainer_signals signals = {.stop = events->stop && atomic_load(events->stop)};
@@ -137,6 +138,16 @@ static mien_status run_epoch(trainer *t, const trainer_events *events, mien_erro
             return status;
     }
     return run_finish_epoch(t, rate, events, error);
+}
+
+/* A process that was killed while it wrote leaves a part of a file beside it, 50 MB of a large network. */
+static void run_clear_leftovers(const trainer *t)
+{
+    static const char *const names[] = {"checkpoint.bin", "best.onnx", "config.txt"};
+    char path[2 * CONFIG_TEXT];
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (!trainer_path(t, names[i], path, sizeof(path), NULL))
+            file_clear_leftovers(path);
 }
 
 static mien_status run_write_config(const trainer *t, mien_error *error)
@@ -164,6 +175,8 @@ mien_status trainer_run(trainer *t, const trainer_events *events, mien_error *er
     t->started_ms = t->checkpoint_ms = clock_monotonic_ms();
     t->started_seconds = t->now.seconds;
     t->started_steps = t->now.epoch * (int64_t)t->steps + t->now.step;
+    if (!t->group.rank)
+        run_clear_leftovers(t);
     mien_status status = t->group.rank ? MIEN_OK : run_write_config(t, error);
     status = cluster_agree(&t->group, status, error);
     while (!status && t->now.epoch < t->config.epochs) {

@@ -50,7 +50,7 @@ typedef struct trainer_slot {
 /** What a network is trained for. t->own and worker->own are the task's to take and to give back. */
 typedef struct trainer_task {
     trainer_kind kind;
-    /** Count t->samples, build t->network, state the tape's input in t->height and t->width. */
+    /** Count t->samples and t->rows, build t->network, state the tape's input in t->height and t->width. */
     mien_status (*open)(trainer *t, mien_error *error);
     void (*close)(trainer *t);
     mien_status (*equip)(trainer *t, trainer_worker *worker, mien_error *error);
@@ -72,9 +72,10 @@ typedef struct trainer_task {
 struct trainer {
     train_config config;
     const trainer_task *task;
-    void *own;       /* the task's */
-    size_t samples;  /* of an epoch */
-    uint32_t *order; /* of this epoch */
+    void *own;         /* the task's */
+    size_t samples;    /* of an epoch */
+    trainer_rows rows; /* the task's to fill in */
+    uint32_t *order;   /* of this epoch */
     int64_t ordered_epoch;
     model network;
     int height, width; /* of a sample */
@@ -82,6 +83,7 @@ struct trainer {
     optimizer *opt;
     thread_pool *pool;
     cluster group;
+    model_loader load;
     size_t all_slots, first_slot, slots; /* microbatches of a step: of all processes, and this one's */
     size_t steps;                        /* of an epoch */
     trainer_worker *workers;
@@ -100,10 +102,14 @@ typedef struct trainer_signals {
 } trainer_signals;
 
 /** Set up a run for `task`, whose `own` becomes t->own; task->close is called on failure too. */
-mien_status trainer_start(const train_config *config, const trainer_task *task, void *own, const char *command,
-                          const cluster *group, trainer **out, mien_error *error);
+mien_status trainer_start(const train_config *config, const trainer_task *task, void *own, const trainer_place *place,
+                          trainer **out, mien_error *error);
+/** A model by the name that a setting gives it. */
+mien_status trainer_load_model(const trainer *t, const char *name, model *out, mien_error *error);
 nn_precision trainer_precision(const trainer *t);
 
+/** A step of this epoch in epochs since the run began, as the schedule counts. */
+double trainer_position(const trainer *t, int64_t step);
 /** One step of the optimiser. `signals` holds what this process wants and becomes what all do. */
 mien_status trainer_step(trainer *t, trainer_signals *signals, double *rate, mien_error *error);
 /** Replace the averaged weights' running statistics by those of config->statistics training pictures, as they are shown

@@ -90,9 +90,14 @@ static mien_status step_exchange(trainer *t, trainer_signals *signals, mien_erro
     return MIEN_OK;
 }
 
+double trainer_position(const trainer *t, int64_t step)
+{
+    return (double)t->now.epoch + (double)step / (double)t->steps;
+}
+
 mien_status trainer_step(trainer *t, trainer_signals *signals, double *rate, mien_error *error)
 {
-    double position = (double)t->now.epoch + (double)t->now.step / (double)t->steps, norm = 0;
+    double position = trainer_position(t, t->now.step), norm = 0;
     step_job job = {.t = t, .first = (size_t)t->now.step * (size_t)t->config.batch};
     job.mixing = position < (double)t->config.mix_until * (double)t->config.epochs;
     thread_pool_run(t->pool, t->slots, step_task, &job);

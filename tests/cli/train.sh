@@ -62,6 +62,8 @@ check "a stopped run says so by its exit status" status_is 1
 check "a stopped run says how to go on" err_has "mien train --resume --out $work/stopped"
 run "$MIEN" train --resume --out "$work/stopped" --epochs 4
 check "a stopped run goes on" status_is 0
+check "it says what is otherwise now" out_has "from here on epochs = 4 (it was 500)"
+check "and how many pictures there are" out_has "mien-tiny: 112 pictures to train on, 28 to validate on"
 
 cp "$work/stopped/checkpoint.bin" "$work/older.bin"
 run bash -c 'trap "" XFSZ; ulimit -f 64; exec "$@"' - "$MIEN" train --resume --out "$work/stopped" --epochs 600
@@ -85,6 +87,16 @@ run "$MIEN" eval --data "$work/data.csv" --model "$work/calibrated.onnx" --json
 check "a calibrated model works" status_is 0
 run "${train[@]}" --epochs 1 --teachers "$work/calibrated.onnx" --distill-precision int8 --out "$work/pupil"
 check "a teacher answers in eight bits" status_is 0
+run "${train[@]}" --epochs 1 --votes-weight 0.5 --out "$work/voteless"
+check "a share of votes that are not there is wrong usage" status_is 2
+run "${train[@]}" --epochs 1 --init mien-small --out "$work/strange"
+check "a model of another network is no beginning" err_has "init: of the"
+run "${train[@]}" --arch mien-small --epochs 1 --init mien-small --out "$work/tuned"
+check "a model that ships is a beginning" status_is 0
+cp "$work/tuned/best.onnx" "$work/earlier.onnx"
+run "${train[@]}" --arch mien-small --epochs 1 --overwrite --out "$work/tuned" --data "$work/data.csv" --checkpoint-minutes 0.001
+check "a checkpoint rarer than never is refused" status_is 2
+check "and the run that was there stays" cmp "$work/earlier.onnx" "$work/tuned/best.onnx"
 run "${train[@]}" --epochs 1 --teachers "$work/run/best.onnx" --distill-precision int8 --out "$work/unready"
 check "a teacher without ranges is refused, and the way out is told" err_has "eval --calibrate"
 

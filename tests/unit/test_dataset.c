@@ -92,6 +92,19 @@ static void test_names_the_line_of_what_is_wrong(void **state)
     assert_int_equal(dataset_read(testing_path("absent.csv"), NULL, &data, &error), MIEN_ENOTFOUND);
 }
 
+/* As spreadsheets save it: a mark before the UTF-8, carriage returns, quotes. */
+static void test_reads_what_spreadsheets_save(void **state)
+{
+    (void)state;
+    dataset data = {0};
+    mien_error error = {0};
+    testing_put_text("sheet.csv", "\xef\xbb\xbf\"emotion\",\"pixels\"\r\n\"3\",\"1 2 3 4\"\r\n");
+    assert_ok(dataset_read(testing_path("sheet.csv"), NULL, &data, &error), &error);
+    assert_int_equal(data.count, 1);
+    assert_int_equal(data.labels[0], 3);
+    dataset_done(&data);
+}
+
 static void test_limit_on_rows(void **state)
 {
     (void)state;
@@ -266,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_reads_plain_csv),
         cmocka_unit_test(test_reads_packed_csv_and_refuses_half_of_it),
         cmocka_unit_test(test_names_the_line_of_what_is_wrong),
+        cmocka_unit_test(test_reads_what_spreadsheets_save),
         cmocka_unit_test(test_limit_on_rows),
         cmocka_unit_test(test_votes),
         cmocka_unit_test(test_votes_that_do_not_match),

@@ -224,6 +224,7 @@ static void test_report_is_one_whole_page(void **state)
     make_pictures(&data, pixels, labels, splits);
     make_probabilities(p);
     evaluation e = {.model = "<m>.onnx", .data = "d", .split = "all", .count = 4, .rows = rows, .probabilities = p};
+    e.training = "mien train\nlr = 0.25 & more\n";
     e.truth = labels;
     metrics_compute(p, labels, 4, &e.figures);
     report_entry entry = {&e, &data, NULL};
@@ -235,11 +236,50 @@ static void test_report_is_one_whole_page(void **state)
     assert_null(strstr(text, "<m>"));
     assert_non_null(strstr(text, "data:image/png;base64,"));
     assert_non_null(strstr(text, "Reliability"));
+    assert_non_null(strstr(text, "lr = 0.25 &amp; more")); /* the settings, as the model keeps them */
     assert_non_null(strstr(text, "</html>"));
     assert_non_null(strstr(text, "width=device-width")); /* a telephone shows it at its own width */
     assert_non_null(strstr(text, "prefers-color-scheme:dark"));
     assert_null(strstr(text, "http"));
     buffer_done(&page);
+}
+
+static mien_status load_three_channels(const char *path, model *m, mien_error *error)
+{
+    (void)path;
+    nn_graph *g = &m->graph;
+    int pooled = nn_unary(g, NN_FLATTEN, "flat", nn_unary(g, NN_GLOBAL_AVG_POOL, "pool", nn_input(g, "in", 3, 16, 16)));
+    int dense = nn_dense(g, "out", pooled, DATASET_CLASSES, false);
+    nn_graph_set_output(g, dense);
+    for (int c = 0; c < 3; c++)
+        g->weights[g->nodes[dense].weights[0]].data[c * 3 + c] = 1; /* answer c is the mean of channel c */
+    model_info_init(&m->info, g);
+    mien_status status = model_info_set(&m->info, "input.scale", "0.00392156863", error);
+    if (!status)
+        status = model_info_set(&m->info, "input.mean", "0.485,0.456,0.406", error);
+    return status ? status : model_info_set(&m->info, "input.std", "0.229,0.224,0.225", error);
+}
+
+/* Models of coloured pictures scale each channel by its own numbers; a grey picture is shown to them so. */
+static void test_channels_of_their_own_scale(void **state)
+{
+    (void)state;
+    uint8_t pixels[256], labels[1] = {0}, splits[1] = {DATASET_PUBLIC_TEST};
+    memset(pixels, 140, sizeof(pixels));
+    dataset data = {.count = 1, .height = 16, .width = 16, .pixels = pixels, .labels = labels, .splits = splits};
+    evaluation e;
+    evaluate_options options;
+    mien_error error = {0};
+    evaluate_default_options(&options);
+    options.load = load_three_channels;
+    assert_ok(evaluate_model("three", "grey", &data, &options, &e, &error), &error);
+    double sum = 4,
+           value[3] = {(140 / 255.0 - 0.485) / 0.229, (140 / 255.0 - 0.456) / 0.224, (140 / 255.0 - 0.406) / 0.225};
+    for (int c = 0; c < 3; c++)
+        sum += exp(value[c]);
+    for (int c = 0; c < 3; c++)
+        assert_true(fabs((double)e.probabilities[c] - exp(value[c]) / sum) < 1e-5);
+    evaluation_done(&e);
 }
 
 /* A foreign model whose figure is known from an independent computation. */
@@ -274,6 +314,7 @@ int main(void)
         cmocka_unit_test(test_duplicates),
         unit_test_in_folder(test_groups),
         cmocka_unit_test(test_report_is_one_whole_page),
+        cmocka_unit_test(test_channels_of_their_own_scale),
         cmocka_unit_test(test_mini_xception),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

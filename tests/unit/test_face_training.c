@@ -300,7 +300,7 @@ static trainer *create(const train_config *config, const face_dataset *data)
 {
     trainer *t = NULL;
     mien_error error = {0};
-    assert_ok(trainer_create_faces(config, data, "test", NULL, &t, &error), &error);
+    assert_ok(trainer_create_faces(config, data, &(trainer_place){.command = "test"}, &t, &error), &error);
     return t;
 }
 
@@ -362,14 +362,17 @@ static void test_refuses(void **state)
     trainer *t = NULL;
     mien_error error = {0};
     config.crop = 100;
-    assert_int_equal(trainer_create_faces(&config, &data, "test", NULL, &t, &error), MIEN_EINVAL);
+    assert_int_equal(trainer_create_faces(&config, &data, &(trainer_place){.command = "test"}, &t, &error),
+                     MIEN_EINVAL);
     config.crop = 96;
     strcpy(config.arch, "mien-tiny");
-    assert_int_equal(trainer_create_faces(&config, &data, "test", NULL, &t, &error), MIEN_EINVAL);
+    assert_int_equal(trainer_create_faces(&config, &data, &(trainer_place){.command = "test"}, &t, &error),
+                     MIEN_EINVAL);
     strcpy(config.arch, "mien-face");
     for (size_t i = 0; i < data.count; i++)
         data.pictures[i].holdout = false;
-    assert_int_equal(trainer_create_faces(&config, &data, "test", NULL, &t, &error), MIEN_ENOTFOUND);
+    assert_int_equal(trainer_create_faces(&config, &data, &(trainer_place){.command = "test"}, &t, &error),
+                     MIEN_ENOTFOUND);
     assert_null(t);
     face_dataset_done(&data);
 }

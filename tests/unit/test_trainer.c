@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include <unistd.h>
+
 #include "base/random.h"
 #include "nn/tape.h"
 #include "train/architecture.h"
@@ -296,7 +298,7 @@ static trainer *create(const train_config *config, const dataset *data)
 {
     trainer *t = NULL;
     mien_error error = {0};
-    assert_ok(trainer_create(config, data, data, "test", NULL, &t, &error), &error);
+    assert_ok(trainer_create(config, data, data, &(trainer_place){.command = "test"}, &t, &error), &error);
     return t;
 }
 
@@ -569,7 +571,8 @@ static void test_learns_from_a_teacher(void **state)
     strcpy(config.teachers, "/nonexistent.onnx");
     trainer *t = NULL;
     mien_error error = {0};
-    assert_int_equal(trainer_create(&config, &data, &data, "test", NULL, &t, &error), MIEN_ENOTFOUND);
+    assert_int_equal(trainer_create(&config, &data, &data, &(trainer_place){.command = "test"}, &t, &error),
+                     MIEN_ENOTFOUND);
     dataset_done(&data);
 }
 
@@ -577,24 +580,119 @@ static void test_learns_from_a_teacher(void **state)
 static void test_second_output_learns_from_a_teacher(void **state)
 {
     (void)state;
-    static const char *const teachers[] = {NULL, "learns/best.onnx", "two/best.onnx"};
-    static const char *const runs[] = {"two", "by a model of one output", "by a model of two"};
+    static const char *const teachers[] = {"learns/best.onnx", "two/best.onnx"};
+    static const char *const runs[] = {"two", "by a model of two"};
     dataset data = make_stripes(140);
-    model trained[3];
+    model drawn = {0}, trained[2];
+    trainer *t = NULL;
+    mien_error error = {0};
     train_config config = small_run("two", 1, 2);
     config.votes_head = 1;
-    for (int i = 0; i < 3; i++) {
-        if (teachers[i])
-            snprintf(config.teachers, sizeof(config.teachers), "%s", testing_path(teachers[i]));
+    assert_int_equal(trainer_create(&config, &data, &data, NULL, &t, &error), MIEN_EINVAL);
+    assert_non_null(strstr(error.message, "votes_head: there are no votes"));
+    assert_ok(architecture_build(&config, &drawn, NULL, &error), &error);
+    for (int i = 0; i < 2; i++) {
+        snprintf(config.teachers, sizeof(config.teachers), "%s", testing_path(teachers[i]));
         set_folder(&config, runs[i]);
         training_run(create(&config, &data), NULL);
         trained[i] = training_best(&config);
     }
-    const nn_weight *drawn = find_weight(&trained[0], "votes.weight");
-    assert_memory_equal(find_weight(&trained[1], "votes.weight")->data, drawn->data, drawn->count * sizeof(float));
-    assert_memory_not_equal(find_weight(&trained[2], "votes.weight")->data, drawn->data, drawn->count * sizeof(float));
-    for (int i = 0; i < 3; i++)
+    const nn_weight *before = find_weight(&drawn, "votes.weight");
+    assert_memory_equal(find_weight(&trained[0], "votes.weight")->data, before->data, before->count * sizeof(float));
+    assert_memory_not_equal(find_weight(&trained[1], "votes.weight")->data, before->data,
+                            before->count * sizeof(float));
+    model_done(&drawn);
+    for (int i = 0; i < 2; i++)
         model_done(&trained[i]);
+    dataset_done(&data);
+}
+
+/* A teacher that counts the classes in another order teaches the same, and one of other classes nothing. */
+static void test_teachers_are_understood_by_their_labels(void **state)
+{
+    (void)state;
+    static const char *const strange[] = {"a", "b", "c", "d", "e", "f", "g"};
+    const char *labels[CLASSES];
+    dataset data = make_stripes(70);
+    train_config config = small_run("plainly", 1, 1);
+    mien_error error = {0};
+    model teacher = {0};
+    trainer *t = NULL;
+    assert_ok(model_load(testing_path("learns/best.onnx"), NULL, &teacher, &error), &error);
+    snprintf(config.teachers, sizeof(config.teachers), "%s", testing_path("learns/best.onnx"));
+    strcpy(config.optimizer, "sgd"); /* Adam would make a step of any rounding */
+    training_result expected = finish(&config, &data);
+    nn_weight *kernel = (nn_weight *)find_weight(&teacher, "logits.weight");
+    nn_weight *bias = (nn_weight *)find_weight(&teacher, "logits.bias");
+    size_t inputs = kernel->count / CLASSES;
+    float *turned = memory_array(kernel->count + CLASSES, sizeof(float));
+    assert_non_null(turned);
+    for (size_t c = 0; c < CLASSES; c++) {
+        size_t from = CLASSES - 1 - c;
+        labels[c] = mien_emotion_name((mien_emotion)from);
+        memcpy(turned + c * inputs, kernel->data + from * inputs, inputs * sizeof(float));
+        turned[kernel->count + c] = bias->data[from];
+    }
+    memcpy(kernel->data, turned, kernel->count * sizeof(float));
+    memcpy(bias->data, turned + kernel->count, CLASSES * sizeof(float));
+    assert_ok(model_info_set_labels(&teacher.info, labels, CLASSES, &error), &error);
+    assert_ok(model_save_onnx(&teacher, testing_path("turned.onnx"), &error), &error);
+    snprintf(config.teachers, sizeof(config.teachers), "%s", testing_path("turned.onnx"));
+    set_folder(&config, "by a turned teacher");
+    training_result got = finish(&config, &data);
+    assert_int_equal(got.count, expected.count);
+    for (size_t i = 0; i < got.count; i++)
+        assert_float_equal(got.parameters[i], expected.parameters[i], 1e-6f);
+    assert_ok(model_info_set_labels(&teacher.info, strange, CLASSES, &error), &error);
+    assert_ok(model_save_onnx(&teacher, testing_path("turned.onnx"), &error), &error);
+    assert_int_equal(trainer_create(&config, &data, &data, NULL, &t, &error), MIEN_EUNSUPPORTED);
+    memory_free(turned);
+    training_forget(&got);
+    training_forget(&expected);
+    model_done(&teacher);
+    dataset_done(&data);
+}
+
+/* A run that would begin or end otherwise than asked for is refused, not begun. */
+static void test_refuses_what_would_have_no_effect(void **state)
+{
+    (void)state;
+    dataset data = make_stripes(70);
+    train_config config = small_run("refused", 1, 1);
+    mien_error error = {0};
+    trainer *t = NULL;
+    config.votes_weight = 0.5f;
+    assert_int_equal(trainer_create(&config, &data, &data, NULL, &t, &error), MIEN_EINVAL);
+    assert_non_null(strstr(error.message, "votes_weight: there are no votes"));
+    config.votes_weight = 0;
+    config.freeze = 1000;
+    assert_int_equal(trainer_create(&config, &data, &data, NULL, &t, &error), MIEN_EINVAL);
+    assert_non_null(strstr(error.message, "nothing is left to train"));
+    config.freeze = 0;
+    strcpy(config.init, testing_path("learns/best.onnx")); /* of mien-tiny: the baseline shares a bias with it */
+    assert_int_equal(trainer_create(&config, &data, &data, NULL, &t, &error), MIEN_EUNSUPPORTED);
+    assert_non_null(strstr(error.message, "init: of the "));
+    strcpy(config.arch, "mien-tiny");
+    assert_ok(trainer_create(&config, &data, &data, NULL, &t, &error), &error);
+    trainer_destroy(&t);
+    dataset_done(&data);
+}
+
+/* A killed process leaves half-written files; the next one takes them away, and nothing else. */
+static void test_clears_what_a_killed_run_left(void **state)
+{
+    (void)state;
+    dataset data = make_stripes(70);
+    train_config config = small_run("killed", 1, 1);
+    trainer *t = create(&config, &data);
+    testing_put_folder("killed");
+    testing_put("killed/checkpoint.bin.0123abcd", "half", 4);
+    testing_put("killed/best.onnx.89abcdef", "half", 4);
+    testing_put("killed/best.onnx.kept-one", "mine", 4);
+    training_run(t, NULL);
+    assert_int_not_equal(access(testing_path("killed/checkpoint.bin.0123abcd"), F_OK), 0);
+    assert_int_not_equal(access(testing_path("killed/best.onnx.89abcdef"), F_OK), 0);
+    assert_int_equal(access(testing_path("killed/best.onnx.kept-one"), F_OK), 0);
     dataset_done(&data);
 }
 
@@ -639,10 +737,14 @@ static void test_holds_rows_out_where_none_validate(void **state)
     train_config config = small_run("heldout", 1, 2);
     config.holdout = 0.2f;
     assert_int_equal(last_epoch(&config, &data).validation.count, 28);
+    model best = training_best(&config);
+    assert_string_equal(best.info.figures[0].name, "holdout.top1"); /* it is no PublicTest that was measured */
+    model_done(&best);
     config.holdout = 0;
     trainer *t = NULL;
     mien_error error = {0};
-    assert_int_equal(trainer_create(&config, &data, &data, "test", NULL, &t, &error), MIEN_ENOTFOUND);
+    assert_int_equal(trainer_create(&config, &data, &data, &(trainer_place){.command = "test"}, &t, &error),
+                     MIEN_ENOTFOUND);
     dataset_done(&data);
 }
 
@@ -688,6 +790,9 @@ int main(void)
         cmocka_unit_test(test_random_mobilenet_stays_awake),
         cmocka_unit_test(test_learns_from_a_teacher),
         cmocka_unit_test(test_second_output_learns_from_a_teacher),
+        cmocka_unit_test(test_teachers_are_understood_by_their_labels),
+        cmocka_unit_test(test_refuses_what_would_have_no_effect),
+        cmocka_unit_test(test_clears_what_a_killed_run_left),
         cmocka_unit_test(test_resumes_to_the_same_bits),
         cmocka_unit_test(test_threads_do_not_show),
         cmocka_unit_test(test_holds_rows_out_where_none_validate),
