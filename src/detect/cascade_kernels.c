@@ -1,5 +1,5 @@
 /* The kernels in plain C and the table that chooses among versions (the pattern of dav1d's DSP contexts). Plain C is
- * the definition: tests/kernels/test_cascade.c holds every other version against it. */
+ * the definition: tests/kernels/test_cascade_kernels.c holds every other version against it. */
 #include "detect/cascade_kernels.h"
 
 #include <pthread.h>

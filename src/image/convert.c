@@ -120,17 +120,3 @@ mien_image_view image_crop(const mien_image_view *view, int64_t x, int64_t y, in
         part.data += (size_t)y * view->stride + (size_t)x * mien_pixel_bytes(view->format);
     return part;
 }
-
-mien_status image_copy(const mien_image_view *source, mien_pixel_format format, mien_image *image, mien_error *error)
-{
-    mien_image copy = {0};
-    mien_status status = mien_image_init(&copy, source->width, source->height, format, error);
-    if (status)
-        return status;
-    status = image_convert(source, &copy, error);
-    if (status)
-        mien_image_done(&copy);
-    else
-        *image = copy;
-    return status;
-}

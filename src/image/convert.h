@@ -15,7 +15,4 @@ void image_convert_in_place(mien_image *image, mien_pixel_format format);
 /** The part of `view` that lies in the rectangle, clipped; width or height 0 when nothing does. Nothing is copied. */
 mien_image_view image_crop(const mien_image_view *view, int64_t x, int64_t y, int64_t width, int64_t height);
 
-/** A new image with the content of `source` in `format`. */
-mien_status image_copy(const mien_image_view *source, mien_pixel_format format, mien_image *image, mien_error *error);
-
 #endif

@@ -74,18 +74,6 @@ video_options video_default_options(void)
     return (video_options){.limits = picture.limits, .format = picture.format};
 }
 
-bool video_recognise(const void *bytes, size_t length)
-{
-    const uint8_t *head = bytes;
-    if (length < 12)
-        return false;
-    if (memcmp(head + 4, "ftyp", 4) == 0) /* MP4, QuickTime, 3GP; pictures share the box */
-        return memcmp(head + 8, "hei", 3) != 0 && memcmp(head + 8, "avi", 3) != 0 && memcmp(head + 8, "mif1", 4) != 0;
-    if (memcmp(head, "\x1a\x45\xdf\xa3", 4) == 0 || memcmp(head, "OggS", 4) == 0 || memcmp(head, "FLV", 3) == 0)
-        return true;
-    return memcmp(head, "RIFF", 4) == 0 && memcmp(head + 8, "AVI ", 4) == 0;
-}
-
 static video_options video_filled_in(const video_options *wanted)
 {
     video_options options = video_default_options();

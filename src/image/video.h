@@ -25,9 +25,6 @@ typedef struct video video; /* used by one thread at a time */
 /** RGB8, every frame, the limits of pictures. */
 video_options video_default_options(void);
 
-/** Whether a file that begins with these bytes (12 are enough) is a video of a kind that can be opened. */
-bool video_recognise(const void *bytes, size_t length);
-
 /**
  * @param path     a file, never a URL.
  * @param options  NULL = video_default_options().

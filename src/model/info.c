@@ -430,15 +430,3 @@ mien_status model_info_copy(const model_info *from, model_info *to, mien_error *
     *to = copy;
     return MIEN_OK;
 }
-
-void model_input_range(const model_input *input, float *low, float *high)
-{
-    *low = INFINITY;
-    *high = -INFINITY;
-    for (int c = 0; c < input->channels && c < MODEL_MAX_CHANNELS; c++) {
-        float black = (0 - input->mean[c]) / input->std[c];
-        float white = (255 * input->scale - input->mean[c]) / input->std[c];
-        *low = fminf(*low, fminf(black, white));
-        *high = fmaxf(*high, fmaxf(black, white));
-    }
-}

@@ -118,8 +118,6 @@ mien_status model_save_onnx_buffer(const model *m, buffer *out, mien_error *erro
 
 /** Whether output `index` is already a probability (comes from a softmax or sigmoid), not a logit. */
 bool model_output_is_probability(const model *m, int index);
-/** Smallest and largest value that pixels 0..255 become in the input. */
-void model_input_range(const model_input *input, float *low, float *high);
 
 /** The defaults, with the input's size taken from the graph. */
 void model_info_init(model_info *info, const nn_graph *graph);

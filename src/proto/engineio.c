@@ -15,12 +15,6 @@
 
 #define ENGINEIO_OWNER(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
-const char *engineio_reason_name(engineio_reason reason)
-{
-    static const char *const names[] = {"client", "server", "ping timeout", "transport lost", "bad packet", "too slow"};
-    return (size_t)reason < sizeof names / sizeof *names ? names[reason] : "unknown";
-}
-
 static engineio_options options_complete(const engineio_options *given)
 {
     engineio_options o = given ? *given : (engineio_options){0};
@@ -323,11 +317,6 @@ mien_status engineio_send(engineio_session *session, const void *bytes, size_t l
     return session_send(session, '4', bytes, length, binary);
 }
 
-size_t engineio_queued(const engineio_session *session)
-{
-    return session->ws ? session->ws->queue.bytes : session->queue.bytes;
-}
-
 void engineio_cork(engineio_server *server)
 {
     server->corked++;
@@ -418,11 +407,6 @@ const char *engineio_session_peer(const engineio_session *session)
 bool engineio_session_polling(const engineio_session *session)
 {
     return !session->ws;
-}
-
-engineio_server *engineio_session_server(const engineio_session *session)
-{
-    return session->server;
 }
 
 void engineio_session_set_user(engineio_session *session, void *user)

@@ -46,9 +46,6 @@ typedef enum engineio_reason {
     ENGINEIO_TOO_SLOW,       /* max_queue reached, or memory ran out */
 } engineio_reason;
 
-/** "client", "server", "ping timeout", … Never NULL. */
-const char *engineio_reason_name(engineio_reason reason);
-
 /** An answer to an HTTP request. The body is borrowed: valid until the next call into the server. */
 typedef struct engineio_response {
     int status;
@@ -145,8 +142,6 @@ uint64_t engineio_deadline(const engineio_server *server);
 
 /** Queue a message. @return MIEN_OK; MIEN_ECANCELLED (closing); MIEN_ELIMIT or MIEN_ENOMEM (the session is closed). */
 mien_status engineio_send(engineio_session *session, const void *bytes, size_t length, bool binary);
-/** Bytes queued and not yet handed to the transport: a sender of streams skips frames while this is large. */
-size_t engineio_queued(const engineio_session *session);
 /** Say farewell after what is queued. closed() is called before this returns, unless the session is closed already. */
 void engineio_close(engineio_session *session);
 /** Between these, messages to a waiting poll are gathered into one answer. Nests. */
@@ -157,7 +152,6 @@ const char *engineio_session_id(const engineio_session *session);
 const char *engineio_session_peer(const engineio_session *session);
 /** True while HTTP long-polling is the transport. */
 bool engineio_session_polling(const engineio_session *session);
-engineio_server *engineio_session_server(const engineio_session *session);
 void engineio_session_set_user(engineio_session *session, void *user);
 void *engineio_session_user(const engineio_session *session);
 

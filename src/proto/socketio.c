@@ -401,11 +401,6 @@ socketio_socket *socketio_find(const socketio_server *server, const char *id)
     return (socketio_socket *)(void *)table_find(&server->sockets, id); /* its node comes first */
 }
 
-socketio_namespace *socketio_socket_namespace(const socketio_socket *socket)
-{
-    return socket->space;
-}
-
 engineio_session *socketio_session(const socketio_socket *socket)
 {
     return socket->connection ? socket->connection->session : NULL;

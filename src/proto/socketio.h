@@ -103,7 +103,6 @@ json_t *socketio_placeholder(size_t number);
 const char *socketio_id(const socketio_socket *socket);
 /** NULL when it is gone. */
 socketio_socket *socketio_find(const socketio_server *server, const char *id);
-socketio_namespace *socketio_socket_namespace(const socketio_socket *socket);
 engineio_session *socketio_session(const socketio_socket *socket);
 void socketio_set_user(socketio_socket *socket, void *user);
 void *socketio_user(const socketio_socket *socket);

@@ -170,8 +170,3 @@ size_t channel_queued(const channel *channel)
 {
     return connection_pending(channel->connection);
 }
-
-connection *channel_connection(const channel *channel)
-{
-    return channel->connection;
-}

@@ -32,6 +32,5 @@ void channel_send(channel *channel, bool binary, const void *bytes, size_t lengt
 void channel_close(channel *channel, int code, const char *reason);
 /** Bytes that wait to be sent. */
 size_t channel_queued(const channel *channel);
-connection *channel_connection(const channel *channel);
 
 #endif

@@ -304,7 +304,8 @@ static void test_encoders_are_read_back(void **state)
     mien_error error = {0};
     for (int format = MIEN_PIXEL_RGB8; format <= MIEN_PIXEL_BGRA8; format++) {
         mien_image source = {0}, image;
-        assert_ok(image_copy(&packed, (mien_pixel_format)format, &source, &error), &error);
+        assert_ok(mien_image_init(&source, WIDE, HIGH, (mien_pixel_format)format, &error), &error);
+        assert_ok(image_convert(&packed, &source, &error), &error);
         mien_image_view view = mien_image_as_view(&source);
         buffer bytes = {0};
         assert_ok(mien_image_encode_png(&view, &bytes.data, &bytes.length, &error), &error);
