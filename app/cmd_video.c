@@ -234,6 +234,9 @@ static mien_status run_frames(run *r, mien_error *error)
         mien_status status = video_next(r->video, &r->frame, &seconds, &more, error);
         if (status)
             return error_prefix(error, status, "%s", r->settings->path);
+        if (!more && !r->frame_count)
+            return error_set(error, MIEN_EFORMAT, "%s: video: no frame could be read; the file may be cut off",
+                             r->settings->path);
         if (!more)
             return MIEN_OK;
         status = analyse_frame(r, seconds, error);

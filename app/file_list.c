@@ -97,36 +97,58 @@ static bool has_picture_name(const char *name)
     return false;
 }
 
-static void list_add_folder(file_list *list, const char *folder, int depth);
+/* The folders that lead to where the walk is: a link back to one of them would go on for ever. */
+typedef struct folder_trail {
+    const struct folder_trail *above;
+    dev_t device;
+    ino_t inode;
+    int depth;
+} folder_trail;
 
-static void list_add_entry(file_list *list, const char *folder, const char *name, int depth)
+static bool is_above(const folder_trail *trail, const struct stat *about)
+{
+    while (trail && (trail->device != about->st_dev || trail->inode != about->st_ino))
+        trail = trail->above;
+    return trail != NULL;
+}
+
+static void list_add_folder(file_list *list, const char *folder, const struct stat *about, const folder_trail *above);
+
+static void list_add_entry(file_list *list, const char *folder, const char *name, const folder_trail *trail)
 {
     char path[PATH_MAX];
     struct stat about;
     size_t length = strlen(folder);
     const char *slash = length && folder[length - 1] == '/' ? "" : "/";
-    if (name[0] == '.' || snprintf(path, sizeof path, "%s%s%s", folder, slash, name) >= (int)sizeof path)
+    if (name[0] == '.')
         return;
-    if (stat(path, &about))
-        return;
-    if (S_ISDIR(about.st_mode))
-        list_add_folder(list, path, depth + 1);
-    else if (S_ISREG(about.st_mode) && has_picture_name(name))
+    if (snprintf(path, sizeof path, "%s%s%s", folder, slash, name) >= (int)sizeof path) {
+        fprintf(stderr, "mien detect: %s: the path of something in it is too long\n", folder);
+        list->failed++;
+    } else if (stat(path, &about)) {
+        if (has_picture_name(name))
+            list_add(list, path); /* a link to nowhere: reading it says so */
+    } else if (S_ISDIR(about.st_mode)) {
+        if (!is_above(trail, &about))
+            list_add_folder(list, path, &about, trail);
+    } else if (S_ISREG(about.st_mode) && has_picture_name(name)) {
         list_add(list, path);
+    }
 }
 
-static void list_add_folder(file_list *list, const char *folder, int depth)
+static void list_add_folder(file_list *list, const char *folder, const struct stat *about, const folder_trail *above)
 {
+    folder_trail trail = {above, about->st_dev, about->st_ino, above ? above->depth + 1 : 0};
     struct dirent **entries = NULL;
-    int count = depth < FOLDER_DEPTH ? scandir(folder, &entries, NULL, alphasort) : -1;
+    int count = trail.depth < FOLDER_DEPTH ? scandir(folder, &entries, NULL, alphasort) : -1;
     if (count < 0) {
         fprintf(stderr, "mien detect: %s: %s\n", folder,
-                depth < FOLDER_DEPTH ? "the folder cannot be read" : "folders are nested too deep");
+                trail.depth < FOLDER_DEPTH ? "the folder cannot be read" : "folders are nested too deep");
         list->failed++;
         return;
     }
     for (int i = 0; i < count; i++) {
-        list_add_entry(list, folder, entries[i]->d_name, depth);
+        list_add_entry(list, folder, entries[i]->d_name, &trail);
         free(entries[i]);
     }
     free(entries);
@@ -134,15 +156,21 @@ static void list_add_folder(file_list *list, const char *folder, int depth)
 
 void file_list_add_arguments(file_list *list, char **arguments, int count)
 {
+    bool input_taken = false;
     for (int i = 0; i < count; i++) {
         struct stat about;
         size_t before = list->count;
-        if (!strcmp(arguments[i], "-") || stat(arguments[i], &about) || !S_ISDIR(about.st_mode)) {
+        bool input = !strcmp(arguments[i], "-");
+        if (input && input_taken) {
+            fprintf(stderr, "mien detect: -: standard input can be read once only\n");
+            list->failed++;
+        } else if (input || stat(arguments[i], &about) || !S_ISDIR(about.st_mode)) {
             list_add(list, arguments[i]);
-            continue;
+        } else {
+            list_add_folder(list, arguments[i], &about, NULL);
+            if (list->count == before)
+                fprintf(stderr, "mien detect: %s: no pictures in this folder\n", arguments[i]);
         }
-        list_add_folder(list, arguments[i], 0);
-        if (list->count == before)
-            fprintf(stderr, "mien detect: %s: no pictures in this folder\n", arguments[i]);
+        input_taken |= input;
     }
 }

@@ -111,7 +111,8 @@ static mien_status bmp_read_masks(const image_source *source, bmp_header *header
     return MIEN_OK;
 }
 
-static void bmp_read_palette(const image_source *source, bmp_header *header, size_t start)
+/* Returns where the palette ends. */
+static size_t bmp_read_palette(const image_source *source, bmp_header *header, size_t start)
 {
     size_t entry = header->size == BMP_CORE_HEADER ? 3 : 4, count = (size_t)1 << header->bits;
     if (header->colours && header->colours < count)
@@ -122,6 +123,7 @@ static void bmp_read_palette(const image_source *source, bmp_header *header, siz
         header->palette[i][1] = at[1];
         header->palette[i][2] = at[0];
     }
+    return start + count * entry;
 }
 
 static mien_status bmp_read_header(const image_source *source, bmp_header *header, mien_error *error)
@@ -144,9 +146,10 @@ static mien_status bmp_read_header(const image_source *source, bmp_header *heade
         status = bmp_read_masks(source, header, &end, error);
     if (status)
         return status;
-    if (header->bits <= 8)
-        bmp_read_palette(source, header, end);
+    size_t behind = header->bits <= 8 ? bmp_read_palette(source, header, end) : end;
     header->pixels = bmp_u32(source->bytes + 10);
+    if (!header->pixels) /* some writers do not say */
+        header->pixels = behind;
     if (header->pixels < end || header->pixels >= source->length)
         return error_set_at(error, MIEN_EFORMAT, 10, "BMP: the pixels are said to begin at byte %zu of %zu",
                             header->pixels, source->length);

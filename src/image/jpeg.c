@@ -129,16 +129,15 @@ static mien_pixel_format jpeg_choose_output(struct jpeg_decompress_struct *info,
     return wanted == MIEN_PIXEL_BGR8 ? MIEN_PIXEL_BGR8 : MIEN_PIXEL_RGB8;
 }
 
-/* Four inks in place to RGB: each ink takes its share of the light, black takes all. Adobe's files hold the light that
- * is left instead of the ink. */
-static void jpeg_inks_to_rgb(uint8_t *row, size_t width, bool inverted)
+/* Four inks in place to RGB: each ink takes its share of the light, black takes all. The files hold the light that is
+ * left instead of the ink: Adobe's always, and others are read so by browsers, OpenCV and Pillow. */
+static void jpeg_inks_to_rgb(uint8_t *row, size_t width)
 {
-    uint8_t flip = inverted ? 0 : 255;
     for (size_t x = 0; x < width; x++) {
-        const uint8_t *ink = row + 4 * x;
-        unsigned left = ink[3] ^ flip;
+        const uint8_t *light = row + 4 * x;
+        unsigned left = light[3];
         for (int c = 0; c < 3; c++) {
-            unsigned product = (unsigned)(ink[c] ^ flip) * left + 128;
+            unsigned product = light[c] * left + 128;
             row[3 * x + (size_t)c] = (uint8_t)((product + (product >> 8)) >> 8);
         }
     }
@@ -152,7 +151,7 @@ static void jpeg_read_rows(jpeg_reader *reader)
         uint8_t *row = image->data + info->output_scanline * image->stride;
         jpeg_read_scanlines(info, &row, 1);
         if (info->out_color_space == JCS_CMYK)
-            jpeg_inks_to_rgb(row, image->width, info->saw_Adobe_marker);
+            jpeg_inks_to_rgb(row, image->width);
     }
     if (info->out_color_space == JCS_CMYK)
         image->format = MIEN_PIXEL_RGB8;

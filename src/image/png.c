@@ -21,21 +21,16 @@ static mien_status png_failure(int code, mien_error *error)
     case SPNG_IO_EOF:
         return error_set(error, MIEN_EFORMAT, "PNG: the picture is cut off");
     case SPNG_ECHUNK_LIMITS:
-        return error_set(error, MIEN_ELIMIT, "PNG: a colour profile or text in it is too large");
+        return error_set(error, MIEN_ELIMIT,
+                         "PNG: what it holds besides the picture (profile, texts) is too large, too much or empty");
     default:
         return error_set(error, MIEN_EFORMAT, "PNG: damaged: %s", spng_strerror(code));
     }
 }
 
-static bool png_has_alpha(spng_ctx *png, const struct spng_ihdr *header)
+static mien_pixel_format png_format(bool transparent, const struct spng_ihdr *header, mien_pixel_format wanted)
 {
-    struct spng_trns transparent;
-    return header->color_type & 4 || spng_get_trns(png, &transparent) == 0;
-}
-
-static mien_pixel_format png_format(spng_ctx *png, const struct spng_ihdr *header, mien_pixel_format wanted)
-{
-    if (png_has_alpha(png, header))
+    if (transparent || header->color_type & 4)
         return MIEN_PIXEL_RGBA8;
     if (wanted == MIEN_PIXEL_GREY8 && header->color_type == SPNG_COLOR_TYPE_GRAYSCALE && header->bit_depth <= 8)
         return MIEN_PIXEL_GREY8;
@@ -81,7 +76,11 @@ static mien_status png_read(spng_ctx *png, const image_source *source, mien_imag
     if (status)
         return status;
     mien_image made = {0};
-    mien_pixel_format format = png_format(png, &header, source->format);
+    struct spng_trns key;
+    code = spng_get_trns(png, &key); /* reads all that stands before the pixels */
+    if (code && code != SPNG_ECHUNKAVAIL)
+        return png_failure(code, error);
+    mien_pixel_format format = png_format(!code, &header, source->format);
     bool turned = memmem(source->bytes, source->length, "eXIf", 4) != NULL; /* wherever it stands */
     status = image_ask(source, header.width, header.height, format, turned, 0, error);
     if (!status)

@@ -55,6 +55,18 @@ run "$MIEN" detect --json "$work/a name with é.bmp" "$work/"$'bytes\xff\xfe.bmp
 check "any file name is taken" status_is 0
 check "… and is valid JSON" json '[x["file"].split("/")[-1] for x in d] == ["a name with é.bmp", "bytes\ufffd\ufffd.bmp"]'
 
+mkdir -p "$work/tree/below"; cp "$work/tiny.bmp" "$work/tree/below/a.bmp"; ln -s .. "$work/tree/below/loop"
+run "$MIEN" detect --json "$work/tree"
+check "a link back up a folder is not followed round" status_is 0
+check "… and each picture is answered once" json 'len(d) == 1'
+ln -s nowhere.jpg "$work/tree/b.jpg"
+run "$MIEN" detect --json "$work/tree"
+check "a link to nowhere in a folder is told of" err_has "b.jpg: cannot open"
+check "… and loses nothing" json 'len(d) == 1'
+run bash -c '"$0" detect --json - - <"$1"' "$MIEN" "$work/tiny.bmp"
+check "standard input is read once" err_has "read once"
+check "… and answered" json 'len(d) == 1'
+
 photos=$SHARED/photos
 if [ -r "$photos/astronaut.png" ]; then
   run "$MIEN" detect --json "$photos/astronaut.png" "$photos/human_group-1.jpg"

@@ -45,6 +45,27 @@ check "… with its name" err_has "text.mp4"
 run "$MIEN" video "$work/nowhere.mp4"
 check "a missing file is refused" status_is 1
 
+python3 - "$work" <<'PYTHON'
+import struct, sys
+# Two frames of 32 × 32 in one colour each; a clear code before every pixel keeps LZW's codes at three bits.
+def frame(colour):
+    bits = "".join(format(code, "03b")[::-1] for _ in range(1024) for code in (4, colour)) + "101"
+    data = bytes(int(bits[i:i + 8].ljust(8, "0")[::-1], 2) for i in range(0, len(bits), 8))
+    blocks = b"".join(bytes([len(data[i:i + 255])]) + data[i:i + 255] for i in range(0, len(data), 255))
+    return b"!\xf9\x04\0\x0a\0\0\0," + struct.pack("<4HB", 0, 0, 32, 32, 0) + b"\2" + blocks + b"\0"
+head = b"GIF89a" + struct.pack("<HHBBB", 32, 32, 0x80, 0, 0) + bytes(6)
+open(sys.argv[1] + "/two.gif", "wb").write(head + frame(0) + frame(1) + b";")
+PYTHON
+run "$MIEN" video --json "$work/two.gif"
+check "a GIF that moves is a video" json '[(x["width"], round(x["time"], 3)) for x in d] == [(32, 0), (32, 0.1)]'
+head -c 100 "$work/two.gif" >"$work/none.gif"
+run "$MIEN" video "$work/none.gif"
+check "a video without one whole frame is refused" status_is 1
+check "… and told of" err_has "none.gif"
+printf '\211PNG\r\n\032\n' >"$work/picture.mp4"
+run "$MIEN" video "$work/picture.mp4"
+check "what is no video says what would be" err_has "Matroska"
+
 photo=$SHARED/photos/human_group-1.jpg
 if [ -r "$photo" ]; then
   avi "$work/clip.avi" "$photo" "$photo" "$photo" "$photo" "$photo"

@@ -190,13 +190,31 @@ static void test_one_pixel(void **state)
     buffer_done(&bytes);
 }
 
+/* libspng keeps at most a thousand chunks; that must not be called damage. */
+static void test_png_with_too_many_texts(void **state)
+{
+    (void)state;
+    static const uint8_t text[] = {0, 0, 0, 3, 't', 'E', 'X', 't', 'a', 0, 'b', 0xdc, 0x49, 0xa2, 0x3b};
+    enum { HEAD = 33, TEXTS = 1500 };
+    const uint8_t rgb[3] = {1, 2, 3};
+    buffer one = {0}, many = {0};
+    picture_png(1, 1, SPNG_COLOR_TYPE_TRUECOLOR, 8, 0, rgb, 3, NULL, NULL, NULL, &one);
+    buffer_append(&many, one.data, HEAD);
+    for (int i = 0; i < TEXTS; i++)
+        buffer_append(&many, text, sizeof text);
+    buffer_append(&many, one.data + HEAD, one.length - HEAD);
+    assert_refused(many.data, many.length, MIEN_ELIMIT, "texts");
+    buffer_done(&one);
+    buffer_done(&many);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_no_picture), cmocka_unit_test(test_cut_off_files),
         cmocka_unit_test(test_damaged_bytes),      cmocka_unit_test(test_limits_hold_before_memory_is_taken),
         cmocka_unit_test(test_wrong_options),      cmocka_unit_test(test_exif_that_lies),
-        cmocka_unit_test(test_one_pixel),
+        cmocka_unit_test(test_one_pixel),          cmocka_unit_test(test_png_with_too_many_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,6 +145,20 @@ static void test_run_lengths(void **state)
     buffer_done(&b);
 }
 
+/* Writers that leave the pixels' offset 0 put them right behind the palette. */
+static void test_offset_that_is_not_given(void **state)
+{
+    (void)state;
+    static const uint8_t row[] = {1, 0};
+    buffer b = {0};
+    put_header(&b, 2, 1, 8, 0, 2, 0);
+    put_palette(&b, 2);
+    put(&b, 0x0001, 4);
+    memset(b.data + 10, 0, 4);
+    assert_reds(&b, 2, 1, row);
+    buffer_done(&b);
+}
+
 static void test_os2_core_header(void **state)
 {
     (void)state;
@@ -210,7 +224,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_palette_depths),   cmocka_unit_test(test_true_colour_and_fields),
         cmocka_unit_test(test_run_lengths),      cmocka_unit_test(test_os2_core_header),
-        cmocka_unit_test(test_headers_that_lie),
+        cmocka_unit_test(test_headers_that_lie), cmocka_unit_test(test_offset_that_is_not_given),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,7 @@
 #include "image/decode.h"
 #include "image/video_backend.h"
 
-#define VIDEO_CONTAINERS "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,ogg,asf"
+#define VIDEO_CONTAINERS "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,flv,ogg,asf,gif"
 
 typedef struct video_reader {
     video_options options;
@@ -72,6 +72,10 @@ static mien_status video_open_file(video_reader *reader, const char *path, mien_
     av_dict_set(&settings, "format_whitelist", VIDEO_CONTAINERS, 0);
     int code = avformat_open_input(&reader->file, local, NULL, &settings);
     av_dict_free(&settings);
+    if (code == AVERROR(EINVAL)) /* what libavformat says of a container outside the list */
+        return error_set(
+            error, MIEN_EFORMAT,
+            "video: not a kind of file that is read (MP4, MOV, Matroska, WebM, AVI, MPEG, FLV, Ogg, ASF, GIF)");
     if (code < 0)
         return video_failure(code, "cannot be opened", error);
     code = avformat_find_stream_info(reader->file, NULL);
