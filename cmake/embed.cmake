@@ -1,5 +1,6 @@
 # Write static_files_data.c: every file below the folders PAGES (separated by |) as a row of a table sorted by path, its bytes (and, where that pays, its
-# gzip form) taken in by the assembler. WebAssembly is large and only browsers ask for it: its gzip form alone is kept. The content's hash is its ETag.
+# gzip form) taken in by the assembler. WebAssembly is large and only browsers ask for it: its gzip form alone is kept. The content's hash is its
+# ETag, a weak one: it stands for the plain and for the packed form.
 string(REPLACE "|" ";" folders "${PAGES}")
 set(files "")
 foreach(folder ${folders})
@@ -58,7 +59,7 @@ foreach(entry ${files})
       set(packed_row "static_file_${number}_gzip, ${packed_size}")
     endif()
   endif()
-  string(APPEND rows "    {\"/${file}\", \"${type}\", ${plain}, ${size}, ${packed_row}, \"\\\"${hash}\\\"\"},\n")
+  string(APPEND rows "    {\"/${file}\", \"${type}\", ${plain}, ${size}, ${packed_row}, \"W/\\\"${hash}\\\"\"},\n")
 endforeach()
 string(APPEND code "\nconst static_file static_files[] = {\n${rows}};\nconst size_t static_files_count = ${number};\n")
 file(WRITE ${OUT}/static_files_data.c "${code}")

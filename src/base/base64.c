@@ -83,7 +83,8 @@ static mien_status base64_decode_any(const char *text, size_t length, bool stric
             bits = 0;
         }
     }
-    if (held == 1 || (padding && held + padding != 4)) {
+    bool spare = held && bits & (held == 2 ? 15 : 3); /* bits that stand for nothing: 0, or one token has many texts */
+    if (held == 1 || (padding && held + padding != 4) || (strict && spare)) {
         out->data[start] = 0;
         return error_set_at(error, MIEN_EFORMAT, length, "base64: the text is cut off");
     }

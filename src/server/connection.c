@@ -240,8 +240,8 @@ bool connection_stopping(connection *c)
     if (c->state == CONNECTION_HTTP2) {
         h2_session_stop(c->h2);
         connection_send(c, NULL, 0);
-        c->idle = true;
-        connection_set_deadline(c, 0.1);
+        if (!h2_session_streams(c->h2))
+            connection_close(c);
     }
     if (c->state == CONNECTION_WEBSOCKET)
         channel_close(c->channel, WEBSOCKET_GOING_AWAY, "the server is stopping");

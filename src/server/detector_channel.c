@@ -362,7 +362,7 @@ static void closed(void *state)
 {
     stream *s = state;
     s->channel = NULL;
-    if (s->running && job_queue_withdraw(s->service->queue, &s->job))
+    if (s->running && server_withdraw(s->server, &s->job))
         s->running = false;
     if (!s->running)
         destroy(s);

@@ -255,6 +255,8 @@ static mien_status batch_array(const http_request *request, const json_t *images
     mien_status status = MIEN_OK;
     bool refused = false;
     for (size_t i = 0; i < json_array_size(images) && !status && !refused; i++) {
+        if (http_request_cancelled(request))
+            break;
         buffer picture = {0};
         json_t *place = json_pack("[sI]", "body", (json_int_t)i);
         status = picture_of(request, json_array_get(images, i), place, &picture, response, &refused);

@@ -113,6 +113,7 @@ exchange *exchange_create(server *server, const char *peer, bool secure)
     e->request.id = e->id;
     e->request.secure = secure;
     e->request.service = server_service(server);
+    e->request.cancelled = &e->cancelled;
     e->request.body = (const uint8_t *)"";
     e->request.path = e->request.query = "";
     buffer_init(&e->body, (size_t)e->request.service->settings->max_body);
@@ -125,7 +126,7 @@ void exchange_release(exchange *e)
     atomic_store(&e->cancelled, true);
     if (e->gone)
         e->gone(e);
-    if (e->running && job_queue_withdraw(e->request.service->queue, &e->job))
+    if (e->running && server_withdraw(e->server, &e->job))
         e->running = false;
     if (!e->running)
         destroy(e);
@@ -221,8 +222,13 @@ void exchange_refuse(exchange *e, int status)
         http_response_json(&e->response, status, json_pack("{ssss}", "detail", text, "error", text));
         if (status == 503)
             http_response_field(&e->response, "Retry-After", "1");
-        if (status == 426)
+        if (status == 426) {
             http_response_field(&e->response, "Sec-WebSocket-Version", "13");
+            if (e->request.minor_version < 2) { /* HTTP/2 has neither */
+                http_response_field(&e->response, "Upgrade", "websocket");
+                http_response_field(&e->response, "Connection", "Upgrade");
+            }
+        }
     }
     exchange_answer(e);
 }

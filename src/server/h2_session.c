@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { MOST_STREAMS = 100, MOST_HEAD_BYTES = 32768, WINDOW_BYTES = 1 << 20, MOST_LINES = 40 };
 static const http_limits limits = {.head = MOST_HEAD_BYTES, .uri = 8192};
@@ -226,14 +227,27 @@ static int read_request(h2_stream *s)
     for (size_t i = 0; i < s->fields; i++)
         e->request.fields[i] = (http_field){text + s->at[i][0], text + s->at[i][1]};
     e->request.field_count = s->fields;
-    if (s->authority && !http_request_field(&e->request, "host"))
+    const char *host = http_request_field(&e->request, "host"), *expect = http_request_field(&e->request, "expect");
+    if (s->authority && !host)
         e->request.fields[e->request.field_count++] = (http_field){"host", text + s->authority};
+    if (s->authority && host && strcasecmp(host, text + s->authority) != 0)
+        return 400; /* RFC 9113, 8.3.1 */
+    if (expect && strcasecmp(expect, "100-continue") != 0)
+        return 417;
+    e->head.expects_continue = expect;
     if (http_target_parse(text + s->target, &limits, &e->path, &e->request, &status) != HTTP_READY)
         return status;
     const char *length = http_request_field(&e->request, "content-length");
     e->head.framing = length ? HTTP_LENGTH : HTTP_NO_BODY; /* nghttp2 has checked that it is a number and kept to */
     e->head.content_length = length ? strtoull(length, NULL, 10) : 0;
     return exchange_begin(e);
+}
+
+static void say_continue(h2_stream *s)
+{
+    nghttp2_nv status = {(uint8_t *)":status", (uint8_t *)"100", 7, 3, 0};
+    if (!s->running && s->exchange->head.expects_continue)
+        nghttp2_submit_headers(s->session->nghttp2, NGHTTP2_FLAG_NONE, s->id, NULL, &status, 1, NULL);
 }
 
 static void run(h2_stream *s)
@@ -259,6 +273,8 @@ static int on_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame, void *
         exchange_refuse(s->exchange, status);
     } else if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
         run(s);
+    } else if (head) {
+        say_continue(s);
     }
     return 0;
 }

@@ -119,7 +119,8 @@ static bool begin_body(connection *c)
 {
     exchange *e = c->exchange;
     int status = exchange_begin(e);
-    if (!status && e->head.upgrades && http_request_field_has(&e->request, "upgrade", "websocket")) {
+    bool bodiless = e->head.framing == HTTP_NO_BODY; /* else its bytes would pass for frames */
+    if (!status && bodiless && e->head.upgrades && http_request_field_has(&e->request, "upgrade", "websocket")) {
         status = channel_open(c, e);
         if (!status) {
             end_exchange(c);
@@ -131,14 +132,13 @@ static bool begin_body(connection *c)
         return true;
     }
     if (status) {
-        bool whole = e->head.framing == HTTP_NO_BODY && status == 429;
-        if (whole)
+        if (bodiless && status == 429)
             exchange_refuse(e, status);
         else
             refuse(c, status);
         return true;
     }
-    if (e->head.framing == HTTP_NO_BODY) {
+    if (bodiless) {
         c->state = CONNECTION_WAITING;
         connection_set_deadline(c, connection_settings(c)->request_timeout);
         exchange_run(e);
@@ -156,11 +156,27 @@ static bool begin_body(connection *c)
     return true;
 }
 
+/* RFC 9112, 2.2: empty lines before a request. */
+static void skip_empty_lines(buffer *in)
+{
+    size_t at = 0;
+    while (at < in->length) {
+        if (in->data[at] == '\n')
+            at++;
+        else if (in->data[at] == '\r' && at + 1 < in->length && in->data[at + 1] == '\n')
+            at += 2;
+        else
+            break;
+    }
+    if (at)
+        buffer_consume(in, at);
+}
+
 bool http1_take_head(connection *c)
 {
-    while (c->in.length && !c->scanned && (c->in.data[0] == '\r' || c->in.data[0] == '\n'))
-        buffer_consume(&c->in, 1); /* RFC 9112, 2.2: empty lines before a request */
-    if (!c->in.length)
+    if (!c->scanned)
+        skip_empty_lines(&c->in);
+    if (!c->in.length || (c->in.length == 1 && c->in.data[0] == '\r'))
         return false;
     if (!c->scanned)
         connection_set_deadline(c, connection_settings(c)->header_timeout);

@@ -8,6 +8,11 @@
 #include <string.h>
 #include <strings.h>
 
+bool http_request_cancelled(const http_request *request)
+{
+    return request->cancelled && atomic_load(request->cancelled);
+}
+
 const char *http_request_field(const http_request *request, const char *name)
 {
     for (size_t i = 0; i < request->field_count; i++)
@@ -29,6 +34,59 @@ bool http_request_field_has(const http_request *request, const char *name, const
             if (length == wanted && !strncasecmp(at, token, wanted))
                 return true;
             at += strcspn(at, ",");
+        }
+    }
+    return false;
+}
+
+/* Is the weight in the parameters at `text` (up to the next comma) zero? */
+static bool is_ruled_out(const char *text)
+{
+    size_t length = strcspn(text, ",");
+    for (size_t i = 0; i + 3 < length; i++) {
+        if (text[i] != ';')
+            continue;
+        size_t at = i + 1 + strspn(text + i + 1, " \t");
+        if (at + 2 < length && (text[at] | 32) == 'q' && text[at + 1] == '=')
+            return strspn(text + at + 2, "0. \t") >= length - at - 2;
+    }
+    return false;
+}
+
+bool http_request_accepts(const http_request *request, const char *name, const char *choice)
+{
+    size_t wanted = strlen(choice);
+    bool any = false;
+    for (size_t i = 0; i < request->field_count; i++) {
+        const char *at = strcmp(request->fields[i].name, name) ? "" : request->fields[i].value;
+        while (*at) {
+            at += strspn(at, " \t,");
+            size_t length = strcspn(at, ",; \t");
+            if (length == wanted && !strncasecmp(at, choice, wanted))
+                return !is_ruled_out(at);
+            any |= length == 1 && *at == '*' && !is_ruled_out(at);
+            at += strcspn(at, ",");
+        }
+    }
+    return any;
+}
+
+bool http_request_knows(const http_request *request, const char *etag)
+{
+    const char *opaque = strchr(etag, '"');
+    size_t wanted = opaque ? strlen(opaque) : 0;
+    for (size_t i = 0; i < request->field_count; i++) {
+        const char *at = strcmp(request->fields[i].name, "if-none-match") ? "" : request->fields[i].value;
+        if (!strcmp(at, "*"))
+            return true;
+        while (*(at += strspn(at, " \t,"))) {
+            at += strncmp(at, "W/", 2) ? 0 : 2;
+            size_t length = *at == '"' ? strcspn(at + 1, "\"") + 2 : 0;
+            if (!length || length > strlen(at))
+                break;
+            if (wanted && length == wanted && !memcmp(at, opaque, wanted))
+                return true;
+            at += length;
         }
     }
     return false;
@@ -220,6 +278,7 @@ static const struct {
     {403, "Forbidden"},
     {404, "Not Found"},
     {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
     {408, "Request Timeout"},
     {409, "Conflict"},
     {411, "Length Required"},

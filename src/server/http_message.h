@@ -5,6 +5,7 @@
 #include "base/buffer.h"
 
 #include <jansson.h>
+#include <stdatomic.h>
 
 typedef enum http_method {
     HTTP_GET = 1 << 0,
@@ -27,9 +28,10 @@ enum { HTTP_MAX_FIELDS = 100, HTTP_MAX_PARAMETERS = 2, HTTP_MAX_BASE = 272 };
 
 typedef struct http_request {
     http_method method;
-    const char *path;  /* percent-decoded, without the query */
-    const char *query; /* as sent, without the question mark; "" when there is none */
-    int minor_version; /* of HTTP/1; 2 for HTTP/2 */
+    const char *path;      /* percent-decoded, without the query */
+    const char *authority; /* of an absolute target, in place of Host's; NULL = none */
+    const char *query;     /* as sent, without the question mark; "" when there is none */
+    int minor_version;     /* of HTTP/1; 2 for HTTP/2 */
     http_field fields[HTTP_MAX_FIELDS];
     size_t field_count;
     const uint8_t *body; /* whole, never NULL */
@@ -40,12 +42,20 @@ typedef struct http_request {
     char parameters[HTTP_MAX_PARAMETERS][128]; /* what the route's {…} matched */
     struct service *service;                   /* what the program knows; NULL in tests of plain handlers */
     size_t worker;                             /* which worker runs the handler, 0.. */
+    const atomic_bool *cancelled;              /* nobody waits for the answer any more; NULL in tests */
 } http_request;
 
+/** True when the answer will reach nobody: the client has left, or was told 504. What is worth a look between the parts
+ *  of a long piece of work. */
+bool http_request_cancelled(const http_request *request);
 /** The value of a header; `name` in lower case. NULL when absent. The first of several. */
 const char *http_request_field(const http_request *request, const char *name);
 /** True when the comma-separated header holds `token` (case does not matter; parameters after ';' are ignored). */
 bool http_request_field_has(const http_request *request, const char *name, const char *token);
+/** True when the header lists `choice`, or "*", without ruling it out by q=0 (RFC 9110, 12.4.2). */
+bool http_request_accepts(const http_request *request, const char *name, const char *choice);
+/** True when If-None-Match names the entity tag `etag`, by the weak comparison (RFC 9110, 13.1.2). */
+bool http_request_knows(const http_request *request, const char *etag);
 /** Append the decoded query parameter to `value`; false (and nothing appended) when it is absent or malformed. */
 bool http_request_query(const http_request *request, const char *name, buffer *value);
 /** True when the body's media type is `type`, for example "application/json". */

@@ -45,6 +45,20 @@ static bool is_token(char c)
            (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
+static bool is_field_byte(uint8_t c)
+{
+    return (c >= 0x20 || c == '\t') && c != 0x7f;
+}
+
+/* host [":" port] of RFC 3986, by its letters alone; never with a user's name. */
+static bool is_authority(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (text[i] == '#' || (!is_token(text[i]) && !strchr("(),;=:[]", text[i])))
+            return false;
+    return true;
+}
+
 /* Cut off the line at `*at`; its end is overwritten by NUL. NULL when there is a stray CR or NUL in it. */
 static char *take_line(char **at, char *end)
 {
@@ -59,20 +73,32 @@ static char *take_line(char **at, char *end)
     return memchr(line, '\r', length) || memchr(line, 0, length) ? NULL : line;
 }
 
+/* Of "http://host/path" the path and on; the host is moved a byte down to make room for its NUL. NULL: malformed. */
+static char *cut_authority(char *target, http_request *request)
+{
+    char *authority = strstr(target, "//") + 2;
+    size_t length = strcspn(authority, "/?#");
+    if (!length || !is_authority(authority, length))
+        return NULL;
+    memmove(authority - 1, authority, length);
+    authority[length - 1] = 0;
+    request->authority = authority - 1;
+    return authority + length;
+}
+
 http_progress http_target_parse(char *target, const http_limits *limits, buffer *path, http_request *request,
                                 int *status)
 {
     if (strlen(target) > limits->uri)
         return refuse(status, 414);
-    if (!strncasecmp(target, "http://", 7) || !strncasecmp(target, "https://", 8)) {
-        char *authority = strstr(target, "//") + 2;
-        target = authority + strcspn(authority, "/?");
-    }
-    for (const char *c = target; *c; c++)
+    request->authority = NULL;
+    if (!strncasecmp(target, "http://", 7) || !strncasecmp(target, "https://", 8))
+        target = cut_authority(target, request);
+    for (const char *c = target; c && *c; c++)
         if ((unsigned char)*c <= 0x20 || *c == 0x7f || *c == '#')
-            return refuse(status, 400);
-    bool whole_server = request->method == HTTP_OPTIONS && !strcmp(target, "*");
-    if (*target != '/' && *target != '?' && *target && !whole_server)
+            target = NULL;
+    bool absolute = request->authority, whole = target && request->method == HTTP_OPTIONS && !strcmp(target, "*");
+    if (!target || (*target != '/' && !(absolute && (!*target || *target == '?')) && !(whole && !absolute)))
         return refuse(status, 400);
     size_t length = strcspn(target, "?");
     request->query = target[length] ? target + length + 1 : target + length;
@@ -97,11 +123,13 @@ static http_progress parse_request_line(char *line, const http_limits *limits, b
     if (!version || version == target)
         return refuse(status, 400);
     *version++ = 0;
-    if (strncmp(version, "HTTP/", 5) || strlen(version) != 8 || version[6] != '.')
+    bool formed = strlen(version) == 8 && !strncmp(version, "HTTP/", 5) && strchr("0123456789", version[5]) &&
+                  version[6] == '.' && strchr("0123456789", version[7]);
+    if (!formed)
         return refuse(status, 400);
-    if (version[5] != '1' || (version[7] != '0' && version[7] != '1'))
+    if (version[5] != '1')
         return refuse(status, 505);
-    request->minor_version = version[7] - '0';
+    request->minor_version = version[7] > '0'; /* later minor versions are spoken to as 1.1 (RFC 9110, 2.5) */
     request->method = http_method_from_name(line, method);
     return http_target_parse(target, limits, path, request, status);
 }
@@ -124,7 +152,7 @@ static http_progress parse_field(char *line, http_request *request, int *status)
         end--;
     value[end] = 0;
     for (const char *c = value; *c; c++)
-        if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
+        if (!is_field_byte((uint8_t)*c))
             return refuse(status, 400);
     request->fields[request->field_count++] = (http_field){line, value};
     return HTTP_READY;
@@ -170,16 +198,24 @@ static http_progress parse_framing(const http_request *request, http_head *head,
     return HTTP_READY;
 }
 
-static http_progress parse_meaning(const http_request *request, http_head *head, int *status)
+static http_progress parse_meaning(http_request *request, http_head *head, int *status)
 {
-    size_t hosts = 0;
-    for (size_t i = 0; i < request->field_count; i++)
-        hosts += !strcmp(request->fields[i].name, "host");
-    if (hosts > 1 || (!hosts && request->minor_version))
+    http_field *host = NULL;
+    for (size_t i = 0; i < request->field_count; i++) {
+        http_field *field = &request->fields[i];
+        if (strcmp(field->name, "host"))
+            continue;
+        if (host || !is_authority(field->value, strlen(field->value)))
+            return refuse(status, 400);
+        host = field;
+    }
+    if (!host && request->minor_version)
         return refuse(status, 400);
-    head->keep_alive = request->minor_version ? !http_request_field_has(request, "connection", "close")
-                                              : http_request_field_has(request, "connection", "keep-alive");
-    head->upgrades = http_request_field_has(request, "connection", "upgrade");
+    if (host && request->authority)
+        host->value = request->authority; /* RFC 9112, 3.2.2: what an absolute target says stands */
+    head->keep_alive = !http_request_field_has(request, "connection", "close") &&
+                       (request->minor_version || http_request_field_has(request, "connection", "keep-alive"));
+    head->upgrades = request->minor_version && http_request_field_has(request, "connection", "upgrade");
     const char *expect = http_request_field(request, "expect");
     if (expect && strcasecmp(expect, "100-continue"))
         return refuse(status, 417);
@@ -206,7 +242,20 @@ http_progress http_head_parse(char *text, size_t length, const http_limits *limi
     return progress;
 }
 
-enum { CHUNK_SIZE, CHUNK_EXTENSION, CHUNK_DATA, CHUNK_END, CHUNK_TRAILER, CHUNK_TRAILER_LINE, BODY_WHOLE };
+enum {
+    CHUNK_SIZE,
+    CHUNK_EXTENSION,
+    CHUNK_SIZE_END, /* the LF after a size */
+    CHUNK_DATA,
+    CHUNK_CR, /* the line end after a chunk's data */
+    CHUNK_LF,
+    TRAILER_BEGIN, /* at the start of a line */
+    TRAILER_NAME,
+    TRAILER_VALUE,
+    TRAILER_END,
+    BODY_END, /* the LF of the last, empty line */
+    BODY_WHOLE
+};
 
 void http_body_begin(http_body *body, const http_head *head)
 {
@@ -216,49 +265,72 @@ void http_body_begin(http_body *body, const http_head *head)
     body->state = head->framing == HTTP_CHUNKED ? CHUNK_SIZE : head->framing == HTTP_LENGTH ? CHUNK_DATA : BODY_WHOLE;
 }
 
-/* One byte of the lines between the data of chunks. */
+static http_progress size_byte(http_body *body, uint8_t c, int *status)
+{
+    int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+    if (digit >= 0 && body->line <= 15) {
+        body->remaining = body->remaining * 16 + (uint64_t)digit;
+        return HTTP_MORE;
+    }
+    bool ends = body->line > 1 && (c == '\r' || c == ';' || c == ' ' || c == '\t'); /* a size has a digit at least */
+    body->state = c == '\r' ? CHUNK_SIZE_END : CHUNK_EXTENSION;
+    return ends ? HTTP_MORE : refuse(status, 400);
+}
+
+/* Trailers are read to find their end, and forgotten; still, each has to look like one. */
+static http_progress trailer_byte(http_body *body, uint8_t c, int *status)
+{
+    bool fine = false;
+    if (body->state == TRAILER_BEGIN && c == '\r') {
+        body->state = BODY_END;
+        fine = true;
+    } else if (body->state == TRAILER_BEGIN || (body->state == TRAILER_NAME && c != ':')) {
+        body->state = TRAILER_NAME;
+        fine = is_token((char)c);
+    } else if (body->state == TRAILER_VALUE && c == '\r') {
+        body->state = TRAILER_END;
+        fine = true;
+    } else {
+        body->state = TRAILER_VALUE;
+        fine = is_field_byte(c);
+    }
+    return fine ? HTTP_MORE : refuse(status, 400);
+}
+
+/* One byte of the lines between the data of chunks. Lines end in CR LF and in nothing else: what one server takes for
+ * an end and another for an extension smuggles requests. */
 static http_progress chunk_byte(http_body *body, uint8_t c, int *status)
 {
-    if (++body->line > (body->state < CHUNK_TRAILER ? (size_t)MAX_CHUNK_LINE : (size_t)MAX_TRAILERS))
+    if (++body->line > (body->state < TRAILER_BEGIN ? (size_t)MAX_CHUNK_LINE : (size_t)MAX_TRAILERS))
         return refuse(status, 400);
     switch (body->state) {
-    case CHUNK_SIZE: {
-        int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-        if (digit >= 0) {
-            if (body->line > 15)
-                return refuse(status, 400);
-            body->remaining = body->remaining * 16 + (uint64_t)digit;
-            return HTTP_MORE;
-        }
-        if (body->line < 2)
-            return refuse(status, 400); /* a size needs at least one digit */
-        body->state = CHUNK_EXTENSION;
-    }
-        /* fall through */
+    case CHUNK_SIZE:
+        return size_byte(body, c, status);
     case CHUNK_EXTENSION:
-        if (c == '\n') {
-            body->state = body->remaining ? CHUNK_DATA : CHUNK_TRAILER;
-            body->line = 0;
-        }
-        return HTTP_MORE;
-    case CHUNK_END: /* the line end after a chunk's data */
-        if (c == '\n') {
-            body->state = CHUNK_SIZE;
-            body->line = 0;
-            return HTTP_MORE;
-        }
-        return c == '\r' && body->line == 1 ? HTTP_MORE : refuse(status, 400);
-    case CHUNK_TRAILER: /* at the start of a line */
-        if (c == '\n')
-            body->state = BODY_WHOLE;
-        else if (c != '\r')
-            body->state = CHUNK_TRAILER_LINE;
-        return HTTP_MORE;
+        if (c == '\r')
+            body->state = CHUNK_SIZE_END;
+        return c == '\r' || is_field_byte(c) ? HTTP_MORE : refuse(status, 400);
+    case CHUNK_SIZE_END:
+        body->state = body->remaining ? CHUNK_DATA : TRAILER_BEGIN;
+        body->line = 0;
+        break;
+    case CHUNK_CR:
+        body->state = CHUNK_LF;
+        return c == '\r' ? HTTP_MORE : refuse(status, 400);
+    case CHUNK_LF:
+        body->state = CHUNK_SIZE;
+        body->line = 0;
+        break;
+    case TRAILER_END:
+        body->state = TRAILER_BEGIN;
+        break;
+    case BODY_END:
+        body->state = BODY_WHOLE;
+        break;
     default:
-        if (c == '\n')
-            body->state = CHUNK_TRAILER;
-        return HTTP_MORE;
+        return trailer_byte(body, c, status);
     }
+    return c == '\n' ? HTTP_MORE : refuse(status, 400);
 }
 
 http_progress http_body_feed(http_body *body, const uint8_t *bytes, size_t available, buffer *out, size_t *used,
@@ -278,7 +350,7 @@ http_progress http_body_feed(http_body *body, const uint8_t *bytes, size_t avail
         at += part;
         body->remaining -= part;
         if (!body->remaining) {
-            body->state = body->framing == HTTP_CHUNKED ? CHUNK_END : BODY_WHOLE;
+            body->state = body->framing == HTTP_CHUNKED ? CHUNK_CR : BODY_WHOLE;
             body->line = 0;
         }
     }

@@ -11,14 +11,15 @@
 
 static mien_status serve_file(const static_file *file, const http_request *request, http_response *response)
 {
-    const char *known = http_request_field(request, "if-none-match");
     http_response_field(response, "ETag", file->etag);
+    if (file->gzip)
+        http_response_field(response, "Vary", "Accept-Encoding");
     response->cache_control = "no-cache";
-    if (known && strstr(known, file->etag)) {
+    if (http_request_knows(request, file->etag)) {
         response->status = 304;
         return MIEN_OK;
     }
-    bool accepted = http_request_field_has(request, "accept-encoding", "gzip");
+    bool accepted = http_request_accepts(request, "accept-encoding", "gzip");
     if (!accepted && !file->bytes)
         return http_response_error(response, 406, "detail", "This file is served with gzip only");
     bool packed = file->gzip && accepted;
@@ -26,7 +27,7 @@ static mien_status serve_file(const static_file *file, const http_request *reque
     response->fixed = packed ? file->gzip : file->bytes;
     response->fixed_length = packed ? file->gzip_length : file->length;
     response->fixed_encoding = packed ? "gzip" : NULL;
-    return file->gzip ? http_response_field(response, "Vary", "Accept-Encoding") : MIEN_OK;
+    return MIEN_OK;
 }
 
 mien_status pages_static(const http_request *request, http_response *response)

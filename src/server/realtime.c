@@ -175,10 +175,10 @@ static void on_connect(void *context, socketio_socket *socket, json_t *auth, uin
 static void on_disconnected(void *context, socketio_socket *socket)
 {
     client *c = socketio_user(socket);
-    service *service = server_service(((realtime *)context)->server);
+    const realtime *r = context;
     c->socket = NULL;
     c->started = false;
-    if (c->checking && service->queue && job_queue_withdraw(service->queue, &c->job))
+    if (c->checking && server_withdraw(r->server, &c->job))
         c->checking = false;
     if (!c->checking && !c->uses)
         client_release(c);

@@ -214,7 +214,7 @@ void realtime_stream_destroy(realtime_stream **stream)
     if (!s)
         return;
     s->destroyed = true;
-    if (s->running && server_service(s->server)->queue && job_queue_withdraw(server_service(s->server)->queue, &s->job))
+    if (s->running && server_withdraw(s->server, &s->job))
         s->running = false;
     if (!s->running)
         release(s);

@@ -51,7 +51,7 @@ static bool is_text(const char *type)
 void response_compress(const http_request *request, http_response *response)
 {
     if (response->body.length < WORTH_COMPRESSING || response->fixed || !is_text(response->content_type) ||
-        !http_request_field_has(request, "accept-encoding", "gzip"))
+        !http_request_accepts(request, "accept-encoding", "gzip"))
         return;
     z_stream stream = {0};
     if (deflateInit2(&stream, 4, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)

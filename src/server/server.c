@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum { SERVICE_BYTES = 65536, SPARE_DESCRIPTORS = 64 };
-static const uint64_t second_ns = 1000000000u, least_sweep_ns = 5000000u, most_sweep_ns = 5000000000u;
+static const uint64_t least_sweep_ns = 5000000u, most_sweep_ns = 5000000000u;
 
 const router *server_router(const server *server)
 {
@@ -88,6 +88,8 @@ static void sweep(lws_sorted_usec_list_t *sul)
         if (c->deadline_ns && c->deadline_ns < next)
             next = c->deadline_ns;
     }
+    if (server->stopping && server->stop_by_ns < next)
+        next = server->stop_by_ns;
     if (server->connections || server->stopping)
         schedule_sweep(server, next, now);
 }
@@ -118,6 +120,8 @@ static void forget_connection(connection *c)
     server->connection_count--;
     atomic_fetch_sub(&server->service->connections, 1);
     memory_free(c);
+    if (server->stopping && server->serving && !server->connections)
+        lws_cancel_service(server->context); /* server_run() looks whether that was all */
 }
 
 static size_t connections_from(const server *server, const uint8_t address[16])
@@ -193,7 +197,7 @@ static void begin_stop(server *server)
     for (connection *c = server->connections; c; c = c->next)
         if (!connection_stopping(c))
             kill_connection(c);
-    server_sweep_by(server, clock_monotonic_ns() + second_ns);
+    server_sweep_by(server, server->stop_by_ns);
 }
 
 static int on_connection(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t length)
@@ -351,21 +355,23 @@ void server_destroy(server **pointer)
 
 static bool at_rest(const server *server)
 {
-    job_queue_counts counts = job_queue_count(server->queue);
-    return !server->connections && !counts.waiting && !counts.running;
+    return !server->connections && !server->jobs;
 }
 
 mien_status server_run(server *server)
 {
-    while (lws_service(server->context, 0) >= 0) {
-        if (!server->stopping)
-            continue;
-        if (at_rest(server))
-            return MIEN_OK;
-        if (clock_monotonic_ns() > server->stop_by_ns)
-            return MIEN_ETIMEOUT;
+    mien_status status = MIEN_EBUSY;
+    server->serving = true;
+    while (status == MIEN_EBUSY) {
+        if (lws_service(server->context, 0) < 0)
+            status = MIEN_EINTERNAL;
+        else if (server->stopping && at_rest(server))
+            status = MIEN_OK;
+        else if (server->stopping && clock_monotonic_ns() > server->stop_by_ns)
+            status = MIEN_ETIMEOUT;
     }
-    return MIEN_EINTERNAL;
+    server->serving = false;
+    return status;
 }
 
 void server_stop(server *server)

@@ -53,6 +53,8 @@ void server_timer_set(server_timer *timer, uint64_t milliseconds);
 
 /** Hand a job to the workers; MIEN_EBUSY at once when the queue is full. On the loop's thread. */
 mien_status server_submit(server *server, server_job *job);
+/** Take a job back that has not begun; false when it has. Then its news will come. On the loop's thread. */
+bool server_withdraw(server *server, server_job *job);
 /** Ask for job->news(job, false) on the loop's thread. From the worker that runs the job. */
 void server_tell(server *server, server_job *job);
 service *server_service(const server *server);

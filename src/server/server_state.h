@@ -29,10 +29,12 @@ struct server {
     uint64_t next_sweep_ns;
     random_state random;
     job_queue *queue;
+    size_t jobs; /* handed to the queue, and their end not yet heard of */
     pthread_mutex_t news_lock;
     server_job *news; /* jobs with something to report, the latest first */
     atomic_bool stop_asked;
     bool stopping;
+    bool serving; /* server_run() has the loop */
     uint64_t stop_by_ns;
 };
 

@@ -59,6 +59,7 @@ void server_take_news(server *server)
         bool finished = job->finished;
         job->listed = false;
         pthread_mutex_unlock(&server->news_lock);
+        server->jobs -= finished;
         job->news(job, finished);
     }
 }
@@ -69,7 +70,16 @@ mien_status server_submit(server *server, server_job *job)
         return MIEN_EBUSY; /* being destroyed */
     job->server = server;
     job->listed = job->finished = false;
-    return job_queue_push(server->queue, job);
+    mien_status status = job_queue_push(server->queue, job);
+    server->jobs += !status;
+    return status;
+}
+
+bool server_withdraw(server *server, server_job *job)
+{
+    bool withdrawn = server->queue && job_queue_withdraw(server->queue, job);
+    server->jobs -= withdrawn;
+    return withdrawn;
 }
 
 static void timer_due(lws_sorted_usec_list_t *sul)

@@ -12,7 +12,7 @@ typedef struct static_file {
     size_t length;
     const uint8_t *gzip; /* the same compressed, or NULL where that does not pay */
     size_t gzip_length;
-    const char *etag; /* quoted hash of the content */
+    const char *etag; /* quoted hash of the content, weak: of both forms */
 } static_file;
 
 /** Sorted by path; generated at build time. */

@@ -74,7 +74,8 @@ static int begin_frame(websocket_reader *reader)
         length = 0;
         for (size_t i = 0; i < extra; i++)
             length = length << 8 | head[2 + i];
-        if (length >> 63)
+        bool shortest = length > (extra == 2 ? 125 : 65535); /* RFC 6455, 5.2 */
+        if (!shortest || length >> 63)
             return WEBSOCKET_PROTOCOL_ERROR;
     }
     reader->final = head[0] >> 7;
@@ -235,12 +236,22 @@ mien_status websocket_write_close(buffer *out, int code, const char *reason)
     return websocket_write(out, WEBSOCKET_CLOSE, payload, length);
 }
 
+/* Sixteen bytes in base64. */
+static bool is_nonce(const char *key)
+{
+    buffer bytes;
+    buffer_init(&bytes, 32);
+    bool nonce = !base64_decode(key, strlen(key), &bytes, NULL) && bytes.length == 16;
+    buffer_done(&bytes);
+    return nonce;
+}
+
 int websocket_handshake(const http_request *request, buffer *accept)
 {
     static const char magic[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     const char *key = http_request_field(request, "sec-websocket-key");
     const char *version = http_request_field(request, "sec-websocket-version");
-    if (request->method != HTTP_GET || !key || strlen(key) != 24 ||
+    if (request->method != HTTP_GET || !key || strlen(key) != 24 || !is_nonce(key) ||
         !http_request_field_has(request, "upgrade", "websocket"))
         return 400;
     if (!version || strcmp(version, "13"))

@@ -110,15 +110,12 @@ mien_status server_submit(server *server, server_job *job)
     return MIEN_OK;
 }
 
-static server *running;
-
-bool job_queue_withdraw(job_queue *queue, void *job)
+bool server_withdraw(server *server, server_job *job)
 {
-    (void)queue;
-    for (size_t i = 0; i < running->job_count; i++) {
-        if (running->jobs[i] != job)
+    for (size_t i = 0; i < server->job_count; i++) {
+        if (server->jobs[i] != job)
             continue;
-        memmove(running->jobs + i, running->jobs + i + 1, (--running->job_count - i) * sizeof(server_job *));
+        memmove(server->jobs + i, server->jobs + i + 1, (--server->job_count - i) * sizeof(server_job *));
         return true;
     }
     return false;
@@ -190,7 +187,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     connection connection = {.server = &server, .state = CONNECTION_HTTP2, .peer = "192.0.2.1"};
     buffer out = {0};
     random_seed(&server.random, 1, 0);
-    running = &server;
     h2_session *session = h2_session_create(&connection);
     bool open = session && h2_session_receive(session, (const uint8_t *)preface, sizeof preface);
     while (open && size > 2)

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import test, { after, before } from 'node:test';
 import { gunzipSync } from 'node:zlib';
 import {
-  base64, exchange, frame, post, Raw, startStub, untilMetric, upload, WebSocketClient, webSocketHello, webSocketKey,
+  base64, exchange, frame, metric, post, Raw, startStub, untilMetric, upload, WebSocketClient, webSocketHello, webSocketKey,
 } from './helper.mjs';
 
 let server;
@@ -39,6 +39,21 @@ test('malformed requests are refused and the connection ends', async () => {
     'unknown expectation': [get('/', 'Expect: wonders\r\n'), 417],
     'bad chunk': ['POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n', 400],
     'chunk overrun': ['POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n', 400],
+    'chunk size in C': ['POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0x2\r\nab\r\n0\r\n\r\n', 400],
+    'chunk size ended by LF alone': ['POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\nab\r\n0\r\n\r\n', 400],
+    'chunk size without end': [`POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n${'f'.repeat(16)}\r\n`, 400],
+    'chunk extension without end': [`POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2;${'x'.repeat(300)}`, 400],
+    'trailer that is none': ['POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nGET / HTTP/1.1\r\n\r\n', 400],
+    'endless trailers': [`POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n${'A: b\r\n'.repeat(1000)}`, 400],
+    'chunks twice': [get('/', 'Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n'), 400],
+    'chunks in HTTP/1.0': ['POST /predict HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', 400],
+    'signed length': [get('/', 'Content-Length: +1\r\n'), 400],
+    'host that is none': ['GET / HTTP/1.1\r\nHost: a/b\r\n\r\n', 400],
+    'a user in the target': ['GET http://you@x/ HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    'a host of no letters': ['GET http:///healthz HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    'query alone': ['GET ?a=b HTTP/1.1\r\nHost: x\r\n\r\n', 400],
+    'CR before a request': ['\r\r\n' + get('/healthz'), 400],
+    'HTTP/2 without TLS': ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 505],
     'long target': [`GET /${'a'.repeat(9000)} HTTP/1.1\r\nHost: x\r\n\r\n`, 414],
     'endless target': ['GET /' + 'a'.repeat(40000), 414],
     'long head': [get('/', `Name: ${'a'.repeat(40000)}\r\n`), 431],
@@ -56,6 +71,9 @@ test('malformed requests are refused and the connection ends', async () => {
 test('unusual but proper requests are answered', async () => {
   const cases = {
     'HTTP/1.0': ['GET /healthz HTTP/1.0\r\n\r\n', 200],
+    'a later HTTP/1': ['GET /healthz HTTP/1.9\r\nHost: x\r\n\r\n', 200],
+    'empty host': ['GET /healthz HTTP/1.1\r\nHost:\r\n\r\n', 200],
+    'absolute target without a path': ['OPTIONS http://other?a HTTP/1.1\r\nHost: x\r\n\r\n', 200],
     'line feeds only': ['GET /healthz HTTP/1.1\nHost: x\n\n', 200],
     'empty lines first': ['\r\n\r\n' + get('/healthz'), 200],
     'absolute target': ['GET http://other/healthz?a=b HTTP/1.1\r\nHost: x\r\n\r\n', 200],
@@ -165,14 +183,18 @@ test('a slow head, a slow body and an idle connection time out', async () => {
 
 test('a full queue answers 503 at once, with Retry-After', async () => {
   const small = await startStub(['--workers', '1', '--queue-size', '1']);
-  const first = upload(small, '/predict_file', 'wait 1500');
-  await untilMetric(small, 'mien_workers_busy', 1);
-  const second = upload(small, '/predict_file', 'faces 1');
-  await untilMetric(small, 'mien_queue_waiting', 1);
-  const third = await upload(small, '/predict_file', 'faces 2');
+  let third;
+  for (let wait = 1000; third?.status !== 503 && wait < 60000; wait *= 2) { // longer, where the first was done before the third came
+    let over = false;
+    const first = upload(small, '/predict_file', `wait ${wait}`).finally(() => { over = true; });
+    while (!over && await metric(small, 'mien_workers_busy') !== 1);
+    const second = upload(small, '/predict_file', 'faces 1');
+    while (!over && await metric(small, 'mien_queue_waiting') !== 1);
+    third = await upload(small, '/predict_file', 'faces 2');
+    assert.deepEqual([(await first).status, (await second).status], [200, 200]);
+  }
   assert.equal(third.status, 503);
   assert.ok(Number(third.headers.get('retry-after')) > 0);
-  assert.deepEqual([(await first).status, (await second).status], [200, 200]);
   assert.equal(await small.stop(), 0);
 });
 
@@ -249,6 +271,39 @@ test('a user or key has one count, from wherever it asks', async () => {
   assert.equal(await strict.stop(), 0);
 });
 
+test('work that nobody waits for any more is not begun', async () => {
+  const hasty = await startStub(['--request-timeout', '0.3', '--workers', '1', '--cache-size', '0']);
+  const lookedAt = () => metric(hasty, 'mien_inference_duration_seconds_count');
+  const batch = await post(hasty, '/api/detect/batch', Array.from({ length: 10 }, (_, i) => base64(`wait 30${i}`)));
+  assert.equal(batch.status, 504);
+  await untilMetric(hasty, 'mien_workers_busy', 0);
+  const begun = await lookedAt();
+  assert.ok(begun < 10, `${begun} of 10 pictures were looked at`); // those that had begun
+  const running = post(hasty, '/predict', { image: base64('wait 2000') });
+  await untilMetric(hasty, 'mien_workers_busy', 1);
+  const queued = post(hasty, '/predict', { image: base64('faces 1') });
+  assert.deepEqual([(await running).status, (await queued).status], [504, 504]);
+  await untilMetric(hasty, 'mien_workers_busy', 0);
+  assert.equal(await lookedAt(), begun + 1);
+  assert.equal(await hasty.stop(), 0);
+});
+
+test('the page is sent anew only when it has changed, and packed only for those who take it so', async () => {
+  const ask = async (extra) => (await exchange(server, get('/', `Accept: text/html\r\n${extra}`)))[0];
+  const plain = await ask('');
+  const [, tag] = /^etag: W\/("[0-9a-f]+")/im.exec(plain.head); // weak: it stands for both forms
+  assert.match(plain.head, /^vary: accept-encoding/im);
+  for (const known of [tag, `W/${tag}`, `"other", ${tag}`, '*']) {
+    const same = await ask(`If-None-Match: ${known}\r\n`);
+    assert.equal(same.status, 304, known);
+    assert.match(same.head, /^vary: accept-encoding/im);
+    assert.match(same.head, /^etag: /im);
+  }
+  for (const other of ['"other"', tag.slice(1, -1), `"x${tag}`]) assert.equal((await ask(`If-None-Match: ${other}\r\n`)).status, 200, other);
+  for (const [coding, packed] of [['gzip', true], ['*', true], ['br;q=1, gzip;q=0.1', true], ['gzip;q=0', false], ['*;q=0', false], ['br', false]])
+    assert.equal(/content-encoding: gzip/.test((await ask(`Accept-Encoding: ${coding}\r\n`)).head), packed, coding);
+});
+
 test('CORS is closed by default and open to what is configured', async () => {
   const preflight = { method: 'OPTIONS', headers: { origin: 'http://a.test', 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type' } };
   const closed = await fetch(`${server.base}/healthz`, { headers: { origin: 'http://a.test' } });
@@ -315,6 +370,7 @@ test('a WebSocket echoes text, binary and fragments, answers pings, and refuses 
     'fragmented ping': [frame(0x09, 'a'), 1002],
     'bad UTF-8': [frame(0x81, Buffer.from([0xc3, 0x28])), 1007],
     'bad close code': [frame(0x88, Buffer.from([3, 237])), 1002],
+    'a length longer than it need be': [Buffer.from([0x81, 0xfe, 0, 1, 1, 2, 3, 4, 65]), 1002],
     'too big': [Buffer.from([0x82, 0xff, 0, 0, 0, 0, 0x40, 0, 0, 0, 1, 2, 3, 4]), 1009],
   };
   for (const [name, [bytes, code]] of Object.entries(wrong)) {
@@ -329,6 +385,14 @@ test('a WebSocket echoes text, binary and fragments, answers pings, and refuses 
   assert.equal(same.status, 101);
   const [plain] = await exchange(server, get('/echo'));
   assert.equal(plain.status, 426);
+  assert.match(plain.head, /^upgrade: websocket/im);
+  const hello = webSocketHello('/echo');
+  for (const [what, bytes, status] of [
+    ['a key that is no nonce', hello.replace(webSocketKey, base64('fifteen bytes..')), 400],
+    ['a key that is no base64', hello.replace(webSocketKey, '!'.repeat(24)), 400],
+    ['HTTP/1.0', hello.replace('HTTP/1.1', 'HTTP/1.0'), 426],
+    ['a body, whose bytes would pass for frames', hello.replace('\r\n\r\n', '\r\nContent-Length: 4\r\n\r\nabcd'), 426],
+  ]) assert.equal((await exchange(server, bytes))[0].status, status, what);
   const [nowhere] = await exchange(server, webSocketHello('/nope'));
   assert.equal(nowhere.status, 404);
 });

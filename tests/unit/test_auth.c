@@ -60,11 +60,7 @@ static void test_session_tokens_do_not_pass_for_each_other(void **state)
         uint8_t kept = access.data[i];
         access.data[i] = kept == 'A' ? 'B' : 'A';
         mien_status status = session_token_verify(key, SESSION_TOKEN_ACCESS, buffer_text(&access), NOW, &user, &error);
-        /* the last character carries bits that base64 does not use; everything else must matter */
-        if (i + 1 < access.length)
-            assert_int_equal(status, MIEN_EDENIED);
-        else if (!status)
-            memory_free(user);
+        assert_int_equal(status, MIEN_EDENIED);
         access.data[i] = kept;
     }
     /* base64url that is none where only the signature's decoder looks */

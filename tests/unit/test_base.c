@@ -84,6 +84,8 @@ static void test_base64_round_trip_and_rubbish(void **state)
     assert_int_equal(base64_decode("aGVsbG8=aGVs", 12, &back, &error), MIEN_EFORMAT);
     assert_int_equal(base64_decode("====", 4, &back, &error), MIEN_EFORMAT);
     assert_int_equal(base64_decode_url("a+8", 3, &back, &error), MIEN_EFORMAT);
+    assert_int_equal(base64_decode_url("QR", 2, &back, &error), MIEN_EFORMAT); /* QQ, with a bit that is none */
+    assert_int_equal(base64_decode_url("QUJ", 3, &back, &error), MIEN_EFORMAT);
     assert_string_equal(buffer_text(&back), "hello");
     buffer_done(&text);
     buffer_done(&back);

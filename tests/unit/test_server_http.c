@@ -76,6 +76,19 @@ static void test_head_is_refused(void **state)
         {"G@T / HTTP/1.1\r\nHost: a\r\n\r\n", 400},
         {"GET / HTTP/1.1\r\n\r\n", 400},
         {"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505},
+        {"GET / HTTP/x.1\r\nHost: a\r\n\r\n", 400},
+        {"GET / HTTP/1.x\r\nHost: a\r\n\r\n", 400},
+        {"GET / http/1.1\r\nHost: a\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\nHost: you@a\r\n\r\n", 400},
+        {"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400},
+        {"GET http:///x HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+        {"GET http://you@a/x HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+        {"GET http://a#x HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+        {"GET ftp://a/x HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+        {"GET ?x=1 HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+        {"GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400},
+        {"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", 400},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         parsed p;
@@ -83,6 +96,83 @@ static void test_head_is_refused(void **state)
         assert_int_equal(p.status, cases[i].status);
         buffer_done(&p.path);
     }
+}
+
+static void test_what_a_target_and_version_mean(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *path, *query, *host;
+        int minor_version;
+        bool keep_alive, upgrades;
+    } cases[] = {
+        {"GET http://real:80/a?b HTTP/1.1\r\nHost: said\r\n\r\n", "/a", "b", "real:80", 1, true, false},
+        {"GET HTTP://[::1]?b HTTP/1.1\r\nHost: said\r\n\r\n", "/", "b", "[::1]", 1, true, false},
+        {"GET / HTTP/1.7\r\nHost:\r\nConnection: upgrade\r\n\r\n", "/", "", "", 1, true, true},
+        {"GET / HTTP/1.0\r\nHost: a\r\nConnection: upgrade\r\n\r\n", "/", "", "a", 0, false, false},
+        {"GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n", "/", "", "a", 0, true, false},
+        {"GET / HTTP/1.0\r\nHost: a\r\nConnection: close, keep-alive\r\n\r\n", "/", "", "a", 0, false, false},
+        {"GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\nConnection: close\r\n\r\n", "/", "", "a", 1, false,
+         false},
+        {"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "*", "", "a", 1, true, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        parsed p;
+        assert_int_equal(parse(&p, cases[i].text), HTTP_READY);
+        assert_string_equal(p.request.path, cases[i].path);
+        assert_string_equal(p.request.query, cases[i].query);
+        assert_string_equal(http_request_field(&p.request, "host"), cases[i].host);
+        assert_int_equal(p.request.minor_version, cases[i].minor_version);
+        assert_int_equal(p.head.keep_alive, cases[i].keep_alive);
+        assert_int_equal(p.head.upgrades, cases[i].upgrades);
+        buffer_done(&p.path);
+    }
+}
+
+static http_request with_field(const char *name, const char *value)
+{
+    return (http_request){.fields = {{name, value}}, .field_count = 1};
+}
+
+static void test_weights_and_entity_tags(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value;
+        bool accepted;
+    } codings[] = {{"gzip", true},
+                   {"br, GZIP;q=0.1", true},
+                   {"gzip;q=0", false},
+                   {"gzip; q=0.000, br", false},
+                   {"*", true},
+                   {"gzip;q=0, *", false},
+                   {"*;q=0", false},
+                   {"br", false},
+                   {"", false},
+                   {"gzip;q=1.0", true},
+                   {"gzip;level=0", true},
+                   {"gzipped", false},
+                   {"br;q=0, gzip", true},
+                   {"gzip ; q=0", false},
+                   {"gzip;x=1;q=0", false},
+                   {"*;q=0, gzip", true}};
+    for (size_t i = 0; i < sizeof codings / sizeof *codings; i++) {
+        http_request request = with_field("accept-encoding", codings[i].value);
+        assert_int_equal(http_request_accepts(&request, "accept-encoding", "gzip"), codings[i].accepted);
+    }
+    static const struct {
+        const char *value;
+        bool known;
+    } tags[] = {{"\"abc\"", true},        {"W/\"abc\"", true}, {"*", true},  {"\"x\", W/\"abc\"", true},
+                {"\"x,\\\"abc\"", false}, {"abc", false},      {"", false},  {"\"abcd\"", false},
+                {"\"x \"abc\"\"", false}, {"\"abc", false},    {"W/", false}};
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
+        http_request request = with_field("if-none-match", tags[i].value);
+        assert_int_equal(http_request_knows(&request, "W/\"abc\""), tags[i].known);
+    }
+    http_request request = {0};
+    assert_false(http_request_accepts(&request, "accept-encoding", "gzip"));
+    assert_false(http_request_knows(&request, "W/\"abc\""));
 }
 
 static void test_head_end_is_found_from_any_split(void **state)
@@ -110,7 +200,8 @@ static void test_head_end_is_found_from_any_split(void **state)
 static void test_chunks_in_pieces_of_every_size(void **state)
 {
     (void)state;
-    const char *coded = "4\r\nWiki\r\n6;name=value\r\npedia \r\nA\r\nin chunks.\r\n0\r\nTrailer: x\r\n\r\nnext";
+    const char *coded =
+        "4\r\nWiki\r\n6 ;name=\"a b\";x\r\npedia \r\nA\r\nin chunks.\r\n0\r\nTrailer: x\r\nEmpty:\r\n\r\nnext";
     size_t whole = strlen(coded) - 4;
     for (size_t piece = 1; piece <= strlen(coded); piece++) {
         http_head head = {.framing = HTTP_CHUNKED};
@@ -129,6 +220,50 @@ static void test_chunks_in_pieces_of_every_size(void **state)
         assert_int_equal(progress, HTTP_READY);
         assert_int_equal(at, whole);
         assert_string_equal(buffer_text(&out), "Wikipedia in chunks.");
+        buffer_done(&out);
+    }
+}
+
+/* What two servers could read differently is refused: only CR LF ends a line, a size is digits alone. */
+static void test_chunks_that_could_smuggle(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "\r\n",
+        "x\r\n",
+        " 1\r\na\r\n",
+        "0x1\r\na\r\n",
+        "1x\r\na\r\n",
+        "-1\r\na\r\n",
+        "1\na\r\n",
+        "1;x\na\r\n",
+        "1;x\r\ra\r\n",
+        "1\r\r\na\r\n",
+        "1\r\na\n0\r\n",
+        "1\r\na\r0\r\n",
+        "1\r\nab\r\n",
+        "1;a\001b\r\na\r\n",
+        "0\r\n\n",
+        "0\r\nName\r\n",
+        "0\r\n x: y\r\n",
+        "0\r\n: y\r\n",
+        "0\r\nN ame: y\r\n",
+        "0\r\nName: a\nb\r\n",
+        "0\r\nName: a\rb",
+        "0\r\n\rx",
+        "0\r\nN: \001\r\n",
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        http_head head = {.framing = HTTP_CHUNKED};
+        http_body body;
+        buffer out;
+        buffer_init(&out, 100);
+        http_body_begin(&body, &head);
+        size_t used = 0;
+        int status = 0;
+        assert_int_equal(http_body_feed(&body, (const uint8_t *)cases[i], strlen(cases[i]), &out, &used, &status),
+                         HTTP_REFUSED);
+        assert_int_equal(status, 400);
         buffer_done(&out);
     }
 }
@@ -211,8 +346,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_head_is_understood),
         cmocka_unit_test(test_head_is_refused),
+        cmocka_unit_test(test_what_a_target_and_version_mean),
+        cmocka_unit_test(test_weights_and_entity_tags),
         cmocka_unit_test(test_head_end_is_found_from_any_split),
         cmocka_unit_test(test_chunks_in_pieces_of_every_size),
+        cmocka_unit_test(test_chunks_that_could_smuggle),
         cmocka_unit_test(test_body_limit_holds),
         cmocka_unit_test(test_router_finds_and_refuses),
     };
