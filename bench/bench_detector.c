@@ -114,17 +114,17 @@ static mien_status measure_network(const char *file, nn_precision precision, con
 
 static mien_status measure_file(const char *file, const mien_image *picture, mien_error *error)
 {
-    static const char *const names[] = {[NN_F32] = "f32", [NN_BF16] = "bf16", [NN_INT8] = "int8"};
     for (int precision = NN_F32; precision <= NN_INT8; precision++) {
         detector *d = NULL;
-        mien_status status = measure_network(file, (nn_precision)precision, names[precision], error);
+        mien_status status =
+            measure_network(file, (nn_precision)precision, nn_precision_name((nn_precision)precision), error);
         if (status == MIEN_ENOTFOUND && precision == NN_INT8)
             return MIEN_OK; /* it has no ranges */
         if (!status)
             status = detector_open_network_file(file, &d, error);
         if (!status) {
             detector_use_precision(d, (nn_precision)precision);
-            status = measure_search(d, picture, file, names[precision], 32, error);
+            status = measure_search(d, picture, file, nn_precision_name((nn_precision)precision), 32, error);
         }
         detector_destroy(&d);
         if (status)

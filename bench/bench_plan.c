@@ -151,7 +151,6 @@ static void print_outputs(const nn_plan *plan, const nn_session *session)
 
 static int run(const char *name, const model *m, nn_precision precision, const float *calibration, int list)
 {
-    static const char *const precisions[] = {"f32", "bf16", "int8"};
     static double times[MOST_RUNS];
     mien_error error = {0};
     nn_plan_options options;
@@ -167,14 +166,14 @@ static int run(const char *name, const model *m, nn_precision precision, const f
     nn_session *session = NULL;
     int slow = 1;
     if (model_plan_create(m, &options, &plan, &error) || nn_session_create(plan, &session, &error)) {
-        fprintf(stderr, "%s %s: %s\n", name, precisions[precision], error.message);
+        fprintf(stderr, "%s %s: %s\n", name, nn_precision_name(precision), error.message);
     } else {
         slow = slow_steps(plan, list);
         fill(plan, session);
         int runs = measure(session, times);
         printf("{\"bench\":\"plan\",\"net\":\"%s\",\"precision\":\"%s\",\"multiply_adds\":%llu,\"best_ms\":%.4f,"
                "\"median_ms\":%.4f,\"runs\":%d,\"slow_steps\":%d,\"first\":[",
-               name, precisions[precision], (unsigned long long)nn_graph_multiply_adds(&m->graph), times[0],
+               name, nn_precision_name(precision), (unsigned long long)nn_graph_multiply_adds(&m->graph), times[0],
                times[runs / 2], runs, slow);
         print_outputs(plan, session);
         fflush(stdout);

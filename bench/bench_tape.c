@@ -198,7 +198,7 @@ static void report(const char *network, const nn_graph *graph, const worker *wor
     double work_done = 6e-9 * (double)nn_graph_multiply_adds(graph); /* forward and twice backward, 2 operations each */
     printf("{\"network\":\"%s\",\"precision\":\"%s\",\"microbatch\":%d,\"threads\":%d,\"wall\":%.0f,\"processor\":%.0f,"
            "\"gflops\":%.0f}\n",
-           network, precision == NN_BF16 ? "bf16" : "f32", microbatch, threads, wall, processor, processor * work_done);
+           network, nn_precision_name(precision), microbatch, threads, wall, processor, processor * work_done);
     fflush(stdout);
 }
 

@@ -66,7 +66,7 @@ typedef struct mien_result {
     mien_timing timing;
 } mien_result;
 
-MIEN_API void mien_result_done(mien_result *result);
+MIEN_API void mien_result_done(mien_result *result); /**< free the faces and zero it; accepts NULL */
 
 /**
  * Ways of going about it. The named presets repeat what the systems they come from do.
@@ -153,21 +153,21 @@ MIEN_API void mien_analyze_default_options(mien_analyze_options *options);
  * Load detector and model.
  * @param options   NULL = defaults.
  * @param analyzer  [out] destroy with mien_analyzer_destroy() after all its sessions.
- * @return MIEN_OK, MIEN_ENOTFOUND (a file is missing), MIEN_EFORMAT, MIEN_EUNSUPPORTED, MIEN_ENOMEM.
+ * @return MIEN_OK, MIEN_EINVAL, MIEN_ENOTFOUND or _EDENIED or _EIO (a file), _EFORMAT, _EUNSUPPORTED, _ELIMIT, _ENOMEM.
  */
 MIEN_API mien_status mien_analyzer_create(const mien_analyzer_options *options, mien_analyzer **analyzer,
                                           mien_error *error);
-MIEN_API void mien_analyzer_destroy(mien_analyzer **analyzer);
+MIEN_API void mien_analyzer_destroy(mien_analyzer **analyzer); /**< sets it to NULL; accepts NULL */
 
-/** The memory of one thread's runs; keeps a reference to the analyzer, which must outlive it. */
+/** The memory of one thread's runs; borrows the analyzer, which must outlive it. @return MIEN_OK or MIEN_ENOMEM. */
 MIEN_API mien_status mien_session_create(mien_analyzer *analyzer, mien_session **session, mien_error *error);
-MIEN_API void mien_session_destroy(mien_session **session);
+MIEN_API void mien_session_destroy(mien_session **session); /**< sets it to NULL; accepts NULL */
 
-/** Analyse an encoded picture. `result` is overwritten; on failure it is untouched. No face is MIEN_OK with face_count
- * 0. */
+/** Analyse an encoded picture; no face is MIEN_OK. `result` is overwritten; on failure it is untouched.
+ *  @return as mien_image_decode(); MIEN_EINVAL (an option); what `reserve` gave; MIEN_EINTERNAL. */
 MIEN_API mien_status mien_analyze_bytes(mien_session *session, const void *bytes, size_t length,
                                         const mien_analyze_options *options, mien_result *result, mien_error *error);
-/** Analyse raw pixels: grey, RGB, BGR, RGBA or BGRA with any stride. */
+/** Analyse raw pixels of any format and stride. @return as above; MIEN_EINVAL (no pixels), MIEN_ELIMIT (too many). */
 MIEN_API mien_status mien_analyze_view(mien_session *session, const mien_image_view *view,
                                        const mien_analyze_options *options, mien_result *result, mien_error *error);
 

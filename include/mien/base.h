@@ -48,7 +48,7 @@ typedef enum mien_status {
 typedef struct mien_error {
     mien_status code;
     size_t offset;
-    char message[240];
+    char message[240]; /**< UTF-8 as far as file names in it are */
 } mien_error;
 
 /** Short lower-case name of a status, "ok" or for example "invalid argument". Never NULL. Thread-safe. */

@@ -69,7 +69,7 @@ MIEN_API size_t mien_pixel_bytes(mien_pixel_format format);
 MIEN_API mien_status mien_image_decode(const void *bytes, size_t length, const mien_decode_options *options,
                                        mien_image *image, mien_error *error);
 
-/** Allocate an image of undefined content. Rows are padded so that each starts 64-byte aligned. */
+/** An image of undefined content, rows 64-byte aligned. @return MIEN_OK, MIEN_EINVAL, MIEN_ELIMIT, MIEN_ENOMEM. */
 MIEN_API mien_status mien_image_init(mien_image *image, size_t width, size_t height, mien_pixel_format format,
                                      mien_error *error);
 /** Free the pixels and zero the structure. Accepts NULL and an empty image. */
@@ -77,10 +77,10 @@ MIEN_API void mien_image_done(mien_image *image);
 /** A view of the whole image, valid as long as the image is. */
 MIEN_API mien_image_view mien_image_as_view(const mien_image *image);
 
-/** Encode as JPEG. `quality` 1..100. The bytes come from malloc; free them with mien_free(). */
+/** Encode as JPEG, `quality` 1..100. Free the bytes with mien_free(). @return MIEN_OK, MIEN_EINVAL, MIEN_ENOMEM. */
 MIEN_API mien_status mien_image_encode_jpeg(const mien_image_view *view, int quality, uint8_t **bytes, size_t *length,
                                             mien_error *error);
-/** Encode as PNG (grey or RGB or RGBA by the view's format). The bytes are freed with mien_free(). */
+/** The same as PNG: grey, RGB or RGBA by the view's format. JPEG has no alpha: there it is blended over white. */
 MIEN_API mien_status mien_image_encode_png(const mien_image_view *view, uint8_t **bytes, size_t *length,
                                            mien_error *error);
 /** Free memory that a mien function handed out. Accepts NULL. */

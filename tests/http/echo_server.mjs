@@ -6,7 +6,7 @@ import path from "node:path";
 import { WebSocket } from "ws";
 import { endWithTests } from "./helper.mjs";
 
-const build = process.env.MIEN_BUILD ?? path.resolve("build");
+const build = path.resolve(process.env.MIEN_BUILD ?? "build");
 
 export async function startEcho(...options) {
   const child = spawn(path.join(build, "socketio_echo"), ["--port", "0", ...options], {

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { deflateSync } from 'node:zlib';
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-export const build = process.env.MIEN_BUILD || path.join(root, 'build');
+export const build = path.resolve(process.env.MIEN_BUILD || path.join(root, 'build'));
 export const shared = process.env.MIEN_SHARED || path.join(root, '../shared');
 
 /** What a sanitizer says of a mistake, or of memory that nobody gave back at the end. */
@@ -72,7 +72,7 @@ export const startStub = (flags, environment, wrapper) => start([stub], flags, e
 
 /** The real program; null where it was not built. */
 export async function startReal(flags, environment, wrapper) {
-  const program = process.env.MIEN || path.join(build, 'mien');
+  const program = path.resolve(process.env.MIEN || path.join(build, 'mien'));
   return existsSync(program) ? start([program, 'serve'], flags, environment, wrapper) : null;
 }
 

@@ -7,7 +7,7 @@ import path from 'node:path';
 import test, { after } from 'node:test';
 import { build, shared, startReal, upload } from './helper.mjs';
 
-const program = process.env.MIEN || path.join(build, 'mien');
+const program = path.resolve(process.env.MIEN || path.join(build, 'mien'));
 const folder = mkdtempSync(path.join(tmpdir(), 'mien-serve-'));
 after(() => rmSync(folder, { recursive: true }));
 const run = (flags, environment = {}) => {

@@ -159,7 +159,6 @@ static inline void check_eight(nn_graph *graph, const char *what)
 /* f32 must agree to rounding; bf16 has eight bits of mantissa, so each layer may move by half a per cent. */
 static inline void check(nn_graph *graph, const char *what)
 {
-    static const char *const precisions[] = {"f32", "bf16"};
     static const double tolerances[] = {2e-5, 0.04};
     randomise(graph, 11);
     for (int precision = NN_F32; precision <= NN_BF16; precision++) {
@@ -168,8 +167,8 @@ static inline void check(nn_graph *graph, const char *what)
             options.precision = (nn_precision)precision;
             comparison c = compare(graph, options, 5);
             if (!(c.worst < tolerances[precision]))
-                fail_msg("%s, %s, batch %d: differs by %g of the largest value", what, precisions[precision], batch,
-                         c.worst);
+                fail_msg("%s, %s, batch %d: differs by %g of the largest value", what,
+                         nn_precision_name((nn_precision)precision), batch, c.worst);
         }
     }
     if (input_count(graph) == 1)
