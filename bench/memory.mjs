@@ -2,7 +2,7 @@
 // and with every preset, two workers busy all the time and nothing cached. In a container of 256 MB it shows what is charged
 // while eight clients send a picture of 23 megapixels without pause.
 //
-//     node bench/memory.mjs [--rounds 1] [--workers 2] [--idle 1000]
+//     node bench/memory.mjs [--rounds 1] [--workers 2] [--every 1] [--idle 1000]
 //     node bench/memory.mjs --large PICTURE [--seconds 20]     the server runs in a memory group of its own (needs root)
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -14,6 +14,12 @@ const option = (name, fallback) => {
   return at < 0 ? fallback : process.argv[at + 1];
 };
 const plainPost = async (server, where, bytes) => {
+  if (where.startsWith('/predict_emotion')) {
+    const reply = await fetch(server.base + where, { method: 'POST', headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ image: bytes.toString('base64') }) });
+    await reply.arrayBuffer();
+    return reply.status;
+  }
   const form = new FormData();
   form.append('file', new Blob([bytes], { type: 'image/jpeg' }), 'a.jpg');
   form.append('image', new Blob([bytes], { type: 'image/jpeg' }), 'a.jpg');
@@ -22,17 +28,18 @@ const plainPost = async (server, where, bytes) => {
   return reply.status;
 };
 
-/** Megabytes that only this process holds, and those that it holds at all. */
+/** Megabytes that only this process holds, those that it holds at all, and the most that it held so far. */
 function held(pid) {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
   const sum = (...names) => names.reduce((all, name) => all + Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)[1]), 0) / 1024;
-  return { private: sum('Private_Clean', 'Private_Dirty'), resident: sum('Rss') };
+  const peak = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) / 1024;
+  return { private: sum('Private_Clean', 'Private_Dirty'), resident: sum('Rss'), peak };
 }
 
 function photographs() {
   const folder = path.join(shared, 'photos');
   const files = existsSync(folder) ? readdirSync(folder, { recursive: true }) : [];
-  return files.filter((name) => /\.(jpe?g|png)$/.test(name)).sort().map((name) => readFileSync(path.join(folder, name)));
+  return files.filter((name) => /\.(jpe?g|png)$/.test(name)).sort().filter((_, i) => i % Number(option('every', 1)) === 0).map((name) => readFileSync(path.join(folder, name)));
 }
 
 /** Send all of `jobs`, so many at a time. */
@@ -56,7 +63,7 @@ async function keep() {
     '--request-timeout', '600', '--max-connections', '2000', '--max-connections-per-address', '2000']);
   const say = (what) => {
     const now = held(server.child.pid);
-    console.log(`${what.padEnd(34)} ${now.private.toFixed(1).padStart(6)} MB private ${now.resident.toFixed(1).padStart(6)} MB resident`);
+    console.log(`${what.padEnd(34)} ${now.private.toFixed(1).padStart(6)} MB private ${now.resident.toFixed(1).padStart(6)} MB resident ${now.peak.toFixed(1).padStart(6)} MB at most`);
   };
   const listed = await (await fetch(`${server.base}/api/models`)).json();
   const models = (listed.models ?? listed).map((one) => one.id ?? one.name ?? one);

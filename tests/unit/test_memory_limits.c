@@ -249,6 +249,32 @@ static void test_defaults_fit_the_limit(void **state)
     settings_done(&set);
 }
 
+static long pictures_with(long connections, const char *certificate)
+{
+    mien_error error = {0};
+    settings settings;
+    assert_ok(settings_init(&settings, &error), &error);
+    settings.memory_limit = 512 << 20;
+    settings.max_connections = connections;
+    settings.max_bodies = 8 << 20;
+    memory_free(settings.tls_certificate);
+    settings.tls_certificate = memory_text(certificate);
+    memory_plan_apply(&settings, 2, "");
+    long pictures = settings.max_pictures;
+    settings_done(&settings);
+    return pictures;
+}
+
+/* Idle connections are reserved for before pictures are: a thousand of them, and more with TLS. */
+static void test_connections_are_counted(void **state)
+{
+    (void)state;
+    long few = pictures_with(1, ""), many = pictures_with(1001, ""), secure = pictures_with(1001, "x.pem");
+    assert_int_equal(few - many, 1000 * 4096);
+    assert_true(many - secure > 40 << 20);
+    assert_true(pictures_with(100000, "x.pem") > 100 << 20); /* never all of it */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +284,7 @@ int main(void)
         cmocka_unit_test(test_who_came_first_goes_first),
         unit_test_in_folder(test_the_containers_limit_is_read),
         unit_test_in_folder(test_defaults_fit_the_limit),
+        cmocka_unit_test(test_connections_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
