@@ -1,6 +1,6 @@
 // Guards HTTP/2 against clients that mean harm or are merely slow: streams opened and reset without end (CVE-2023-44487),
 // CONTINUATION without end (CVE-2024-27316), floods of PING and SETTINGS, heads without bound, windows that stay shut, frames
-// that break the rules; and that a stopping server says so and finishes what runs.
+// that break the rules; Expect and Host as RFC 9113 has them; and that a stopping server says so and finishes what runs.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -127,6 +127,30 @@ test('many fields and long ones are 431; a field that HPACK makes large from lit
   assert.ok(bomb.closed || bomb.received.some((f) => f.stream === 1 || f.type === 7));
   bomb.close();
   await answers();
+});
+
+test('Expect: 100-continue is answered before the body', { skip: reason }, async () => {
+  const client = http2.connect(`https://localhost:${server.port}`, { rejectUnauthorized: false });
+  const stream = client.request({ ':method': 'POST', ':path': '/predict', 'content-type': 'application/json', expect: '100-continue' });
+  await once(stream, 'continue');
+  stream.end(JSON.stringify({ image: Buffer.from('faces 1').toString('base64') }));
+  const [head] = await once(stream, 'response');
+  assert.equal(head[':status'], 200);
+  const other = client.request({ ':method': 'POST', ':path': '/predict', expect: 'wonders' });
+  const [refused] = await once(other, 'response');
+  assert.equal(refused[':status'], 417);
+  client.destroy();
+});
+
+test('a Host that is not :authority is refused, one that is the same is not', { skip: reason }, async () => {
+  const host = (name) => Buffer.concat([get('/healthz'), Buffer.from([0, 4]), Buffer.from('host'), Buffer.from([name.length]), Buffer.from(name)]);
+  const client = await Frames.open();
+  for (const [stream, name, status] of [[1, 'other', 0x8c], [3, 'x', 0x88]]) { // 400 and 200 as HPACK's table has them
+    client.send(1, 5, stream, host(name));
+    await client.until((received) => received.some((f) => f.stream === stream && f.type === 1));
+    assert.equal(client.received.find((f) => f.stream === stream && f.type === 1).payload[0], status);
+  }
+  client.close();
 });
 
 test('floods of PING and SETTINGS from a client that does not read end the connection or wait', { skip: reason }, async () => {
