@@ -51,6 +51,7 @@ static inline void every_operator_build(model *m)
                             (nn_node){.weights = {every_operator_vector(g, "prelu1.slope", 1, 1), -1, -1, -1}});
     a = nn_unary(g, NN_SWISH, "swish", a);
     a = nn_unary(g, NN_HARD_SWISH, "hardswish", a);
+    a = nn_unary(g, NN_SOFTPLUS, "softplus", a);
     int squeezed = nn_unary(g, NN_GLOBAL_AVG_POOL, "gap", a);
     squeezed = nn_conv(g, "excite", squeezed, 8, 1, 1, 0, 1, true);
     squeezed = nn_unary(g, NN_SIGMOID, "gate", squeezed);

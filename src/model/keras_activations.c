@@ -50,6 +50,47 @@ static mien_status selu(keras_reader *r, const keras_call *call, const char *suf
     return status ? status : keras_add(r, call, suffix, &scale, out);
 }
 
+/* x · tanh(softplus(x)) (Misra 2019). */
+static mien_status mish(keras_reader *r, const keras_call *call, const char *suffix, const keras_value *in,
+                        keras_value *out)
+{
+    keras_value soft, bent;
+    mien_status status = elementwise(r, call, "/softplus", (nn_node){.op = NN_SOFTPLUS}, in, &soft);
+    if (!status)
+        status = elementwise(r, call, "/tanh", (nn_node){.op = NN_TANH}, &soft, &bent);
+    if (status)
+        return status;
+    nn_node product = {.op = NN_MUL, .input_count = 2, .inputs = {in->node, bent.node}, .weights = {-1, -1, -1, -1}};
+    keras_value added;
+    status = keras_add(r, call, suffix, &product, &added);
+    if (status)
+        return status;
+    *out = *in;
+    out->node = added.node;
+    return MIEN_OK;
+}
+
+/* x / (1 + |x|); |x| is a leaky rectifier of slope -1. */
+static mien_status softsign(keras_reader *r, const keras_call *call, const char *suffix, const keras_value *in,
+                            keras_value *out)
+{
+    keras_value ordered, magnitude, above;
+    mien_status status = keras_ordered(r, call, in, &ordered);
+    if (!status)
+        status = elementwise(r, call, "/magnitude", (nn_node){.op = NN_LEAKY_RELU, .alpha = -1}, &ordered, &magnitude);
+    if (status)
+        return status;
+    nn_node shift = keras_unary(NN_SCALE_SHIFT, magnitude.node);
+    status = keras_vector(r, call, NULL, "softsign", keras_shape(r, &magnitude)->dim[1], 0, 1, &shift.weights[1]);
+    if (!status)
+        status = keras_add(r, call, "/above", &shift, &above);
+    if (status)
+        return status;
+    nn_node quotient = {
+        .op = NN_DIV, .input_count = 2, .inputs = {ordered.node, above.node}, .weights = {-1, -1, -1, -1}};
+    return keras_add(r, call, suffix, &quotient, out);
+}
+
 mien_status keras_activate(keras_reader *r, const keras_call *call, const char *name, const char *suffix,
                            const keras_value *in, keras_value *out)
 {
@@ -68,6 +109,7 @@ mien_status keras_activate(keras_reader *r, const keras_call *call, const char *
         {"hard_swish", {.op = NN_HARD_SWISH}},
         {"hard_silu", {.op = NN_HARD_SWISH}},
         {"exponential", {.op = NN_EXP}},
+        {"softplus", {.op = NN_SOFTPLUS}},
         {"leaky_relu", {.op = NN_LEAKY_RELU, .alpha = 0.2f}},
     };
     if (!strcmp(name, "linear")) {
@@ -78,6 +120,10 @@ mien_status keras_activate(keras_reader *r, const keras_call *call, const char *
         return softmax(r, call, suffix, -1, in, out);
     if (!strcmp(name, "selu"))
         return selu(r, call, suffix, in, out);
+    if (!strcmp(name, "mish"))
+        return mish(r, call, suffix, in, out);
+    if (!strcmp(name, "softsign"))
+        return softsign(r, call, suffix, in, out);
     if (!strcmp(name, "hard_sigmoid")) /* x/6 + 1/2 since Keras 3 (which has dtype objects), x/5 + 1/2 before */
         return elementwise(r, call, suffix,
                            (nn_node){.op = NN_HARD_SIGMOID,
@@ -130,6 +176,34 @@ static mien_status read_softmax(keras_reader *r, const keras_call *call, keras_v
     return softmax(r, call, "", json_is_integer(axis) ? json_integer_value(axis) : -1, &call->inputs[0], out);
 }
 
+/* Keras's own default: a slope for each place [H,W,C]. The picture becomes a row, in which every place is a channel. */
+static mien_status read_prelu_places(keras_reader *r, const keras_call *call, const keras_value *in,
+                                     const keras_tensor *slope, keras_value *out)
+{
+    const nn_shape shape = *keras_shape(r, in);
+    int64_t channels = shape.dim[1], places = shape.dim[2] * shape.dim[3];
+    if (shape.rank != 4 || shape.dim[2] < 1 || shape.dim[3] < 1 || (int64_t)slope->count != channels * places)
+        return keras_fail(r, call, MIEN_EUNSUPPORTED, "slopes that are neither one for a channel nor one for a place");
+    float *turned = keras_room(r, slope->count);
+    if (!turned)
+        return MIEN_ELIMIT;
+    for (int64_t p = 0; p < places; p++)
+        for (int64_t c = 0; c < channels; c++)
+            turned[c * places + p] = slope->data[p * channels + c];
+    nn_node row = keras_unary(NN_FLATTEN, in->node), node = keras_unary(NN_PRELU, 0), back = keras_unary(NN_RESHAPE, 0);
+    keras_value at;
+    mien_status status = keras_add(r, call, "/row", &row, &at);
+    node.inputs[0] = at.node;
+    if (!status)
+        status = keras_weight(r, call, "slope", (nn_shape){1, {(int64_t)slope->count}}, NN_WEIGHT_TRAINABLE, turned,
+                              &node.weights[0]);
+    if (!status)
+        status = keras_add(r, call, "/bent", &node, &at);
+    back.inputs[0] = at.node;
+    back.shape = shape;
+    return status ? status : keras_add(r, call, "", &back, out);
+}
+
 /* One slope for each channel: [1,1,C] of a picture (shared_axes 1 and 2), [C] of a row. */
 static mien_status read_prelu(keras_reader *r, const keras_call *call, keras_value *out)
 {
@@ -141,7 +215,7 @@ static mien_status read_prelu(keras_reader *r, const keras_call *call, keras_val
     if (status)
         return status;
     if (slope.count != 1 && (int64_t)slope.count != keras_shape(r, &in)->dim[1])
-        return keras_fail(r, call, MIEN_EUNSUPPORTED, "a slope for each place of the picture");
+        return read_prelu_places(r, call, &in, &slope, out);
     nn_node node = keras_unary(NN_PRELU, in.node);
     status = keras_weight(r, call, "slope", (nn_shape){1, {(int64_t)slope.count}}, NN_WEIGHT_TRAINABLE, slope.data,
                           &node.weights[0]);
@@ -178,6 +252,9 @@ keras_handler keras_activation_handler(const char *type)
         {"GaussianNoise", read_nothing},
         {"AlphaDropout", read_nothing},
         {"ActivityRegularization", read_nothing},
+        {"Identity", read_nothing},
+        {"RandomErasing", read_nothing},
+        {"RandomGrayscale", read_nothing},
         {"RandomFlip", read_nothing},
         {"RandomRotation", read_nothing},
         {"RandomZoom", read_nothing},

@@ -240,13 +240,13 @@ static mien_status check_norm_axis(keras_reader *r, const keras_call *call, int 
 static mien_status read_batch_norm(keras_reader *r, const keras_call *call, keras_value *out)
 {
     static const struct {
-        const char *kind, *part;
+        const char *kind, *part, *flag; /* of the configuration, that says whether there is one */
         unsigned flags;
         float fill;
-    } slots[4] = {{"gamma", "weight", NN_WEIGHT_TRAINABLE, 1},
-                  {"beta", "bias", NN_WEIGHT_TRAINABLE, 0},
-                  {"moving_mean", "running_mean", NN_WEIGHT_STATISTIC, 0},
-                  {"moving_variance", "running_var", NN_WEIGHT_STATISTIC, 1}};
+    } slots[4] = {{"gamma", "weight", "scale", NN_WEIGHT_TRAINABLE, 1},
+                  {"beta", "bias", "center", NN_WEIGHT_TRAINABLE, 0},
+                  {"moving_mean", "running_mean", NULL, NN_WEIGHT_STATISTIC, 0},
+                  {"moving_variance", "running_var", NULL, NN_WEIGHT_STATISTIC, 1}};
     keras_value in;
     mien_status status = keras_ordered(r, call, &call->inputs[0], &in);
     if (!status)
@@ -255,9 +255,12 @@ static mien_status read_batch_norm(keras_reader *r, const keras_call *call, kera
         return status;
     nn_node node = keras_unary(NN_BATCH_NORM, in.node);
     int64_t channels = keras_shape(r, &in)->dim[1];
-    for (int i = 0; i < 4 && !status; i++)
-        status = keras_vector(r, call, slots[i].kind, slots[i].part, channels, slots[i].flags, slots[i].fill,
-                              &node.weights[i]);
+    for (int i = 0; i < 4 && !status; i++) {
+        /* in a model inside a model "bn" without a gamma must not be given that of its neighbour "bn_1" */
+        bool has = !slots[i].flag || keras_flag(call, slots[i].flag, NULL, true);
+        status = keras_vector(r, call, has ? slots[i].kind : NULL, slots[i].part, channels, slots[i].flags,
+                              slots[i].fill, &node.weights[i]);
+    }
     node.epsilon = (float)keras_number(call, "epsilon", NULL, 1e-3);
     node.momentum = (float)keras_number(call, "momentum", NULL, 0.99);
     return status ? status : keras_add(r, call, "", &node, out);

@@ -6,6 +6,7 @@
 #include "model/keras_reader.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static mien_status read_flatten(keras_reader *r, const keras_call *call, keras_value *out)
@@ -97,6 +98,27 @@ static mien_status read_reshape(keras_reader *r, const keras_call *call, keras_v
     return status ? status : keras_add(r, call, "", &turn, out);
 }
 
+/* Keras counts the axes of [N,H,W,C] from 1 on. */
+static mien_status read_permute(keras_reader *r, const keras_call *call, keras_value *out)
+{
+    static const int of_picture[4] = {0, 2, 3, 1}; /* N, H, W, C in the graph */
+    const json_t *dims = keras_member(call, "dims", NULL);
+    int from[3];
+    unsigned seen = 0;
+    if (keras_shape(r, &call->inputs[0])->rank != 4 || json_array_size(dims) != 3)
+        return keras_fail(r, call, MIEN_EUNSUPPORTED, "mien permutes the axes of pictures only");
+    for (size_t i = 0; i < 3; i++) {
+        json_int_t axis = json_integer_value(json_array_get(dims, i));
+        if (axis < 1 || axis > 3 || seen & 1u << axis)
+            return keras_fail(r, call, MIEN_EFORMAT, "its dims are no order of the axes 1, 2 and 3");
+        seen |= 1u << axis;
+        from[i] = of_picture[axis];
+    }
+    nn_node node = keras_unary(NN_TRANSPOSE, call->inputs[0].node);
+    memcpy(node.permutation, (const int[]){0, from[2], from[0], from[1]}, 4 * sizeof(int));
+    return keras_add(r, call, "", &node, out);
+}
+
 /* ---- joining ---- */
 
 static bool is_channel_vector(const nn_shape *shape)
@@ -104,9 +126,27 @@ static bool is_channel_vector(const nn_shape *shape)
     return shape->rank == 4 && shape->dim[2] == 1 && shape->dim[3] == 1;
 }
 
+/* Keras lets a row [N,C] meet a picture: it counts as [N,1,1,C]. */
+static mien_status as_channels(keras_reader *r, const keras_call *call, int other_rank, keras_value *value)
+{
+    const nn_shape shape = *keras_shape(r, value);
+    if (shape.rank != 2 || other_rank != 4)
+        return MIEN_OK;
+    nn_node node = keras_unary(NN_RESHAPE, value->node);
+    char suffix[32]; /* both may be rows, of different calls */
+    snprintf(suffix, sizeof suffix, "/channels%d", value->node);
+    node.shape = (nn_shape){4, {NN_BATCH, shape.dim[1], 1, 1}};
+    return keras_add(r, call, suffix, &node, value);
+}
+
 static mien_status merge_two(keras_reader *r, const keras_call *call, nn_op op, const char *suffix, keras_value a,
                              keras_value b, keras_value *out)
 {
+    mien_status status = as_channels(r, call, keras_shape(r, &b)->rank, &a);
+    if (!status)
+        status = as_channels(r, call, keras_shape(r, &a)->rank, &b);
+    if (status)
+        return status;
     nn_node node = {.op = op, .input_count = 2, .inputs = {a.node, b.node}, .weights = {-1, -1, -1, -1}};
     if (op != NN_SUB && is_channel_vector(keras_shape(r, &a)) && !is_channel_vector(keras_shape(r, &b))) {
         node.inputs[0] = b.node;
@@ -132,6 +172,55 @@ static mien_status read_merge(keras_reader *r, const keras_call *call, nn_op op,
     if (!status)
         *out = sum;
     return status;
+}
+
+/* Their sum divided by how many they are. */
+static mien_status read_average(keras_reader *r, const keras_call *call, keras_value *out)
+{
+    keras_call parts = *call;
+    keras_value sum;
+    buffer name = {0};
+    buffer_append_format(&name, "%s/sum", call->name);
+    mien_status status = buffer_status(&name, r->error);
+    parts.name = buffer_text(&name);
+    if (!status)
+        status = read_merge(r, &parts, NN_ADD, &sum);
+    buffer_done(&name);
+    if (status)
+        return status;
+    nn_node scale = keras_unary(NN_SCALE_SHIFT, sum.node);
+    status = keras_vector(r, call, NULL, "share", keras_shape(r, &sum)->dim[1], 0, 1.0f / (float)call->input_count,
+                          &scale.weights[0]);
+    return status ? status : keras_add(r, call, "", &scale, out);
+}
+
+/* The larger of two is a + relu(b - a), the smaller a - relu(a - b). */
+static mien_status read_extreme(keras_reader *r, const keras_call *call, bool larger, keras_value *out)
+{
+    keras_value a = {0}, b = {0}, apart, more;
+    if (call->input_count != 2)
+        return keras_fail(r, call, MIEN_EUNSUPPORTED, "%d inputs; mien takes two", call->input_count);
+    mien_status status = keras_ordered(r, call, &call->inputs[0], &a);
+    if (!status)
+        status = keras_ordered(r, call, &call->inputs[1], &b);
+    if (!status && !nn_shape_equal(keras_shape(r, &a), keras_shape(r, &b)))
+        status = keras_fail(r, call, MIEN_EUNSUPPORTED, "inputs of different shapes");
+    if (!status)
+        status = merge_two(r, call, NN_SUB, "/apart", larger ? b : a, larger ? a : b, &apart);
+    nn_node rectified = keras_unary(NN_RELU, status ? 0 : apart.node);
+    if (!status)
+        status = keras_add(r, call, "/more", &rectified, &more);
+    return status ? status : merge_two(r, call, larger ? NN_ADD : NN_SUB, "", a, more, out);
+}
+
+static mien_status read_maximum(keras_reader *r, const keras_call *call, keras_value *out)
+{
+    return read_extreme(r, call, true, out);
+}
+
+static mien_status read_minimum(keras_reader *r, const keras_call *call, keras_value *out)
+{
+    return read_extreme(r, call, false, out);
 }
 
 static mien_status read_add(keras_reader *r, const keras_call *call, keras_value *out)
@@ -173,6 +262,10 @@ static mien_status read_merge_1(keras_reader *r, const keras_call *call, keras_v
         return read_add(r, call, out);
     if (!strcmp(mode, "mul"))
         return read_multiply(r, call, out);
+    if (!strcmp(mode, "ave"))
+        return read_average(r, call, out);
+    if (!strcmp(mode, "max"))
+        return read_maximum(r, call, out);
     if (!strcmp(mode, "concat"))
         return read_concatenate(r, call, out);
     return keras_fail(r, call, MIEN_EUNSUPPORTED, "mode \"%.40s\"", mode);
@@ -323,6 +416,10 @@ keras_handler keras_layout_handler(const char *type)
     } table[] = {
         {"Flatten", read_flatten},
         {"Reshape", read_reshape},
+        {"Permute", read_permute},
+        {"Average", read_average},
+        {"Maximum", read_maximum},
+        {"Minimum", read_minimum},
         {"Add", read_add_or_operator},
         {"Multiply", read_multiply_or_operator},
         {"Subtract", read_subtract_or_operator},

@@ -6,6 +6,7 @@
 #include "model/onnx_reader.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 typedef enum spread {
@@ -69,6 +70,14 @@ static mien_status affine_weight(onnx_reader *r, const onnx_tensor *constant, co
     for (size_t i = 0; i < channels; i++)
         data[i] = spread_at(&vector, how == SPREAD_FULL ? shape : &line, i);
     return onnx_weight(r, constant->name, (nn_shape){1, {(int64_t)channels}}, 0, data, weight);
+}
+
+mien_status onnx_channel_weight(onnx_reader *r, const onnx_tensor *constant, int64_t channels, int *weight)
+{
+    nn_shape shape = {2, {NN_BATCH, channels}};
+    if (channels < 1 || channels > NN_MAX_WEIGHT)
+        return onnx_fail(r, MIEN_EUNSUPPORTED, "an input without channels");
+    return affine_weight(r, constant, &shape, SPREAD_CHANNEL, weight);
 }
 
 static spread wider(spread a, spread b)
@@ -265,9 +274,26 @@ static mien_status read_neg(onnx_reader *r)
 /* Sum of any number of activations, in pairs. */
 static mien_status read_sum(onnx_reader *r)
 {
-    if (r->at->input_count == 2)
+    enum { MOST = 16 };
+    size_t count = r->at->input_count;
+    nn_node sum = {.op = NN_ADD, .input_count = 2, .weights = {-1, -1, -1, -1}};
+    if (count == 2)
         return read_binary(r, NN_ADD);
-    return onnx_fail(r, MIEN_EUNSUPPORTED, "mien adds two values, not %zu", r->at->input_count);
+    if (count < 1 || count > MOST)
+        return onnx_fail(r, MIEN_EUNSUPPORTED, "mien adds up to %d values, not %zu", MOST, count);
+    mien_status status = onnx_activation(r, 0, &sum.inputs[0]);
+    if (!status && count == 1) {
+        nn_node same = onnx_unary(NN_IDENTITY, sum.inputs[0]);
+        return onnx_emit(r, &same);
+    }
+    for (size_t i = 1; i < count && !status; i++) {
+        char suffix[16];
+        snprintf(suffix, sizeof suffix, "/%zu", i);
+        status = onnx_activation(r, i, &sum.inputs[1]);
+        if (!status)
+            status = i + 1 < count ? onnx_emit_part(r, &sum, suffix, &sum.inputs[0]) : onnx_emit(r, &sum);
+    }
+    return status;
 }
 
 onnx_handler onnx_arithmetic_handler(const char *op)

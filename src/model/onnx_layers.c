@@ -298,6 +298,36 @@ static mien_status read_global_max(onnx_reader *r)
     return read_global(r, NN_GLOBAL_MAX_POOL);
 }
 
+/* Over one axis, as `x.mean(3).mean(2)` does: the last one of a picture is a window as wide as the picture, and that of
+ * [N,C,H], which is what the first leaves, a picture of width 1. */
+static mien_status reduce_last(onnx_reader *r, nn_op op, int input, int64_t axis)
+{
+    const nn_shape in = r->graph->nodes[input].shape;
+    bool keep = onnx_attribute_int(r, "keepdims", 1) != 0;
+    nn_node shaped = onnx_unary(NN_RESHAPE, input);
+    if ((axis != -1 && axis != in.rank - 1) || (in.rank != 3 && in.rank != 4) || in.dim[2] < 1 ||
+        in.dim[in.rank - 1] < 1 || in.dim[in.rank - 1] > NN_MAX_ATTRIBUTE)
+        return onnx_fail(r, MIEN_EUNSUPPORTED, "mien reduces pictures over height and width only");
+    if (in.rank == 3) { /* [N,C,H] to [N,C,1,H] */
+        shaped.shape = (nn_shape){4, {NN_BATCH, in.dim[1], 1, in.dim[2]}};
+        mien_status status = onnx_emit_part(r, &shaped, "/row", &input);
+        if (status)
+            return status;
+    }
+    nn_node pool = onnx_unary(op == NN_GLOBAL_AVG_POOL ? NN_AVG_POOL : NN_MAX_POOL, input);
+    pool.kernel_h = pool.stride_h = pool.stride_w = pool.dilation_h = pool.dilation_w = 1;
+    pool.kernel_w = (int)in.dim[in.rank - 1];
+    if (keep && in.rank == 4)
+        return onnx_emit(r, &pool);
+    mien_status status = onnx_emit_part(r, &pool, "/pool", &shaped.inputs[0]);
+    shaped.shape = in; /* kept: the last axis is 1; else it goes */
+    shaped.shape.dim[in.rank - 1] = 1;
+    shaped.shape.rank = in.rank - !keep;
+    if (shaped.shape.rank == 2)
+        shaped.op = NN_FLATTEN;
+    return status ? status : onnx_emit(r, &shaped);
+}
+
 /* Mean or maximum over H and W is global pooling; without kept dimensions it is flattened too. */
 static mien_status read_reduce(onnx_reader *r, nn_op op)
 {
@@ -309,6 +339,8 @@ static mien_status read_reduce(onnx_reader *r, nn_op op)
         status = onnx_list(r, "axes", 1, &axes, &count);
     if (status)
         return status;
+    if (count == 1)
+        return reduce_last(r, op, node.inputs[0], axes[0]);
     unsigned seen = 0;
     for (size_t i = 0; i < count && i < 3; i++)
         seen |= axes[i] == 2 || axes[i] == -2 ? 1 : axes[i] == 3 || axes[i] == -1 ? 2 : 4;

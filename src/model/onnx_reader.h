@@ -112,6 +112,8 @@ onnx_handler onnx_layout_handler(const char *op);
 /* Used by more than one table. */
 mien_status onnx_emit_dense(onnx_reader *r, int input, const onnx_tensor *kernel, bool transposed, float alpha,
                             const onnx_tensor *bias, float beta);
+/** A constant of one number, or one for each channel, as a [channels] weight. */
+mien_status onnx_channel_weight(onnx_reader *r, const onnx_tensor *constant, int64_t channels, int *weight);
 mien_status onnx_emit_scale_shift(onnx_reader *r, int input, const onnx_tensor *scale, const onnx_tensor *shift);
 
 #endif

@@ -27,6 +27,7 @@ const char *nn_op_name(nn_op op)
         [NN_SWISH] = "Swish",
         [NN_HARD_SIGMOID] = "HardSigmoid",
         [NN_HARD_SWISH] = "HardSwish",
+        [NN_SOFTPLUS] = "Softplus",
         [NN_EXP] = "Exp",
         [NN_PRELU] = "PRelu",
         [NN_MAX_POOL] = "MaxPool",

@@ -42,6 +42,7 @@ typedef enum nn_op {
     NN_SWISH,        /* x · sigmoid(x) */
     NN_HARD_SIGMOID, /* clip(alpha·x + beta, 0, 1) */
     NN_HARD_SWISH,   /* x · clip(x/6 + 1/2, 0, 1) */
+    NN_SOFTPLUS,     /* log(1 + exp(x)) */
     NN_EXP,
     NN_PRELU,           /* weights: 0 slope [C] or [1] */
     NN_MAX_POOL,        /* padding counts as minus infinity */

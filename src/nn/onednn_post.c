@@ -42,6 +42,9 @@ bool onednn_eltwise(nn_op op, float alpha, float beta, dnnl_alg_kind_t *kind, fl
     case NN_HARD_SWISH:
         *kind = dnnl_eltwise_hardswish;
         return true;
+    case NN_SOFTPLUS:
+        *kind = dnnl_eltwise_soft_relu;
+        return true;
     case NN_EXP:
         *kind = dnnl_eltwise_exp;
         return true;

@@ -29,6 +29,7 @@ static const tape_operator operators[NN_OP_COUNT] = {
     [NN_SWISH] = {tape_eltwise_forward, tape_eltwise_backward},
     [NN_HARD_SIGMOID] = {tape_channel_forward, tape_channel_backward},
     [NN_HARD_SWISH] = {tape_eltwise_forward, tape_eltwise_backward},
+    [NN_SOFTPLUS] = {tape_eltwise_forward, tape_eltwise_backward},
     [NN_EXP] = {tape_eltwise_forward, tape_eltwise_backward},
     [NN_PRELU] = {tape_channel_forward, tape_channel_backward},
     [NN_MAX_POOL] = {tape_pool_forward, tape_pool_backward},

@@ -31,6 +31,8 @@ static activation activation_of(const nn_node *node)
         return (activation){dnnl_eltwise_swish, 1, 0, false};
     case NN_HARD_SWISH:
         return (activation){dnnl_eltwise_hardswish, 0, 0, false};
+    case NN_SOFTPLUS:
+        return (activation){dnnl_eltwise_soft_relu, 0, 0, false};
     default:
         return (activation){dnnl_eltwise_exp_use_dst_for_bwd, 0, 0, true};
     }

@@ -41,6 +41,8 @@ float nn_reference_unary(const nn_node *node, float x)
         return (float)clamp((double)node->alpha * x + node->beta, 0, 1);
     case NN_HARD_SWISH:
         return (float)(x * clamp(x / 6.0 + 0.5, 0, 1));
+    case NN_SOFTPLUS:
+        return (float)(fmax(x, 0) + log1p(exp(-fabs((double)x))));
     case NN_EXP:
         return (float)exp(x);
     default:
@@ -193,6 +195,7 @@ void nn_reference_apply(const nn_reference_call *call)
     case NN_SWISH:
     case NN_HARD_SIGMOID:
     case NN_HARD_SWISH:
+    case NN_SOFTPLUS:
     case NN_EXP:
         unary(call);
         break;

@@ -32,6 +32,8 @@ float nn_reference_slope(const nn_node *node, float x)
         return hard > 0 && hard < 1 ? node->alpha : 0;
     case NN_HARD_SWISH:
         return x <= -3 ? 0 : x >= 3 ? 1 : (2 * x + 3) / 6;
+    case NN_SOFTPLUS:
+        return (float)s;
     case NN_EXP:
         return (float)exp((double)x);
     default:

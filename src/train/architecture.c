@@ -47,6 +47,8 @@ static const architecture architecture_table[] = {
      architecture_trunk_mien_tiny, NULL, NULL},
     {"mien-small", "7 convolutions, 46 M multiply-adds: cameras and small machines", 1, 48, 48, 0.5f, 0.25f, 0.3f,
      RECIPE_MIEN, NULL, architecture_trunk_mien_small, NULL, NULL},
+    {"mien-se", "mien-small with squeeze and excitation in three stages", 1, 48, 48, 0.5f, 0.25f, 0.3f, RECIPE_MIEN,
+     NULL, architecture_trunk_mien_se, NULL, NULL},
     {"mien-base", "8 convolutions, 118 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f, RECIPE_MIEN, NULL,
      architecture_trunk_mien_base, NULL, NULL},
     {"mien-large", "residual, 15 convolutions, 266 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f, RECIPE_MIEN, NULL,

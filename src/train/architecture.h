@@ -48,6 +48,7 @@ int architecture_trunk_mobilenetv2(nn_graph *graph, const architecture *self, in
 int architecture_head_mobilenetv2(nn_graph *graph, int map, float dropout);
 int architecture_trunk_mien_tiny(nn_graph *graph, const architecture *self, int input, float dropout);
 int architecture_trunk_mien_small(nn_graph *graph, const architecture *self, int input, float dropout);
+int architecture_trunk_mien_se(nn_graph *graph, const architecture *self, int input, float dropout);
 int architecture_trunk_mien_base(nn_graph *graph, const architecture *self, int input, float dropout);
 int architecture_trunk_mien_large(nn_graph *graph, const architecture *self, int input, float dropout);
 int architecture_trunk_mien_wide(nn_graph *graph, const architecture *self, int input, float dropout);

@@ -10,6 +10,7 @@
  */
 typedef struct mien_stage {
     int channels, plain, residual;
+    int squeeze; /* channels are weighed by what the whole map shows, seen through this many numbers; 0 = not */
 } mien_stage;
 
 static int mien_conv(nn_graph *graph, const char *prefix, const char *part, int input, int filters, bool active)
@@ -35,6 +36,24 @@ static int mien_residual(nn_graph *graph, const char *prefix, int number, int in
     return nn_unary(graph, NN_RELU, name, x);
 }
 
+/* Squeeze and excitation (Hu et al. 2018): each channel times a number in 0..1 that the means of all channels say. */
+static int mien_excite(nn_graph *graph, const char *prefix, int input, int channels, int squeeze)
+{
+    char name[96];
+    snprintf(name, sizeof(name), "%s.squeeze", prefix);
+    int x = nn_unary(graph, NN_GLOBAL_AVG_POOL, name, input);
+    snprintf(name, sizeof(name), "%s.squeeze.conv", prefix);
+    x = nn_conv(graph, name, x, squeeze, 1, 1, 0, 1, true);
+    snprintf(name, sizeof(name), "%s.squeeze.relu", prefix);
+    x = nn_unary(graph, NN_RELU, name, x);
+    snprintf(name, sizeof(name), "%s.excite.conv", prefix);
+    x = nn_conv(graph, name, x, channels, 1, 1, 0, 1, true);
+    snprintf(name, sizeof(name), "%s.excite.gate", prefix);
+    x = nn_unary(graph, NN_SIGMOID, name, x);
+    snprintf(name, sizeof(name), "%s.excite", prefix);
+    return nn_binary(graph, NN_MUL, name, input, x);
+}
+
 static int mien_trunk(nn_graph *graph, const mien_stage *stages, int count, int input, float dropout)
 {
     int x = input;
@@ -47,6 +66,8 @@ static int mien_trunk(nn_graph *graph, const mien_stage *stages, int count, int 
         }
         for (int i = 0; i < stages[s].residual; i++)
             x = mien_residual(graph, prefix, i + 1, x, stages[s].channels);
+        if (stages[s].squeeze)
+            x = mien_excite(graph, prefix, x, stages[s].channels, stages[s].squeeze);
         snprintf(name, sizeof(name), "%s.pool", prefix);
         if (s + 1 < count)
             x = nn_pool(graph, NN_MAX_POOL, name, x, 2, 2, 0);
@@ -59,34 +80,41 @@ static int mien_trunk(nn_graph *graph, const mien_stage *stages, int count, int 
 int architecture_trunk_mien_tiny(nn_graph *graph, const architecture *self, int input, float dropout)
 {
     (void)self;
-    static const mien_stage stages[] = {{16, 2, 0}, {32, 1, 0}, {64, 1, 0}, {128, 2, 0}};
+    static const mien_stage stages[] = {{16, 2, 0, 0}, {32, 1, 0, 0}, {64, 1, 0, 0}, {128, 2, 0, 0}};
     return mien_trunk(graph, stages, 4, input, dropout);
 }
 
 int architecture_trunk_mien_small(nn_graph *graph, const architecture *self, int input, float dropout)
 {
     (void)self;
-    static const mien_stage stages[] = {{16, 2, 0}, {48, 1, 0}, {96, 2, 0}, {192, 2, 0}};
+    static const mien_stage stages[] = {{16, 2, 0, 0}, {48, 1, 0, 0}, {96, 2, 0, 0}, {192, 2, 0, 0}};
+    return mien_trunk(graph, stages, 4, input, dropout);
+}
+
+int architecture_trunk_mien_se(nn_graph *graph, const architecture *self, int input, float dropout)
+{
+    (void)self;
+    static const mien_stage stages[] = {{16, 2, 0, 0}, {48, 1, 0, 16}, {96, 2, 0, 16}, {192, 2, 0, 24}};
     return mien_trunk(graph, stages, 4, input, dropout);
 }
 
 int architecture_trunk_mien_base(nn_graph *graph, const architecture *self, int input, float dropout)
 {
     (void)self;
-    static const mien_stage stages[] = {{32, 2, 0}, {64, 2, 0}, {128, 2, 0}, {256, 2, 0}};
+    static const mien_stage stages[] = {{32, 2, 0, 0}, {64, 2, 0, 0}, {128, 2, 0, 0}, {256, 2, 0, 0}};
     return mien_trunk(graph, stages, 4, input, dropout);
 }
 
 int architecture_trunk_mien_wide(nn_graph *graph, const architecture *self, int input, float dropout)
 {
     (void)self;
-    static const mien_stage stages[] = {{32, 2, 0}, {64, 1, 2}, {128, 1, 2}, {384, 1, 1}};
+    static const mien_stage stages[] = {{32, 2, 0, 0}, {64, 1, 2, 0}, {128, 1, 2, 0}, {384, 1, 1, 0}};
     return mien_trunk(graph, stages, 4, input, dropout);
 }
 
 int architecture_trunk_mien_large(nn_graph *graph, const architecture *self, int input, float dropout)
 {
     (void)self;
-    static const mien_stage stages[] = {{32, 2, 0}, {64, 1, 2}, {128, 1, 2}, {256, 1, 1}};
+    static const mien_stage stages[] = {{32, 2, 0, 0}, {64, 1, 2, 0}, {128, 1, 2, 0}, {256, 1, 1, 0}};
     return mien_trunk(graph, stages, 4, input, dropout);
 }

@@ -93,8 +93,8 @@ static void test_dense(void **state)
     }
 }
 
-static const nn_op pointwise[] = {NN_RELU,  NN_CLIP,         NN_LEAKY_RELU, NN_ELU, NN_SIGMOID, NN_TANH,
-                                  NN_SWISH, NN_HARD_SIGMOID, NN_HARD_SWISH, NN_EXP, NN_PRELU};
+static const nn_op pointwise[] = {NN_RELU,  NN_CLIP,         NN_LEAKY_RELU, NN_ELU, NN_SIGMOID,  NN_TANH,
+                                  NN_SWISH, NN_HARD_SIGMOID, NN_HARD_SWISH, NN_EXP, NN_SOFTPLUS, NN_PRELU};
 
 static void test_activations(void **state)
 {

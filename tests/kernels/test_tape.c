@@ -239,10 +239,28 @@ static void test_activations(void **state)
 {
     (void)state;
     need_precision(NN_F32);
-    const nn_op ops[] = {NN_RELU,       NN_CLIP,         NN_LEAKY_RELU, NN_ELU,   NN_SIGMOID,  NN_TANH,   NN_SWISH,
-                         NN_HARD_SWISH, NN_HARD_SIGMOID, NN_EXP,        NN_PRELU, NN_IDENTITY, NN_SOFTMAX};
+    const nn_op ops[] = {NN_RELU,     NN_CLIP,  NN_LEAKY_RELU, NN_ELU,          NN_SIGMOID,
+                         NN_TANH,     NN_SWISH, NN_HARD_SWISH, NN_HARD_SIGMOID, NN_EXP,
+                         NN_SOFTPLUS, NN_PRELU, NN_IDENTITY,   NN_SOFTMAX};
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
         check_both(build_unary, &ops[i]);
+}
+
+/* Squeeze and excitation: what multiplies a map comes from the map itself, by way of its means. */
+static int build_excite(nn_graph *g, int x, const void *context)
+{
+    (void)context;
+    int channels = (int)g->nodes[x].shape.dim[1];
+    int gate = nn_conv(g, "squeeze", nn_unary(g, NN_GLOBAL_AVG_POOL, "means", x), 4, 1, 1, 0, 1, true);
+    gate = nn_conv(g, "excite", nn_unary(g, NN_RELU, "squeezed", gate), channels, 1, 1, 0, 1, true);
+    return nn_binary(g, NN_MUL, "middle", x, nn_unary(g, NN_SIGMOID, "gate", gate));
+}
+
+static void test_squeeze_and_excitation(void **state)
+{
+    (void)state;
+    need_precision(NN_F32);
+    check_both(build_excite, NULL);
 }
 
 static void test_global_pools(void **state)
@@ -720,6 +738,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_convolutions),
         cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_squeeze_and_excitation),
         cmocka_unit_test(test_global_pools),
         cmocka_unit_test(test_pools),
         cmocka_unit_test(test_moves),

@@ -433,6 +433,96 @@ static void models_inside_models_are_read(void **state)
     model_done(&m);
 }
 
+/* All weights of a model inside a model share a group: "n" has no gamma of its own and must not get that of "n_1". */
+static void neighbours_in_a_group_keep_their_weights(void **state)
+{
+    (void)state;
+    keras_writer w = {0};
+    model m = {0};
+    writer_begin(
+        &w,
+        SEQUENTIAL("{\"class_name\":\"Sequential\",\"config\":{\"name\":\"inner\",\"layers\":[" LAYER(
+            "BatchNormalization", "n",
+            ",\"batch_input_shape\":[null,1,1,1],\"scale\":false,\"center\":false") "," LAYER("BatchNormalization",
+                                                                                              "n_1", "") "]}}"),
+        "inner", "n/moving_mean:0 n/moving_variance:0 n_1/gamma:0 n_1/beta:0 n_1/moving_mean:0 n_1/moving_variance:0");
+    static const char *const names[] = {"n/moving_mean", "n/moving_variance", "n_1/gamma",
+                                        "n_1/beta",      "n_1/moving_mean",   "n_1/moving_variance"};
+    static const float values[] = {1, 4, 5, 6, 2, 9};
+    for (int i = 0; i < 6; i++) {
+        char path[80];
+        snprintf(path, sizeof path, "model_weights/inner/%s:0", names[i]);
+        ARRAY(&w, path, &values[i], 1);
+    }
+    finish(&w, &m);
+    assert_true(weight(&m, "inner/n.weight")[0] == 1 && weight(&m, "inner/n.bias")[0] == 0);
+    assert_true(weight(&m, "inner/n_1.weight")[0] == 5 && weight(&m, "inner/n_1.bias")[0] == 6);
+    model_done(&m);
+}
+
+/* Layers that the graph has no operator for, each of a picture of 2 x 1 pixels and 2 channels. */
+static void layers_are_composed_of_operators(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *layers; /* behind the input "i" */
+        float answer[4];    /* [C,H,W] */
+    } cases[] = {
+        {NODE2("Permute", "y", ",\"dims\":[3,2,1]", "[[\"i\",0,0,{}]]"), {-1, 3, 2, -4}},
+        {NODE2("ReLU", "r", "", "[[\"i\",0,0,{}]]") "," NODE2("Average", "y", "", "[[\"i\",0,0,{}],[\"r\",0,0,{}]]"),
+         {-0.5f, 2, 3, -2}},
+        {NODE2("ReLU", "r", "", "[[\"i\",0,0,{}]]") "," NODE2("Maximum", "y", "", "[[\"i\",0,0,{}],[\"r\",0,0,{}]]"),
+         {0, 2, 3, 0}},
+        {NODE2("ReLU", "r", "", "[[\"i\",0,0,{}]]") "," NODE2("Minimum", "y", "", "[[\"i\",0,0,{}],[\"r\",0,0,{}]]"),
+         {-1, 2, 3, -4}},
+        {NODE2("GlobalMaxPooling2D", "g", "", "[[\"i\",0,0,{}]]") "," NODE2("Multiply", "y", "",
+                                                                            "[[\"i\",0,0,{}],[\"g\",0,0,{}]]"),
+         {-2, 4, 9, -12}},
+        {NODE2("Activation", "y", ",\"activation\":\"softsign\"", "[[\"i\",0,0,{}]]"), {-0.5f, 2 / 3.0f, 0.75f, -0.8f}},
+        {NODE2("Activation", "y", ",\"activation\":\"softplus\"", "[[\"i\",0,0,{}]]"),
+         {0.313262f, 2.126928f, 3.048587f, 0.018150f}},
+        {NODE2("Activation", "y", ",\"activation\":\"mish\"", "[[\"i\",0,0,{}]]"),
+         {-0.303401f, 1.943959f, 2.986535f, -0.072592f}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        keras_writer w = {0};
+        model m = {0};
+        buffer config = {0};
+        float answer[4];
+        buffer_append_format(&config,
+                             "{\"class_name\":\"Functional\",\"config\":{\"name\":\"f\",\"layers\":[%s,%s],"
+                             "\"output_layers\":[[\"y\",0,0]]}}",
+                             NODE2("InputLayer", "i", ",\"batch_input_shape\":[null,2,1,2]", ""), cases[i].layers);
+        writer_open(&w);
+        writer_text(&w, "/", "model_config", buffer_text(&config), true);
+        writer_group(&w, "model_weights");
+        finish(&w, &m);
+        run(&m, (const float[]){-1, 2, 3, -4}, answer, 4);
+        for (int k = 0; k < 4; k++)
+            if (fabsf(answer[k] - cases[i].answer[k]) > 1e-4f)
+                fail_msg("case %zu: number %d is %g", i, k, (double)answer[k]);
+        buffer_done(&config);
+        model_done(&m);
+    }
+}
+
+/* Keras's own default: a slope for each place, in its own order. */
+static void slopes_of_each_place(void **state)
+{
+    (void)state;
+    keras_writer w = {0};
+    model m = {0};
+    writer_begin(&w, SEQUENTIAL(LAYER("PReLU", "p", ",\"batch_input_shape\":[null,2,1,2],\"shared_axes\":null")), "p",
+                 "p/alpha:0");
+    ARRAY(&w, "model_weights/p/p/alpha:0", ((const float[]){0.1f, 0.2f, 0.3f, 0.4f}), 2, 1, 2);
+    finish(&w, &m);
+    float answer[4];
+    run(&m, (const float[]){-1, -2, 3, -4}, answer, 4); /* channel 0 above and below, then channel 1 */
+    assert_true(fabsf(answer[0] + 0.1f) < 1e-6f && fabsf(answer[1] + 0.6f) < 1e-6f && answer[2] == 3 &&
+                fabsf(answer[3] + 1.6f) < 1e-6f);
+    model_done(&m);
+}
+
 static void keras_1_names_are_understood(void **state)
 {
     (void)state;
@@ -632,6 +722,9 @@ int main(void)
         cmocka_unit_test(keras_3_functional_models_are_read),
         cmocka_unit_test(shared_layers_share_their_weights),
         cmocka_unit_test(models_inside_models_are_read),
+        cmocka_unit_test(neighbours_in_a_group_keep_their_weights),
+        cmocka_unit_test(layers_are_composed_of_operators),
+        cmocka_unit_test(slopes_of_each_place),
         cmocka_unit_test(keras_1_names_are_understood),
         cmocka_unit_test(faults_of_the_description_are_named),
         cmocka_unit_test(endless_nesting_is_refused),

@@ -7,6 +7,9 @@
 #include "base/random.h"
 #include "model/model.h"
 #include "model/onnx_document.h"
+#include "nn/plan.h"
+
+#include <math.h>
 
 static void save(const model *m, buffer *out)
 {
@@ -459,6 +462,111 @@ static void faults_are_named(void **state)
     assert_refused(&s, MIEN_EUNSUPPORTED, "operator set 4");
 }
 
+/* ---- operators made of others ---- */
+
+/* The sketch's single output for a row of four numbers, on the plain-C operators. */
+static void run_row(sketch *s, const float *row, float *answer, size_t count)
+{
+    model m = {0};
+    nn_plan_options options;
+    nn_plan *plan = NULL;
+    nn_session *session = NULL;
+    mien_error error = {0};
+    assert_ok(sketch_load(s, &m, &error), &error);
+    nn_plan_default_options(&options);
+    options.reference = true;
+    assert_ok(nn_plan_create(&m.graph, &options, &plan, &error), &error);
+    assert_ok(nn_session_create(plan, &session, &error), &error);
+    nn_shape in = nn_plan_input_shape(plan, 0), out = nn_plan_output_shape(plan, 0);
+    assert_int_equal(nn_shape_count(&out), count);
+    memcpy(nn_session_input(session, 0), row, nn_shape_count(&in) * sizeof *row);
+    assert_ok(nn_session_run(session, &error), &error);
+    memcpy(answer, nn_session_output(session, 0), count * sizeof *answer);
+    nn_session_destroy(&session);
+    nn_plan_destroy(&plan);
+    model_done(&m);
+}
+
+static double function_of(const char *op, double x)
+{
+    if (!strcmp(op, "Abs"))
+        return fabs(x);
+    if (!strcmp(op, "Softsign"))
+        return x / (1 + fabs(x));
+    if (!strcmp(op, "Softplus"))
+        return log1p(exp(x));
+    if (!strcmp(op, "Mish"))
+        return x * tanh(log1p(exp(x)));
+    if (!strcmp(op, "Selu"))
+        return 1.05070102 * (x > 0 ? x : 1.67326319 * expm1(x));
+    return x; /* LogSoftmax as the last node: the logits */
+}
+
+static void functions_without_an_operator_are_composed(void **state)
+{
+    (void)state;
+    static const char *const ops[] = {"Abs", "Softsign", "Softplus", "Mish", "Selu", "LogSoftmax"};
+    static const float row[] = {-2.5f, -0.5f, 0.25f, 3};
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+        sketch s;
+        float answer[4];
+        sketch_init(&s, 18, 2, DIMS(-1, 4));
+        sketch_node(&s, ops[i], 1, NAMES("x"), NAMES("y"));
+        run_row(&s, row, answer, 4);
+        for (int k = 0; k < 4; k++)
+            if (fabs((double)answer[k] - function_of(ops[i], (double)row[k])) > 1e-6)
+                fail_msg("%s of %g is %g", ops[i], (double)row[k], (double)answer[k]);
+    }
+}
+
+static void extremes_and_sums_of_activations(void **state)
+{
+    (void)state;
+    static const char *const ops[] = {"Max", "Min"};
+    static const float row[] = {-2.5f, -0.5f, 0.25f, 3};
+    sketch s;
+    float answer[4];
+    for (int i = 0; i < 2; i++) {
+        sketch_init(&s, 13, 2, DIMS(-1, 4));
+        sketch_floats(&s, "minus", 0, NULL, (const float[]){-0.5f});
+        sketch_node(&s, "Mul", 2, NAMES("x", "minus"), NAMES("turned"));
+        sketch_node(&s, ops[i], 2, NAMES("x", "turned"), NAMES("y"));
+        run_row(&s, row, answer, 4);
+        for (int k = 0; k < 4; k++)
+            assert_float_equal(answer[k], i ? fminf(row[k], -0.5f * row[k]) : fmaxf(row[k], -0.5f * row[k]), 1e-6f);
+    }
+    sketch_init(&s, 13, 2, DIMS(-1, 4));
+    sketch_node(&s, "Relu", 1, NAMES("x"), NAMES("a"));
+    sketch_node(&s, "Sum", 3, NAMES("x", "a", "x"), NAMES("y"));
+    run_row(&s, row, answer, 4);
+    assert_float_equal(answer[0], -5, 1e-6f);
+    assert_float_equal(answer[3], 9, 1e-6f);
+}
+
+/* x.mean(3).mean(2), as older exports of MobileNet have it. */
+static void means_over_one_axis_after_another(void **state)
+{
+    (void)state;
+    static const float picture[] = {1, 2, 3, 6, 10, 20, 30, 80};
+    static const int64_t last = 3, then = 2;
+    onnx_attribute first[] = {{.name = "axes", .type = ONNX_ATTRIBUTE_INTS, .ints = &last, .int_count = 1},
+                              {.name = "keepdims", .type = ONNX_ATTRIBUTE_INT, .i = 0}};
+    onnx_attribute second[] = {{.name = "axes", .type = ONNX_ATTRIBUTE_INTS, .ints = &then, .int_count = 1},
+                               {.name = "keepdims", .type = ONNX_ATTRIBUTE_INT, .i = 0}};
+    sketch s;
+    float answer[2];
+    sketch_init(&s, 13, 4, DIMS(-1, 2, 2, 2));
+    onnx_node *a = sketch_node(&s, "ReduceMean", 1, NAMES("x"), NAMES("rows"));
+    a->attributes = first;
+    a->attribute_count = 2;
+    onnx_node *b = sketch_node(&s, "ReduceMean", 1, NAMES("rows"), NAMES("y"));
+    b->attributes = second;
+    b->attribute_count = 2;
+    run_row(&s, picture, answer, 2);
+    assert_float_equal(answer[0], 3, 1e-6f);
+    assert_float_equal(answer[1], 35, 1e-5f);
+}
+
 /* ---- broken bytes ---- */
 
 static void try_bytes(const uint8_t *bytes, size_t length)
@@ -625,6 +733,9 @@ int main(void)
         cmocka_unit_test(automatic_padding_is_asymmetric),
         cmocka_unit_test(computed_padding_disappears),
         cmocka_unit_test(inputs_with_channels_last_are_turned),
+        cmocka_unit_test(functions_without_an_operator_are_composed),
+        cmocka_unit_test(extremes_and_sums_of_activations),
+        cmocka_unit_test(means_over_one_axis_after_another),
         cmocka_unit_test(faults_are_named),
         cmocka_unit_test(truncation_is_an_error_at_every_length),
         cmocka_unit_test(flipped_bits_never_crash),
