@@ -288,6 +288,21 @@ test('work that nobody waits for any more is not begun', async () => {
   assert.equal(await hasty.stop(), 0);
 });
 
+test('a queued picture whose client has gone is not looked at', async () => {
+  const one = await startStub(['--workers', '1', '--cache-size', '0']);
+  const running = post(one, '/predict', { image: base64('wait 3000') });
+  await untilMetric(one, 'mien_workers_busy', 1);
+  const body = JSON.stringify({ image: base64('faces 1') }), gone = await Raw.open(one);
+  gone.send(`POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  await untilMetric(one, 'mien_queue_waiting', 1);
+  gone.close();
+  await untilMetric(one, 'mien_queue_waiting', 0);
+  assert.equal((await running).status, 200);
+  await untilMetric(one, 'mien_workers_busy', 0);
+  assert.equal(await metric(one, 'mien_inference_duration_seconds_count'), 1);
+  assert.equal(await one.stop(), 0);
+});
+
 test('the page is sent anew only when it has changed, and packed only for those who take it so', async () => {
   const ask = async (extra) => (await exchange(server, get('/', `Accept: text/html\r\n${extra}`)))[0];
   const plain = await ask('');
