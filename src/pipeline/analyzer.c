@@ -29,12 +29,14 @@ struct mien_session {
 
 void mien_analyzer_default_options(mien_analyzer_options *options)
 {
-    *options = (mien_analyzer_options){.threads = 1};
+    if (options)
+        *options = (mien_analyzer_options){.threads = 1};
 }
 
 void mien_analyze_default_options(mien_analyze_options *options)
 {
-    *options = (mien_analyze_options){.preset = MIEN_PRESET_DEFAULT, .min_neighbors = -1};
+    if (options)
+        *options = (mien_analyze_options){.preset = MIEN_PRESET_DEFAULT, .min_neighbors = -1};
 }
 
 void mien_result_done(mien_result *result)
@@ -93,6 +95,8 @@ mien_status analyzer_create_with(const mien_analyzer_options *options, const fin
 
 mien_status mien_analyzer_create(const mien_analyzer_options *options, mien_analyzer **analyzer, mien_error *error)
 {
+    if (!analyzer)
+        return error_set(error, MIEN_EINVAL, "there is nowhere to put the analyser");
     return analyzer_create_with(options, NULL, analyzer, error);
 }
 
@@ -137,6 +141,8 @@ mien_status session_create_with(mien_analyzer *analyzer, finder_session *shared,
 
 mien_status mien_session_create(mien_analyzer *analyzer, mien_session **session, mien_error *error)
 {
+    if (!analyzer || !session)
+        return error_set(error, MIEN_EINVAL, "a session needs an analyser, and somewhere to be put");
     return session_create_with(analyzer, NULL, session, error);
 }
 
@@ -148,6 +154,13 @@ void mien_session_destroy(mien_session **session)
     classifier_session_destroy(&(*session)->classifier);
     memory_free(*session);
     *session = NULL;
+}
+
+mien_status session_check_call(const mien_session *session, const void *result, mien_error *error)
+{
+    if (!session || !result)
+        return error_set(error, MIEN_EINVAL, "an analysis needs a session, and somewhere to put its result");
+    return MIEN_OK;
 }
 
 mien_status session_check_options(const mien_analyze_options *options, mien_error *error)
@@ -167,9 +180,9 @@ mien_status session_check_options(const mien_analyze_options *options, mien_erro
 
 mien_status session_check_view(const mien_image_view *view, mien_error *error)
 {
-    size_t row, bytes = mien_pixel_bytes(view->format);
-    if (!view->data || !view->width || !view->height)
+    if (!view || !view->data || !view->width || !view->height)
         return error_set(error, MIEN_EINVAL, "the picture is empty");
+    size_t row, bytes = mien_pixel_bytes(view->format);
     if (!bytes)
         return error_set(error, MIEN_EINVAL, "pixel format %d does not exist", (int)view->format);
     if (view->width > INT32_MAX / 8 || view->height > INT32_MAX / 8)
@@ -267,7 +280,9 @@ mien_status mien_analyze_view(mien_session *session, const mien_image_view *view
     mien_analyze_default_options(&defaults);
     if (!options)
         options = &defaults;
-    mien_status status = session_check_options(options, error);
+    mien_status status = session_check_call(session, result, error);
+    if (!status)
+        status = session_check_options(options, error);
     if (!status)
         status = session_check_view(view, error);
     if (status)
@@ -328,7 +343,9 @@ mien_status mien_analyze_bytes(mien_session *session, const void *bytes, size_t 
     mien_analyze_default_options(&defaults);
     if (!options)
         options = &defaults;
-    mien_status status = session_check_options(options, error);
+    mien_status status = session_check_call(session, result, error);
+    if (!status)
+        status = session_check_options(options, error);
     if (status)
         return status;
     double started = clock_monotonic_ms();

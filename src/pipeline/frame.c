@@ -42,7 +42,9 @@ mien_status mien_analyze_frame_view(mien_session *session, mien_tracker *tracker
     mien_analyze_default_options(&wanted);
     if (options)
         wanted = *options;
-    mien_status status = session_check_options(&wanted, error);
+    mien_status status = session_check_call(session, tracker ? result : NULL, error);
+    if (!status)
+        status = session_check_options(&wanted, error);
     if (!status)
         status = session_check_view(view, error);
     if (status)
@@ -79,7 +81,9 @@ mien_status mien_analyze_frame(mien_session *session, mien_tracker *tracker, con
     mien_analyze_default_options(&defaults);
     if (!options)
         options = &defaults;
-    mien_status status = session_check_options(options, error);
+    mien_status status = session_check_call(session, tracker ? result : NULL, error);
+    if (!status)
+        status = session_check_options(options, error);
     if (!status)
         status = session_decode(session, bytes, length, options, false, &picture, NULL, error);
     if (status)

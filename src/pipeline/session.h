@@ -17,6 +17,8 @@ mien_status analyzer_create_with(const mien_analyzer_options *options, const fin
 mien_status session_create_with(mien_analyzer *analyzer, finder_session *shared, mien_session **session,
                                 mien_error *error);
 
+/** MIEN_EINVAL where either is NULL. */
+mien_status session_check_call(const mien_session *session, const void *result, mien_error *error);
 /** MIEN_EINVAL or MIEN_ELIMIT where they are outside what mien/analyzer.h allows: first of all, before anything of them
  *  is used. */
 mien_status session_check_options(const mien_analyze_options *options, mien_error *error);

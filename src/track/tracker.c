@@ -15,8 +15,9 @@ static const double tracker_first_interval = 1000.0 / 30;
 
 void mien_tracker_default_options(mien_tracker_options *options)
 {
-    *options = (mien_tracker_options){
-        .forget_ms = 2000, .smoothing_ms = 300, .full_search_ms = 400, .baseline_ms = 0, .max_tracks = 64};
+    if (options)
+        *options = (mien_tracker_options){
+            .forget_ms = 2000, .smoothing_ms = 300, .full_search_ms = 400, .baseline_ms = 0, .max_tracks = 64};
 }
 
 static mien_status check_options(const mien_tracker_options *o, mien_error *error)
@@ -36,7 +37,8 @@ mien_status mien_tracker_create(const mien_tracker_options *options, mien_tracke
     mien_tracker_default_options(&o);
     if (options)
         o = *options;
-    mien_status status = check_options(&o, error);
+    mien_status status =
+        tracker ? check_options(&o, error) : error_set(error, MIEN_EINVAL, "there is nowhere to put the tracker");
     if (status)
         return status;
     mien_tracker *made = memory_zeroed(1, sizeof *made);

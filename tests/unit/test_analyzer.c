@@ -367,6 +367,38 @@ static void test_names_go_both_ways(void **state)
     assert_null(mien_precision_name((mien_precision)3));
 }
 
+static void test_null_where_something_is_needed(void **state)
+{
+    (void)state;
+    mien_error error = {0};
+    mien_session *session = NULL;
+    mien_tracker *tracker = NULL;
+    mien_result result = {0};
+    mien_frame_result frame = {0};
+    uint8_t pixels[48 * 48] = {0};
+    const mien_image_view view = {pixels, 48, 48, 48, MIEN_PIXEL_GREY8};
+    mien_analyzer_default_options(NULL);
+    mien_analyze_default_options(NULL);
+    mien_tracker_default_options(NULL);
+    assert_int_equal(mien_analyzer_create(NULL, NULL, &error), MIEN_EINVAL);
+    assert_int_equal(mien_session_create(NULL, &session, &error), MIEN_EINVAL);
+    assert_int_equal(mien_session_create(analyzer, NULL, &error), MIEN_EINVAL);
+    assert_int_equal(mien_tracker_create(NULL, NULL, &error), MIEN_EINVAL);
+    assert_ok(mien_session_create(analyzer, &session, &error), &error);
+    assert_ok(mien_tracker_create(NULL, &tracker, &error), &error);
+    assert_int_equal(mien_analyze_bytes(NULL, "x", 1, NULL, &result, &error), MIEN_EINVAL);
+    assert_int_equal(mien_analyze_bytes(session, "x", 1, NULL, NULL, &error), MIEN_EINVAL);
+    assert_int_equal(mien_analyze_view(NULL, &view, NULL, &result, &error), MIEN_EINVAL);
+    assert_int_equal(mien_analyze_view(session, NULL, NULL, &result, &error), MIEN_EINVAL);
+    assert_int_equal(mien_analyze_view(session, &view, NULL, NULL, NULL), MIEN_EINVAL);
+    assert_int_equal(mien_analyze_frame_view(NULL, tracker, &view, 0, NULL, &frame, &error), MIEN_EINVAL);
+    assert_int_equal(mien_analyze_frame_view(session, NULL, &view, 0, NULL, &frame, &error), MIEN_EINVAL);
+    assert_int_equal(mien_analyze_frame_view(session, tracker, &view, 0, NULL, NULL, &error), MIEN_EINVAL);
+    assert_int_equal(mien_analyze_frame(session, NULL, "x", 1, 0, NULL, &frame, &error), MIEN_EINVAL);
+    mien_tracker_destroy(&tracker);
+    mien_session_destroy(&session);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +409,7 @@ int main(void)
         cmocka_unit_test(test_frames_and_pictures_agree),
         cmocka_unit_test(test_given_boxes_are_classified_in_order),
         cmocka_unit_test(test_bad_options_are_refused),
+        cmocka_unit_test(test_null_where_something_is_needed),
         cmocka_unit_test(test_shipped_models_by_name_and_precision),
         cmocka_unit_test(test_models_share_a_finder),
         cmocka_unit_test(test_sessions_run_side_by_side),
