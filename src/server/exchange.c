@@ -219,7 +219,10 @@ void exchange_refuse(exchange *e, int status)
     if (status != 429 || !e->response.body.length) {
         http_response_reset(&e->response);
         const char *text = http_reason(status);
-        http_response_json(&e->response, status, json_pack("{ssss}", "detail", text, "error", text));
+        json_t *object = json_pack("{ssss}", "detail", text, "error", text);
+        if (status == 413) /* whoever sent too much wants to know how much is taken */
+            json_object_set_new(object, "limit", json_integer((json_int_t)e->request.service->settings->max_body));
+        http_response_json(&e->response, status, object);
         if (status == 503)
             http_response_field(&e->response, "Retry-After", "1");
         if (status == 426) {

@@ -52,7 +52,7 @@ test('two people are followed: boxes, cards, bars, time lines, figures', { skip 
   await page.waitForFunction(() => document.querySelectorAll('[data-person]').length === 2);
   await boxes(true);
   const card = people().first();
-  assert.match(await card.textContent(), /Person \d+Apparent expression: \w+ \d+\s%/);
+  assert.match(await card.textContent(), /Person \d+(uncertain)?Apparent expression: \w+ \d+\s%/);
   assert.equal(await card.locator('meter').count(), 7);
   assert.ok(await card.locator('.timeline canvas').count(), 'a time line');
   await atLeast(30);

@@ -148,6 +148,7 @@ test('Expect: 100-continue is answered before the body, or refused at once', asy
 test('a body over the limit is refused at once, announced or not', async () => {
   const [announced] = await exchange(server, 'POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 104857600\r\n\r\nabc');
   assert.equal(announced.status, 413);
+  assert.deepEqual(JSON.parse(announced.body), { detail: 'Content Too Large', error: 'Content Too Large', limit: 16777216 });
   const raw = await Raw.open(server);
   raw.send('POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n');
   const megabyte = Buffer.alloc(1 << 20, 'a');

@@ -2,10 +2,11 @@
 import {chooseModel, chosenModel, withModel} from './model_choice';
 import {EMOTIONS, type Analysis, type Emotion, type Face, type Probabilities} from './emotions';
 
-export type ProblemKind = 'away' | 'busy' | 'slow' | 'large' | 'not-picture' | 'quota' | 'sign-in' | 'exists' | 'sign-in-away' | 'other';
+export type ProblemKind = 'away' | 'busy' | 'slow' | 'large' | 'not-picture' | 'video' | 'quota' | 'sign-in' | 'signed-out' | 'exists' | 'sign-in-away' | 'other';
 
 export class Problem extends Error {
-  constructor(readonly kind: ProblemKind, message: string, readonly wait = 0 /* seconds that the server asks for */) {
+  constructor(readonly kind: ProblemKind, message: string, readonly wait = 0 /* seconds that the server asks for */,
+    readonly limit = 0 /* bytes that it takes */) {
     super(message);
   }
 }
@@ -90,14 +91,16 @@ function kindOf(status: number, quota: boolean): ProblemKind {
 }
 
 async function problemOf(response: Response): Promise<Problem> {
-  let text = `${response.status} ${response.statusText}`, quota = false;
+  let text = `${response.status} ${response.statusText}`, quota = false, limit = 0;
   try {
-    const body = await response.json() as {detail?: unknown; error?: unknown; message?: unknown; details?: {limit?: number}};
+    const body = await response.json() as {detail?: unknown; error?: unknown; message?: unknown; limit?: number;
+      details?: {limit?: number}};
     quota = body.details?.limit !== undefined; // a guest's; a rate limit has no such details
+    limit = body.limit ?? 0;
     const said = body.detail ?? body.error ?? body.message;
     if (typeof said === 'string') text = said;
   } catch { /* not JSON: the status has to do */ }
-  return new Problem(kindOf(response.status, quota), text, Number(response.headers.get('retry-after') ?? 0));
+  return new Problem(kindOf(response.status, quota), text, Number(response.headers.get('retry-after') ?? 0), limit);
 }
 
 async function send(path: string, init: RequestInit = {}): Promise<Response> {
@@ -127,11 +130,15 @@ async function renew(): Promise<boolean> {
   return true;
 }
 
+const PERSONAL = /^\/(api\/(history|detect)|auth\/profile)/;
+
 /** A request that renews the access token once when a signed-in person's has run out. */
 async function request(path: string, init: RequestInit = {}): Promise<Response> {
+  const known = signedIn();
   if (!tokens.access && tokens.refresh) await renew();
   let response = await send(path, init);
   if (response.status === 401 && await renew()) response = await send(path, init);
+  if (known && !signedIn() && PERSONAL.test(path)) throw new Problem('signed-out', 'signed out'); // a guest's answer is not what was asked for
   if (!response.ok) throw await problemOf(response);
   return response;
 }

@@ -27,9 +27,10 @@ export function bars(probabilities: Probabilities): Bars {
 /** One face as a card: its label in words, the doubt, the quality, the bars. */
 export function faceCard(face: Face, title: string): HTMLElement {
   return h('article', {class: 'card face'},
-    h('h3', {}, h('span', {class: `dot ${face.emotion}`, 'aria-hidden': 'true'}), title),
-    h('p', {class: 'label'}, h('span', {}, `${t('apparent')}: `, h('strong', {}, t(face.emotion)), ` ${percent(face.confidence)}`),
-      face.uncertain && h('span', {class: 'tag', title: t('uncertainHelp')}, t('uncertain'))),
+    h('h3', {}, h('span', {class: `dot ${face.emotion}`, 'aria-hidden': 'true'}), title,
+      face.uncertain && h('span', {class: 'tag'}, t('uncertain'))),
+    h('p', {class: 'label'}, h('span', {}, `${t('apparent')}: `), h('strong', {}, `${t(face.emotion)} ${percent(face.confidence)}`)),
+    face.uncertain && h('p', {class: 'quiet small'}, t('uncertainHelp')),
     bars(face.probabilities).element,
     face.quality !== undefined && h('p', {class: 'quiet small'}, `${t('quality')}: ${percent(face.quality)}`));
 }

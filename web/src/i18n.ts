@@ -38,6 +38,12 @@ export function number(value: number, digits = 0): string {
   return value.toLocaleString(locale(), {maximumFractionDigits: digits, minimumFractionDigits: digits});
 }
 
+/** A file's size, in the unit that people read. */
+export function bytes(value: number): string {
+  const [unit, size] = value >= 1e6 ? ['MB', value / 1048576] as const : ['KB', value / 1024] as const;
+  return `${number(size, size < 10 && size % 1 >= 0.05 ? 1 : 0)}\u00a0${unit}`;
+}
+
 export function dateTime(value: Date): string {
   return value.toLocaleString(locale(), {dateStyle: 'medium', timeStyle: 'short'});
 }

@@ -45,6 +45,7 @@ function frame(): void {
     setLanguage(select.value as Language);
     frame();
     show();
+    element('language').focus(); // the one that had it is gone
   }}, h('option', {value: 'en', selected: language() === 'en'}, 'English'),
     h('option', {value: 'id', selected: language() === 'id'}, 'Indonesia'));
   replace(element('tools'), select);

@@ -36,8 +36,8 @@ export class People {
     const person = this.known.get(face.id ?? 0) ?? this.add(face.id ?? 0, face);
     person.seen = seconds;
     person.dot.className = `dot ${best}`;
-    person.label.textContent = `${t('apparent')}: ${t(best)} ${percent(shown[best])}`;
-    person.doubt.classList.toggle('hidden', !face.uncertain);
+    person.label.textContent = `${t(best)} ${percent(shown[best])}`;
+    person.doubt.classList.toggle('absent', !face.uncertain); // keeps its room: nothing below may jump
     person.bars.update(shown);
     person.timeline.add(seconds, shown);
   }
@@ -70,11 +70,11 @@ export class People {
 
   private add(id: number, face: Face): Person {
     if (!this.known.size) this.element.replaceChildren();
-    const dot = h('span', {'aria-hidden': 'true'}), label = h('span', {});
-    const doubt = h('span', {class: 'tag hidden', title: t('uncertainHelp')}, t('uncertain'));
+    const dot = h('span', {'aria-hidden': 'true'}), label = h('strong', {});
+    const doubt = h('span', {class: 'tag absent', title: t('uncertainHelp')}, t('uncertain'));
     const rows = bars(face.smoothed ?? face.probabilities);
-    const card = h('article', {class: 'card face', 'data-person': id}, h('h2', {}, dot, t('person', {n: id})),
-      h('p', {class: 'label'}, label, doubt), rows.element);
+    const card = h('article', {class: 'card face', 'data-person': id}, h('h2', {}, dot, t('person', {n: id}), doubt),
+      h('p', {class: 'label'}, h('span', {}, `${t('apparent')}: `), label), rows.element);
     this.element.append(card);
     const timeline = new Timeline(this.room(card));
     card.append(h('p', {class: 'quiet small'}, t('timeline')), timeline.element);

@@ -2,6 +2,7 @@
 import {h, replace} from './dom';
 import {toBlob} from './draw';
 import {t} from './i18n';
+import {closeButton} from './viewer';
 
 export function takesByItself(): boolean {
   return window.matchMedia('(pointer: coarse)').matches || !navigator.mediaDevices;
@@ -25,10 +26,9 @@ export async function takePhotograph(parent: Element): Promise<File | null> {
     taken = await toBlob(canvas);
     dialog.close();
   };
-  replace(dialog, h('div', {class: 'dialog-head'}, h('h2', {}, t('take')),
-    h('button', {type: 'button', onclick: () => dialog.close()}, t('close'))),
-    h('div', {class: 'stage'}, video),
-    h('p', {class: 'buttons'}, h('button', {type: 'button', class: 'primary', id: 'shutter', onclick: () => void take()}, t('take'))));
+  replace(dialog, h('div', {class: 'dialog-head'}, h('h2', {}, t('take')), closeButton(dialog)),
+    h('div', {class: 'dialog-body'}, h('div', {class: 'stage'}, video),
+    h('p', {class: 'buttons'}, h('button', {type: 'button', class: 'primary', id: 'shutter', onclick: () => void take()}, t('take')))));
   dialog.showModal();
   await video.play();
   await closed;

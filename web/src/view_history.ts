@@ -1,12 +1,13 @@
 // History: what a person chose to keep, by time and expression, with thumbnails and a picture of the days. An account's is on
 // the server, a guest's in this browser.
 import {accountForm, accountLine} from './account';
-import {forget, forgetAll, history, notice, picture, signedIn, type Kept, type Notice} from './api';
+import {forget, forgetAll, history, notice, picture, Problem, signedIn, type Kept, type Notice} from './api';
 import {countFaces} from './bars';
 import {days} from './days';
 import {h, replace} from './dom';
 import {thumbnail, upright} from './draw';
 import {EMOTIONS, type Emotion} from './emotions';
+import {exportCsv, exportJson} from './export';
 import {guestHistory} from './guest_history';
 import {dateTime, number, t} from './i18n';
 import {icon} from './icons';
@@ -28,10 +29,12 @@ export function historyView(): View {
     EMOTIONS.map(name => h('option', {value: name}, t(name))));
   const from = h('input', {type: 'date', id: 'from', onchange: () => void reload()});
   const until = h('input', {type: 'date', id: 'until', onchange: () => void reload()});
-  const filters = h('div', {class: 'toolbar'},
+  const filters = h('div', {class: 'toolbar filters hidden'},
     h('label', {for: 'emotion'}, t('searchEmotion'), emotion), h('label', {for: 'from'}, t('from'), from),
-    h('label', {for: 'until'}, t('until'), until), h('span', {class: 'space'}),
-    h('button', {type: 'button', class: 'danger', id: 'delete-all', onclick: () => void deleteAll()}, icon('trash'), t('deleteAll')));
+    h('label', {for: 'until'}, t('until'), until), h('div', {class: 'group'},
+    h('button', {type: 'button', onclick: () => void take(exportCsv)}, icon('download'), t('exportCsv')),
+    h('button', {type: 'button', onclick: () => void take(exportJson)}, icon('download'), t('exportJson')),
+    h('button', {type: 'button', class: 'danger', id: 'delete-all', onclick: () => void deleteAll()}, icon('trash'), t('deleteAll'))));
   const kept = h('p', {class: 'quiet', id: 'kept-words'});
   const trends = h('div', {});
   const gallery = h('div', {class: 'gallery'});
@@ -47,8 +50,12 @@ export function historyView(): View {
     Emotion | undefined, from: second(from.value, 0), until: second(until.value, DAY - 1)});
 
   async function start(): Promise<void> {
-    const said = await notice().catch(() => null);
+    const said = await notice().catch(() => null), known = signedIn();
     replace(account, await accountLine(() => void start()));
+    if (known && !signedIn()) { // the server no longer knows the session
+      replace(account, await accountLine(() => void start()));
+      say(t('errorSignedOut'), 'bad', 0);
+    }
     replace(door, !signedIn() && accountForm(() => void start(), said?.firebase ?? null));
     split.classList.toggle('alone', signedIn());
     sayWhatIsKept(said);
@@ -79,13 +86,37 @@ export function historyView(): View {
     try {
       page = signedIn() ? await history(shown.length, PAGE, filter()) : guestHistory.list(filter()).slice(shown.length, shown.length + PAGE);
     } catch (error) {
-      say(explain(error), 'bad');
+      if (mine === round) failed(error);
+      return;
     }
     if (mine !== round) return;
     shown.push(...page);
     gallery.append(...page.map(card));
     more.classList.toggle('hidden', page.length < PAGE);
-    if (!shown.length) replace(gallery, h('p', {class: 'empty'}, t('historyEmpty')));
+    const sought = emotion.value || from.value || until.value;
+    if (!shown.length) replace(gallery, h('p', {class: 'empty'}, t(sought ? 'historyNone' : 'historyEmpty')));
+  }
+
+  /* An empty list would say that nothing is kept, which nobody knows now. */
+  function failed(error: unknown): void {
+    if (error instanceof Problem && error.kind === 'signed-out') {
+      say(explain(error), 'bad', 0);
+      void start();
+      return;
+    }
+    more.classList.add('hidden');
+    gallery.append(h('div', {class: 'empty'}, h('p', {}, explain(error)),
+      h('button', {type: 'button', onclick: () => void start()}, t('retry'))));
+  }
+
+  /* What the filter finds, up to as many as the trends look at. */
+  async function take(to: typeof exportCsv): Promise<void> {
+    try {
+      const all = signedIn() ? await history(0, MANY, filter()) : guestHistory.list(filter());
+      to('mien-history', all.map(({when, faces}) => ({file: when.toISOString(), faces})));
+    } catch (error) {
+      say(explain(error), 'bad');
+    }
   }
 
   function card(item: Kept): HTMLElement {

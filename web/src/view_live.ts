@@ -32,8 +32,10 @@ export function liveView(server: () => Promise<Notice | null>): View {
   let media: MediaStream | null = null, stream: FrameStream | null = null, finder: FaceFinder | null = null;
   let faces: Face[] = [], drawnBoxes = new Map<number, Face['box']>(), answers: number[] = [];
   let paused = false, left = false, busy = false, wasBusy = false;
+  let film = '', mirrors = true; // the address of a video of the person's own; whether they want a mirror
   let started = 0, dropped = 0, answeredInAll = 0, latency = 0, sendWidth = 640, sentScale = 1, sent = '';
   const people = new People();
+  const wide = window.matchMedia('(min-width: 861px)');
   const session = new Session();
 
   const video = h('video', {playsinline: true, 'aria-label': t('camera')});
@@ -46,31 +48,39 @@ export function liveView(server: () => Promise<Notice | null>): View {
   const size = h('select', {id: 'size', onchange: () => void open()},
     SIZES.map(([w, hh], i) => h('option', {value: i, selected: i === USUAL}, `${w} × ${hh}`)));
   const mirror = h('input', {type: 'checkbox', id: 'mirror', checked: true,
-    onchange: () => video.classList.toggle('mirrored', mirror.checked)});
+    onchange: () => video.classList.toggle('mirrored', mirrors = mirror.checked)});
   const here = h('input', {type: 'checkbox', id: 'faces-here', 'aria-describedby': 'faces-here-help', onchange: () => void findHere()});
   const option = h('div', {class: 'option hidden'}, h('label', {class: 'check'}, here, t('facesHere')),
     h('p', {class: 'quiet small', id: 'faces-here-help'}, t('facesHereHelp')));
   const pause = h('button', {type: 'button', class: 'primary', id: 'pause', onclick: () => hold(!paused)});
   const controls = h('div', {class: 'toolbar'}, pause,
     h('button', {type: 'button', onclick: () => void snapshot()}, icon('camera'), t('snapshot')),
-    h('button', {type: 'button', onclick: () => halt(true)}, icon('stop'), t('stop')), h('span', {class: 'space'}),
-    h('button', {type: 'button', onclick: sessionCsv}, icon('download'), t('sessionCsv')),
-    h('button', {type: 'button', onclick: sessionJson}, icon('download'), t('sessionJson')));
+    h('button', {type: 'button', onclick: () => halt(true)}, icon('stop'), t('stop')));
   const settings = h('section', {class: 'card settings', 'aria-label': t('settings')},
     h('div', {class: 'field'}, h('label', {for: 'camera'}, t('camera')), cameras),
     h('div', {class: 'field'}, h('label', {for: 'size'}, t('resolution')), size),
-    h('label', {class: 'check'}, mirror, t('mirror')));
+    h('label', {class: 'check'}, mirror, t('mirror')),
+    h('div', {class: 'group'}, h('button', {type: 'button', onclick: sessionCsv}, icon('download'), t('sessionCsv')),
+      h('button', {type: 'button', onclick: sessionJson}, icon('download'), t('sessionJson'))));
+  const more = h('details', {class: 'more'}, h('summary', {}, t('settings')), settings);
+  const file = h('input', {type: 'file', accept: 'video/*', class: 'hidden', id: 'video-input', tabindex: -1, 'aria-hidden': 'true',
+    onchange: () => { if (file.files?.[0]) void play(file.files[0]); file.value = ''; }});
   const words = h('p', {}, t('notice')), choice = h('div', {});
   const start = h('section', {class: 'card notice'}, h('div', {class: 'badge'}, icon('camera')), h('h2', {}, t('noticeTitle')), words,
-    choice, h('button', {type: 'button', class: 'primary large', id: 'start', onclick: () => void open()}, icon('play'), t('agree')));
+    choice, h('p', {class: 'buttons start'},
+      h('button', {type: 'button', class: 'primary large', id: 'start', onclick: () => void open()}, icon('camera'), t('agree')),
+      h('button', {type: 'button', class: 'large', id: 'play', onclick: () => file.click()}, icon('play'), t('playVideo')), file));
   const lead = h('p', {class: 'lead'}, t('liveLead'));
-  const split = h('div', {class: 'split live hidden'}, h('div', {}, stage, measured.element, controls, settings), people.element);
+  const split = h('div', {class: 'split live hidden'}, h('div', {}, stage, controls, measured.element, more), people.element);
   const element = h('div', {}, h('h1', {}, t('liveTitle')), lead, start, split);
 
   void server().then(said => {
     if (said?.notice) words.textContent = said.notice;
     option.classList.toggle('hidden', !said?.faces_in_browser);
   });
+  const unfold = (): void => { more.open = wide.matches; }; // where there is little room, the people come first
+  wide.addEventListener('change', unfold);
+  unfold();
   hold(false);
   show(false);
 
@@ -82,7 +92,7 @@ export function liveView(server: () => Promise<Notice | null>): View {
 
   function hold(still: boolean): void {
     paused = still;
-    if (media) {
+    if (media || film) {
       if (still) video.pause();
       else void video.play();
     }
@@ -90,25 +100,37 @@ export function liveView(server: () => Promise<Notice | null>): View {
     pause.setAttribute('aria-pressed', String(still));
   }
 
+  /* The camera that is chosen. Some devices have no two open at a time: there the one in use is closed first. */
+  async function openCamera(): Promise<MediaStream> {
+    const [width, height] = SIZES[Number(size.value)]!;
+    const wanted: MediaStreamConstraints = {audio: false, video: {width: {ideal: width}, height: {ideal: height},
+      ...(cameras.value ? {deviceId: {exact: cameras.value}} : {facingMode: 'user'})}};
+    try {
+      return await navigator.mediaDevices.getUserMedia(wanted);
+    } catch (error) {
+      if (!media || !(error instanceof DOMException) || error.name !== 'NotReadableError') throw error;
+      media.getTracks().forEach(track => track.stop());
+      return navigator.mediaDevices.getUserMedia(wanted);
+    }
+  }
+
   async function open(): Promise<void> {
     if (!navigator.mediaDevices) {
       say(t('errorInsecure'), 'bad', 0);
       return;
     }
-    const [width, height] = SIZES[Number(size.value)]!;
     try {
-      const next = await navigator.mediaDevices.getUserMedia({audio: false,
-        video: {width: {ideal: width}, height: {ideal: height},
-          ...(cameras.value ? {deviceId: {exact: cameras.value}} : {facingMode: 'user'})}});
+      const next = await openCamera(), track = next.getVideoTracks()[0];
       if (left) {
-        next.getTracks().forEach(track => track.stop());
+        next.getTracks().forEach(one => one.stop());
         return;
       }
-      media?.getTracks().forEach(track => track.stop());
+      media?.getTracks().forEach(one => one.stop());
       media = next;
-      next.getVideoTracks()[0]?.addEventListener('ended', () => {
+      track?.addEventListener('ended', () => {
         if (media === next) say(t('errorCameraGone'), 'bad', 0);
       });
+      mirror.checked = mirrors && track?.getSettings().facingMode !== 'environment'; // what is in front of a person is not a mirror
       video.srcObject = next;
       await video.play();
       await listCameras();
@@ -116,21 +138,60 @@ export function liveView(server: () => Promise<Notice | null>): View {
       say(explain(error), 'bad', 0);
       return;
     }
+    begin();
+  }
+
+  /** A video of the person's own, in place of the camera. */
+  async function play(picked: File): Promise<void> {
+    film = URL.createObjectURL(picked);
+    video.src = film;
+    video.loop = true;
+    mirror.checked = false;
+    try {
+      await video.play();
+    } catch {
+      letGo();
+      say(t('errorNotVideo', {name: picked.name}), 'bad', 0);
+      return;
+    }
+    if (left) letGo();
+    else begin();
+  }
+
+  function begin(): void {
     hush();
     hold(false);
     if (!started) started = performance.now();
-    sendWidth = Math.min(width, 640);
+    sendWidth = 640;
+    for (const field of settings.querySelectorAll('.field')) field.classList.toggle('hidden', !media);
     show(true);
     video.classList.toggle('mirrored', mirror.checked);
-    if (!stream) {
-      stream = new FrameStream({answer: take, state: state => {
-        stage.classList.toggle('away', state !== 'open');
-        if (state === 'away') say(t('errorAway'), 'bad', 0);
-        else if (state === 'open') hush();
-      }});
-      requestAnimationFrame(draw);
-      watchFrames();
-    }
+    if (stream) return;
+    stream = new FrameStream({answer: take, state: state => {
+      stage.classList.toggle('away', state !== 'open');
+      if (state !== 'open') rest();
+      if (state === 'away') say(t('errorAway'), 'bad', 0);
+      else if (state === 'open') hush();
+    }});
+    requestAnimationFrame(draw);
+    watchFrames();
+  }
+
+  /* Nothing is known of what the camera sees now: no box may stand over it. */
+  function rest(): void {
+    faces = [];
+    answers = [];
+    latency = 0;
+    tell();
+  }
+
+  function letGo(): void {
+    media?.getTracks().forEach(track => track.stop());
+    media = null;
+    video.srcObject = null;
+    video.removeAttribute('src');
+    URL.revokeObjectURL(film);
+    film = '';
   }
 
   /* Each new frame of the camera is sent when the one before has been answered; else it is passed over and counted. */
@@ -139,7 +200,7 @@ export function liveView(server: () => Promise<Notice | null>): View {
     const next = (): void => {
       if (!stream || left) return;
       watchFrames();
-      if (paused) return;
+      if (paused || document.hidden) return; // nobody looks: nothing is sent
       if (stream.ready && !busy) void sendFrame();
       else if (counted) dropped++;
     };
@@ -155,14 +216,15 @@ export function liveView(server: () => Promise<Notice | null>): View {
   }
 
   function halt(back: boolean): void {
-    media?.getTracks().forEach(track => track.stop());
+    letGo();
     stream?.close();
-    media = stream = null;
-    faces = [];
+    stream = null;
+    rest();
     people.clear();
     if (!back) return;
     hold(false);
     show(false);
+    start.querySelector('button')!.focus();
   }
 
   /* Turned on, the detector is fetched; until it is there, nothing is sent: whoever asked for this wants no frame to leave. */
@@ -177,7 +239,7 @@ export function liveView(server: () => Promise<Notice | null>): View {
       hush();
     } catch (error) {
       here.checked = false;
-      if (media) hold(true);
+      if (media || film) hold(true);
       say(t('errorFacesHere', {why: error instanceof Error ? error.message : String(error)}), 'bad', 0);
     }
     here.disabled = false;
@@ -237,7 +299,11 @@ export function liveView(server: () => Promise<Notice | null>): View {
       session.add(seconds, face);
     }
     people.forget(seconds);
-    measured.set({fps: number(answers.length / 2, 1), latency: t('milliseconds', {n: number(latency)}),
+    tell();
+  }
+
+  function tell(): void {
+    measured.set({fps: number(answers.length / 2, 1), latency: latency ? t('milliseconds', {n: number(latency)}) : '–',
       dropped: number(dropped), answers: number(answeredInAll), sent});
   }
 
@@ -247,7 +313,8 @@ export function liveView(server: () => Promise<Notice | null>): View {
     requestAnimationFrame(draw);
     if (!video.videoWidth) return;
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
-    const width = Math.round(overlay.clientWidth * ratio), height = Math.round(overlay.clientHeight * ratio);
+    const fit = Math.min(overlay.clientWidth / video.videoWidth, overlay.clientHeight / video.videoHeight) * ratio;
+    const width = Math.round(video.videoWidth * fit), height = Math.round(video.videoHeight * fit);
     if (overlay.width !== width || overlay.height !== height) {
       overlay.width = width;
       overlay.height = height;
@@ -265,7 +332,7 @@ export function liveView(server: () => Promise<Notice | null>): View {
       const shown = face.smoothed ?? face.probabilities, best = surest(shown);
       shownFaces.push({...face, box, emotion: best, confidence: shown[best]});
     }
-    drawFaces(context, shownFaces, {scale: width / video.videoWidth, mirrored: mirror.checked, width, height,
+    drawFaces(context, shownFaces, {scale: fit, mirrored: mirror.checked, width, height,
       pixelRatio: ratio});
     drawnBoxes = next;
   }
@@ -293,6 +360,7 @@ export function liveView(server: () => Promise<Notice | null>): View {
     element,
     leave() {
       left = true;
+      wide.removeEventListener('change', unfold);
       halt(false);
       finder?.stop();
       people.close();

@@ -47,13 +47,14 @@ export function modelsView(): View {
     const figures = Object.entries(model.card?.figures ?? {});
     return h('article', {class: 'card model'},
       h('h2', {}, model.card?.name ?? model.name, used && h('span', {class: 'tag good'}, t('active')),
-        many && model.is_default && h('span', {class: 'tag'}, t('modelDefault'))),
+        many && model.is_default && h('span', {class: 'tag'}, t('modelDefault')), h('span', {class: 'space'}),
+        !used && h('button', {type: 'button', class: 'primary', 'aria-label': `${t('use')}: ${model.card?.name ?? model.name}`,
+          onclick: () => use(model)}, t('use'))),
       h('p', {class: 'quiet'}, t('modelWhat')),
       figures.length > 0 && h('dl', {class: 'big-figures'}, figures.map(([name, measured]) =>
         h('div', {}, h('dt', {}, nameOf(name)), h('dd', {}, value(name, measured))))),
       facts(model),
-      model.card?.training && h('details', {}, h('summary', {}, t('modelRecipe')), h('pre', {tabindex: 0}, model.card.training)),
-      !used && h('p', {class: 'buttons start'}, h('button', {type: 'button', class: 'primary', onclick: () => use(model)}, t('use'))));
+      model.card?.training && h('details', {}, h('summary', {}, t('modelRecipe')), h('pre', {tabindex: 0}, model.card.training)));
   }
 
   function use(model: Model): void {
@@ -66,10 +67,11 @@ export function modelsView(): View {
     try {
       const all = await models();
       choice.textContent = all.length > 1 ? t('modelsChoice') : '';
-      replace(list, all.map(model => card(model, all.length > 1)), h('article', {class: 'card model'}, h('h2', {}, t('modelLimits')),
+      replace(list, all.map(model => card(model, all.length > 1)), h('article', {class: 'card model limits'}, h('h2', {}, t('modelLimits')),
         h('ul', {}, ([1, 2, 3, 4] as const).map(n => h('li', {}, t(`modelLimit${n}`))))));
     } catch (error) {
-      say(explain(error), 'bad');
+      replace(list, h('div', {class: 'empty'}, h('p', {}, explain(error)),
+        h('button', {type: 'button', onclick: () => void load()}, t('retry'))));
     }
   }
 
