@@ -167,6 +167,30 @@ test('a history that cannot be read does not say that it is empty; a session tha
   });
 });
 
+test('who deletes from the history goes on by keyboard; the trends follow the window; all of it is downloaded', { skip: noBrowser }, async () => {
+  await withPage({ viewport: phone }, '', async (page) => {
+    await page.check('#keep');
+    await page.setInputFiles('#choose-input', [grey('one.png'), grey('two.png'), grey('three.png')]);
+    await page.waitForFunction(() => JSON.parse(localStorage.getItem('kept') ?? '[]').length === 3);
+    await go(page, 'history');
+    await page.waitForFunction(() => document.querySelectorAll('.picture canvas').length === 3);
+    const shape = () => page.evaluate(() => document.querySelector('.days').getBoundingClientRect().height);
+    const before = await shape();
+    await page.setViewportSize({ width: 1400, height: 900 });
+    await page.waitForFunction((height) => Math.abs(document.querySelector('.days').getBoundingClientRect().height - height) < 20, before);
+    const waiting = page.waitForEvent('download');
+    await page.click('button:text-is("JSON")');
+    assert.equal((await waiting).suggestedFilename(), 'mien-history.json');
+    await page.focus('.picture:nth-child(1) .foot button');
+    for (const left of [2, 1]) {
+      await page.keyboard.press('Enter');
+      await page.waitForFunction((n) => document.querySelectorAll('.picture').length === n && document.activeElement.closest('.picture'), left);
+    }
+    await page.keyboard.press('Enter');
+    await page.waitForSelector('.gallery .empty');
+  });
+});
+
 test('the viewer on paper: the picture and its words, none of the page around it', { skip: noBrowser }, async () => {
   await withPage({ colorScheme: 'dark' }, '', async (page) => {
     await page.setInputFiles('#choose-input', grey('one.png'));

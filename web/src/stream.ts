@@ -79,7 +79,7 @@ export class FrameStream {
   private read(text: string): void {
     const message = JSON.parse(text) as {type: string; data?: {faces?: WireFace[]}; dropped?: number};
     if (message.type !== 'result' && message.type !== 'error') return;
-    const latency = performance.now() - this.sent;
+    const latency = this.sent ? performance.now() - this.sent : PATIENCE; // of a frame that was given up: nobody knows since when
     this.sent = 0;
     if (message.type === 'error') return;
     const faces = (message.data?.faces ?? []).map(face => ({...face, id: face.face_id}));

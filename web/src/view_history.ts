@@ -20,8 +20,11 @@ const PAGE = 24;
 const MANY = 1000; // records that the trends look at
 const DAY = 86_400;
 
+const daysOf = (seconds: number): string => number(seconds / DAY, seconds % DAY ? 1 : 0);
+
 export function historyView(): View {
-  let shown: Kept[] = [];
+  let shown: Kept[] = [], known: Kept[] = [];
+  let drawn = 0; // the width that the trends were drawn for
   let round = 0; // answers to an older question are not shown
   const viewer = new Viewer();
   const account = h('div', {});
@@ -32,8 +35,8 @@ export function historyView(): View {
   const filters = h('div', {class: 'toolbar filters hidden'},
     h('label', {for: 'emotion'}, t('searchEmotion'), emotion), h('label', {for: 'from'}, t('from'), from),
     h('label', {for: 'until'}, t('until'), until), h('div', {class: 'group'},
-    h('button', {type: 'button', onclick: () => void take(exportCsv)}, icon('download'), t('exportCsv')),
-    h('button', {type: 'button', onclick: () => void take(exportJson)}, icon('download'), t('exportJson')),
+    h('button', {type: 'button', 'aria-label': t('downloadOf', {kind: 'CSV'}), onclick: () => void take(exportCsv)}, icon('download'), t('exportCsv')),
+    h('button', {type: 'button', 'aria-label': t('downloadOf', {kind: 'JSON'}), onclick: () => void take(exportJson)}, icon('download'), t('exportJson')),
     h('button', {type: 'button', class: 'danger', id: 'delete-all', onclick: () => void deleteAll()}, icon('trash'), t('deleteAll'))));
   const kept = h('p', {class: 'quiet', id: 'kept-words'});
   const trends = h('div', {});
@@ -50,9 +53,9 @@ export function historyView(): View {
     Emotion | undefined, from: second(from.value, 0), until: second(until.value, DAY - 1)});
 
   async function start(): Promise<void> {
-    const said = await notice().catch(() => null), known = signedIn();
+    const said = await notice().catch(() => null), before = signedIn();
     replace(account, await accountLine(() => void start()));
-    if (known && !signedIn()) { // the server no longer knows the session
+    if (before && !signedIn()) { // the server no longer knows the session
       replace(account, await accountLine(() => void start()));
       say(t('errorSignedOut'), 'bad', 0);
     }
@@ -67,7 +70,7 @@ export function historyView(): View {
       kept.textContent = t('historyKeptGuest');
       return;
     }
-    kept.textContent = [words?.history_seconds ? t('historyKeptDays', {n: number(words.history_seconds / DAY, 1)})
+    kept.textContent = [words?.history_seconds ? t('historyKeptDays', {n: daysOf(words.history_seconds)})
       : t('historyKept'), words?.pictures_kept === false && t('historyNoPictures')].filter(Boolean).join(' ');
   }
 
@@ -76,8 +79,18 @@ export function historyView(): View {
     shown = [];
     gallery.replaceChildren();
     await load(round);
+    await tellTrends();
+  }
+
+  function drawTrends(): void {
+    drawn = trends.clientWidth;
+    replace(trends, known.length > 0 && days(known, drawn - 34));
+  }
+
+  async function tellTrends(): Promise<void> {
     const all = signedIn() ? await history(0, MANY, {}).catch(() => shown) : guestHistory.list({});
-    replace(trends, all.length > 0 && days(all, trends.clientWidth - 34));
+    known = all;
+    drawTrends();
     filters.classList.toggle('hidden', all.length === 0);
   }
 
@@ -91,7 +104,9 @@ export function historyView(): View {
     }
     if (mine !== round) return;
     shown.push(...page);
-    gallery.append(...page.map(card));
+    const cards = page.map(card), stepped = document.activeElement === more;
+    gallery.append(...cards);
+    if (stepped) cards[0]?.querySelector<HTMLElement>('.foot button')?.focus(); // the button may go; the keyboard goes on
     more.classList.toggle('hidden', page.length < PAGE);
     const sought = emotion.value || from.value || until.value;
     if (!shown.length) replace(gallery, h('p', {class: 'empty'}, t(sought ? 'historyNone' : 'historyEmpty')));
@@ -158,8 +173,12 @@ export function historyView(): View {
     try {
       if (signedIn()) await forget(item.id);
       else guestHistory.remove(item.id);
+      const next = element.nextElementSibling ?? element.previousElementSibling;
       element.remove();
-      await reload();
+      shown = shown.filter(one => one !== item);
+      if (!next) await reload();
+      else next.querySelector<HTMLElement>('.foot button')?.focus(); // who deletes goes on deleting
+      await tellTrends();
     } catch (error) {
       say(explain(error), 'bad');
     }
@@ -176,6 +195,8 @@ export function historyView(): View {
     await reload();
   }
 
+  const watch = new ResizeObserver(() => { if (trends.clientWidth !== drawn) drawTrends(); });
+  watch.observe(trends);
   void start();
-  return {element};
+  return {element, leave: () => watch.disconnect()};
 }

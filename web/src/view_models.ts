@@ -46,8 +46,8 @@ export function modelsView(): View {
     const used = chosenModel() ? model.id === chosenModel() : model.is_default;
     const figures = Object.entries(model.card?.figures ?? {});
     return h('article', {class: 'card model'},
-      h('h2', {}, model.card?.name ?? model.name, used && h('span', {class: 'tag good'}, t('active')),
-        many && model.is_default && h('span', {class: 'tag'}, t('modelDefault')), h('span', {class: 'space'}),
+      h('div', {class: 'head'}, h('h2', {}, model.card?.name ?? model.name, used && h('span', {class: 'tag good'}, t('active')),
+        many && model.is_default && h('span', {class: 'tag'}, t('modelDefault'))),
         !used && h('button', {type: 'button', class: 'primary', 'aria-label': `${t('use')}: ${model.card?.name ?? model.name}`,
           onclick: () => use(model)}, t('use'))),
       h('p', {class: 'quiet'}, t('modelWhat')),

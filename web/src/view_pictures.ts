@@ -91,8 +91,8 @@ export function picturesView(): View {
   const progress = h('p', {class: 'progress', role: 'status', 'aria-live': 'polite'});
   const bar = h('progress', {max: 1, value: 0, 'aria-label': t('working')});
   const tools = h('div', {class: 'toolbar hidden'}, progress, bar, h('span', {class: 'space'}), h('div', {class: 'group'},
-    h('button', {type: 'button', onclick: () => exportCsv('mien', named())}, icon('download'), t('exportCsv')),
-    h('button', {type: 'button', onclick: () => exportJson('mien', done().map(item => ({file: item.file.name, ...item.result})))}, icon('download'), t('exportJson')),
+    h('button', {type: 'button', 'aria-label': t('downloadOf', {kind: 'CSV'}), onclick: () => exportCsv('mien', named())}, icon('download'), t('exportCsv')),
+    h('button', {type: 'button', 'aria-label': t('downloadOf', {kind: 'JSON'}), onclick: () => exportJson('mien', done().map(item => ({file: item.file.name, ...item.result})))}, icon('download'), t('exportJson')),
     h('button', {type: 'button', onclick: () => void exportPictures()}, icon('download'), t('exportPictures')),
     h('button', {type: 'button', onclick: clear}, icon('trash'), t('clear'))));
   const summary = h('div', {class: 'summary'});

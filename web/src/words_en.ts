@@ -45,6 +45,7 @@ export const en = {
   uncertainN: '{n} uncertain',
   passedOver: 'Files in the folder that are no pictures were passed over: {n}.',
   exportCsv: 'CSV',
+  downloadOf: 'Download {kind}',
   exportJson: 'JSON',
   exportPictures: 'Annotated pictures',
   open: 'Open {name}',
@@ -124,7 +125,7 @@ export const en = {
   quota: '{left} of {all} pictures to keep left today',
   noAccount: 'No account yet? Register',
   haveAccount: 'I have an account',
-  eraseAccount: 'Erase my account and everything in it',
+  eraseAccount: 'Erase my account',
   eraseSure: 'Erase your account, your history and all your pictures? This cannot be undone.',
   // models
   modelsTitle: 'Models',
