@@ -207,10 +207,12 @@ test('what clients put around a picture does not matter', async () => {
     assert.equal((await fetch(server.base + where, bare)).status, 200, `${where}: a part without a type`);
 });
 
-test('what is not UTF-8 in a path or a Host is no reason to fail', async () => {
+test('what is not UTF-8 in a path is no reason to fail, in a Host it is refused; links without any Host name this machine', async () => {
   assert.deepEqual((await get('/api/detect/status/%ff')).json, { detection_id: '?', status: 'done' });
   const [odd] = await exchange(server, Buffer.from('GET / HTTP/1.1\r\nHost: \xe4\r\n\r\n', 'latin1'));
-  assert.equal(JSON.parse(odd.body).docs, 'http://localhost/docs');
+  assert.equal(odd.status, 400);
+  const [none] = await exchange(server, Buffer.from('GET / HTTP/1.0\r\n\r\n'));
+  assert.equal(JSON.parse(none.body).docs, 'http://localhost/docs');
 });
 
 test('detector: errors of form are 422 as FastAPI writes them', async () => {
