@@ -1,6 +1,7 @@
 // Guards what a careful user notices: nothing is lost or wrongly said when the server is away or refuses, the viewer on a phone,
 // folders, the keyboard after things go, printing, a hidden tab, a video in place of the camera.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import test, { after, before } from 'node:test';
 import { launch, noBrowser, openPage, startReal, unexpected, violations } from './helper.mjs';
 import { png } from '../http/helper.mjs';
@@ -188,6 +189,23 @@ test('who deletes from the history goes on by keyboard; the trends follow the wi
     }
     await page.keyboard.press('Enter');
     await page.waitForSelector('.gallery .empty');
+  });
+});
+
+test('a downloaded table says nothing where nothing is known: the history keeps neither doubt nor quality', { skip: noBrowser }, async () => {
+  await withPage({}, '#/about', async (page) => {
+    const face = (id, emotion) => ({ face_id: id, box: [1, 2, 30, 40], emotions: [{ emotion, score: 0.75 }, { emotion: 'fear', score: 0.25 }] });
+    await page.route('**/api/history?*', (route) => route.fulfill({ json: [{ detection_id: 'd1', timestamp: '2026-01-02T03:04:05Z', image_url: null,
+      detection_results: { faces: [face(1, 'happy'), face(2, 'sad')], processing_time: 0.1 } }] }));
+    await page.route('**/auth/profile', (route) => route.fulfill({ json: { email: 'ann@example.com' } }));
+    await page.evaluate(() => { localStorage.setItem('refresh', 'r'); sessionStorage.setItem('access', 'a'); });
+    await go(page, 'history');
+    await page.waitForSelector('.picture');
+    const waiting = page.waitForEvent('download');
+    await page.click('button:text-is("CSV")');
+    const rows = readFileSync(await (await waiting).path(), 'utf8').trim().split('\r\n').map((line) => line.split(','));
+    assert.deepEqual(rows[0].slice(6, 10), ['emotion', 'confidence', 'uncertain', 'quality']);
+    assert.deepEqual(rows.slice(1).map((row) => row.slice(6, 10)), [['happy', '0.75', '', ''], ['sad', '0.75', '', '']]);
   });
 });
 

@@ -182,7 +182,7 @@ function faceOf(face: HistoryFace): Face {
   for (const {emotion, score} of face.emotions) probabilities[emotion] = score;
   const best = face.emotions[0];
   return {box: face.box, id: face.face_id, score: 1, emotion: best?.emotion ?? 'neutral', confidence: best?.score ?? 0,
-    uncertain: false, probabilities};
+    probabilities};
 }
 
 function keptOf(answer: HistoryAnswer): Kept {

@@ -20,8 +20,8 @@ export interface Face {
   score: number;
   emotion: Emotion;
   confidence: number;
-  uncertain: boolean;
-  quality?: number; // the history does not keep it
+  uncertain?: boolean; // the history on the server keeps neither this
+  quality?: number; // nor this
   probabilities: Probabilities;
   smoothed?: Probabilities;
 }

@@ -11,8 +11,8 @@ export function exportCsv(name: string, all: Named[]): void {
   const rows: (string | number)[][] = [['file', 'face', 'x', 'y', 'width', 'height', 'emotion', 'confidence', 'uncertain',
     'quality', ...EMOTIONS]];
   for (const {file, faces} of all)
-    faces.forEach((face, i) => rows.push([file, i + 1, ...face.box, face.emotion, face.confidence, face.uncertain ? 1 : 0,
-      face.quality ?? '', ...EMOTIONS.map(emotion => face.probabilities[emotion])]));
+    faces.forEach((face, i) => rows.push([file, i + 1, ...face.box, face.emotion, face.confidence,
+      face.uncertain === undefined ? '' : Number(face.uncertain), face.quality ?? '', ...EMOTIONS.map(emotion => face.probabilities[emotion])]));
   download(`${name}.csv`, csv(rows), 'text/csv');
 }
 
