@@ -32,7 +32,7 @@ typedef enum mien_emotion {
 MIEN_API const char *mien_emotion_name(mien_emotion emotion);
 
 /** The class that a label stands for: these names, or what data sets and other models say for them ("happiness", "joy",
- *  "anger", "calm" …), in any case. @return MIEN_OK or MIEN_ENOTFOUND. */
+ *  "anger", "calm" …), in any case. @return MIEN_OK, MIEN_ENOTFOUND, MIEN_EINVAL (NULL). */
 MIEN_API mien_status mien_emotion_from_name(const char *name, mien_emotion *emotion, mien_error *error);
 
 /** Pixels of the upright picture; x grows right, y down. May not extend beyond the picture. */
@@ -85,7 +85,7 @@ typedef enum mien_preset {
 
 /** "default", "neo", "faceml", "history-api"; NULL outside the range. */
 MIEN_API const char *mien_preset_name(mien_preset preset);
-/** The preset of that name. @return MIEN_OK or MIEN_ENOTFOUND. */
+/** The preset of that name. @return MIEN_OK, MIEN_ENOTFOUND, MIEN_EINVAL (NULL). */
 MIEN_API mien_status mien_preset_from_name(const char *name, mien_preset *preset, mien_error *error);
 
 /** Arithmetic of the emotion network. Answers of bf16 and int8 differ from f32's in the third digit; on processors
@@ -98,7 +98,7 @@ typedef enum mien_precision {
 
 /** "f32", "bf16", "int8"; NULL outside the range. */
 MIEN_API const char *mien_precision_name(mien_precision precision);
-/** The precision of that name. @return MIEN_OK or MIEN_ENOTFOUND. */
+/** The precision of that name. @return MIEN_OK, MIEN_ENOTFOUND, MIEN_EINVAL (NULL). */
 MIEN_API mien_status mien_precision_from_name(const char *name, mien_precision *precision, mien_error *error);
 
 /** Names of the emotion models that ship, the default first; NULL past the last. */
@@ -159,7 +159,8 @@ MIEN_API mien_status mien_analyzer_create(const mien_analyzer_options *options, 
                                           mien_error *error);
 MIEN_API void mien_analyzer_destroy(mien_analyzer **analyzer); /**< sets it to NULL; accepts NULL */
 
-/** The memory of one thread's runs; borrows the analyzer, which must outlive it. @return MIEN_OK or MIEN_ENOMEM. */
+/** The memory of one thread's runs; borrows the analyzer, which must outlive it.
+ *  @return MIEN_OK, MIEN_EINVAL (NULL), MIEN_ENOMEM. */
 MIEN_API mien_status mien_session_create(mien_analyzer *analyzer, mien_session **session, mien_error *error);
 MIEN_API void mien_session_destroy(mien_session **session); /**< sets it to NULL; accepts NULL */
 

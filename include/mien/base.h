@@ -3,6 +3,7 @@
  *
  * Error idiom: a function that can fail returns mien_status and takes an optional `mien_error *` as its last parameter.
  * On failure the error (when not NULL) is filled in and every other output is untouched; on success it is left alone.
+ * NULL where something is needed is MIEN_EINVAL; functions that return no status pass over it.
  */
 #ifndef MIEN_BASE_H
 #define MIEN_BASE_H

@@ -21,7 +21,7 @@ typedef enum mien_pixel_format {
     MIEN_PIXEL_BGRA8      /**< 4 bytes a pixel, B first */
 } mien_pixel_format;
 
-/** Borrowed pixels. `stride` ≥ width × bytes per pixel, in bytes. */
+/** Borrowed pixels. `stride` ≥ width × bytes per pixel, in bytes; never negative, rows go from top to bottom. */
 typedef struct mien_image_view {
     const uint8_t *data;
     size_t width;
@@ -74,7 +74,7 @@ MIEN_API mien_status mien_image_init(mien_image *image, size_t width, size_t hei
                                      mien_error *error);
 /** Free the pixels and zero the structure. Accepts NULL and an empty image. */
 MIEN_API void mien_image_done(mien_image *image);
-/** A view of the whole image, valid as long as the image is. */
+/** A view of the whole image, valid as long as the image is; of NULL an empty one. */
 MIEN_API mien_image_view mien_image_as_view(const mien_image *image);
 
 /** Encode as JPEG, `quality` 1..100. Free the bytes with mien_free(). @return MIEN_OK, MIEN_EINVAL, MIEN_ENOMEM. */

@@ -49,7 +49,7 @@ MIEN_API void mien_tracker_default_options(mien_tracker_options *options);
 /** @param options NULL = defaults. @return MIEN_OK, MIEN_EINVAL (an option out of range), MIEN_ENOMEM. */
 MIEN_API mien_status mien_tracker_create(const mien_tracker_options *options, mien_tracker **tracker,
                                          mien_error *error);
-MIEN_API void mien_tracker_destroy(mien_tracker **tracker);
+MIEN_API void mien_tracker_destroy(mien_tracker **tracker); /**< sets it to NULL; accepts NULL */
 
 /**
  * Take the faces of one frame and say who they are.
@@ -59,7 +59,8 @@ MIEN_API void mien_tracker_destroy(mien_tracker **tracker);
  * @param grey          8-bit, 1 channel: the frame itself, for telling faces apart by their looks; NULL = by motion
  * only.
  * @param tracks        [out] tracks[i] tells of faces[i]; room for `count`.
- * @return MIEN_OK, MIEN_EINVAL (a box without area, a time that is no number, a picture that is not grey).
+ * @return MIEN_OK, MIEN_EINVAL (a box without area, a time that is no number, a picture that is not grey, NULL where
+ * something is needed), MIEN_ENOMEM.
  */
 MIEN_API mien_status mien_tracker_update(mien_tracker *tracker, const mien_face *faces, size_t count,
                                          double timestamp_ms, const mien_image_view *grey, mien_track *tracks,
@@ -67,13 +68,14 @@ MIEN_API mien_status mien_tracker_update(mien_tracker *tracker, const mien_face 
 
 /**
  * Where to look in the frame about to be analysed. Calling it counts: when it asks for a full search, the next one is
- * due full_search_ms later, or earlier when a known face is missed.
+ * due full_search_ms later, or earlier when a known face is missed. A tracker that is NULL knows nobody: the whole
+ * frame is searched.
  */
 MIEN_API void mien_tracker_search(mien_tracker *tracker, double timestamp_ms, size_t width, size_t height,
                                   mien_search *search);
 
-/** The person looks neutral now: remember the smoothed probabilities as their baseline. @return MIEN_OK,
- * MIEN_ENOTFOUND. */
+/** The person looks neutral now: remember the smoothed probabilities as their baseline.
+ *  @return MIEN_OK, MIEN_ENOTFOUND, MIEN_EINVAL (NULL). */
 MIEN_API mien_status mien_tracker_mark_neutral(mien_tracker *tracker, uint64_t id, mien_error *error);
 
 /** Everything about one frame. Zero-initialise before first use; may be reused; free with mien_frame_result_done(). */
@@ -101,9 +103,9 @@ MIEN_API mien_status mien_analyze_frame_view(mien_session *session, mien_tracker
                                              double timestamp_ms, const mien_analyze_options *options,
                                              mien_frame_result *result, mien_error *error);
 
-/** Faces remembered now, those out of sight included. */
+/** Faces remembered now, those out of sight included; 0 for NULL. */
 MIEN_API size_t mien_tracker_count(const mien_tracker *tracker);
-/** Forget every face; ids go on from where they were. */
+/** Forget every face; ids go on from where they were. Accepts NULL. */
 MIEN_API void mien_tracker_reset(mien_tracker *tracker);
 
 #ifdef __cplusplus

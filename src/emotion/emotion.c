@@ -40,6 +40,8 @@ mien_emotion emotion_from_label(const char *label, size_t length)
 
 mien_status mien_emotion_from_name(const char *name, mien_emotion *emotion, mien_error *error)
 {
+    if (!name || !emotion)
+        return error_set(error, MIEN_EINVAL, "an expression is looked up by a name, into somewhere to put it");
     mien_emotion found = emotion_from_label(name, strlen(name));
     if (found == MIEN_EMOTION_COUNT)
         return error_set(error, MIEN_ENOTFOUND, "\"%.60s\" is none of the seven expressions", name);

@@ -34,9 +34,11 @@ typedef struct encode_jpeg {
 static mien_status encode_check(const mien_image_view *view, uint8_t **bytes, size_t *length, size_t max_side,
                                 mien_error *error)
 {
+    size_t all;
     if (!view || !bytes || !length || !view->data || !view->width || !view->height || !mien_pixel_bytes(view->format) ||
-        view->stride / mien_pixel_bytes(view->format) < view->width)
-        return error_set(error, MIEN_EINVAL, "encode: the image is empty or its format is unknown");
+        view->stride / mien_pixel_bytes(view->format) < view->width ||
+        !memory_multiply(view->stride, view->height, &all))
+        return error_set(error, MIEN_EINVAL, "encode: the image is empty, or its format or stride is none");
     if (view->width > max_side || view->height > max_side)
         return error_set(error, MIEN_EINVAL, "encode: %zu × %zu pixels are too large for this format", view->width,
                          view->height);

@@ -52,5 +52,7 @@ void mien_image_done(mien_image *image)
 
 mien_image_view mien_image_as_view(const mien_image *image)
 {
+    if (!image)
+        return (mien_image_view){0};
     return (mien_image_view){image->data, image->width, image->height, image->stride, image->format};
 }

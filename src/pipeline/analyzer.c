@@ -182,13 +182,15 @@ mien_status session_check_view(const mien_image_view *view, mien_error *error)
 {
     if (!view || !view->data || !view->width || !view->height)
         return error_set(error, MIEN_EINVAL, "the picture is empty");
-    size_t row, bytes = mien_pixel_bytes(view->format);
+    size_t row, all, bytes = mien_pixel_bytes(view->format);
     if (!bytes)
         return error_set(error, MIEN_EINVAL, "pixel format %d does not exist", (int)view->format);
     if (view->width > INT32_MAX / 8 || view->height > INT32_MAX / 8)
         return error_set(error, MIEN_ELIMIT, "%zu × %zu is too large", view->width, view->height);
     if (!memory_multiply(view->width, bytes, &row) || view->stride < row)
         return error_set(error, MIEN_EINVAL, "stride %zu is less than a row of %zu bytes", view->stride, row);
+    if (!memory_multiply(view->stride, view->height, &all)) /* a negative one, rows bottom to top */
+        return error_set(error, MIEN_EINVAL, "stride %zu: no picture has such rows", view->stride);
     return MIEN_OK;
 }
 

@@ -16,6 +16,8 @@ const char *mien_preset_name(mien_preset preset)
 
 mien_status mien_preset_from_name(const char *name, mien_preset *preset, mien_error *error)
 {
+    if (!name || !preset)
+        return error_set(error, MIEN_EINVAL, "a preset is looked up by a name, into somewhere to put it");
     for (int i = 0; i < MIEN_PRESET_COUNT; i++) {
         if (!strcmp(name, preset_names[i])) {
             *preset = (mien_preset)i;
@@ -36,6 +38,8 @@ const char *mien_precision_name(mien_precision precision)
 mien_status mien_precision_from_name(const char *name, mien_precision *precision, mien_error *error)
 {
     nn_precision found;
+    if (!name || !precision)
+        return error_set(error, MIEN_EINVAL, "a precision is looked up by a name, into somewhere to put it");
     if (nn_precision_from_name(name, &found)) {
         *precision = (mien_precision)found;
         return MIEN_OK;

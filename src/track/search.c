@@ -62,6 +62,12 @@ static double own_time(const mien_tracker *tracker, double timestamp_ms)
 
 void mien_tracker_search(mien_tracker *tracker, double timestamp_ms, size_t width, size_t height, mien_search *search)
 {
+    if (!search)
+        return;
+    if (!tracker) { /* nobody is known */
+        *search = (mien_search){.full = 1};
+        return;
+    }
     double now = own_time(tracker, timestamp_ms);
     int full = !tracker->count || !tracker->searched || !(now - tracker->full_ms < tracker->options.full_search_ms);
     search->count = 0;

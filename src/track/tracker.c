@@ -62,11 +62,13 @@ void mien_tracker_destroy(mien_tracker **tracker)
 
 size_t mien_tracker_count(const mien_tracker *tracker)
 {
-    return tracker->count;
+    return tracker ? tracker->count : 0;
 }
 
 void mien_tracker_reset(mien_tracker *tracker)
 {
+    if (!tracker)
+        return;
     tracker->count = 0;
     tracker->searched = 0;
 }
@@ -193,10 +195,15 @@ static tracked *track_place(mien_tracker *tracker)
 static mien_status check_input(const mien_face *faces, size_t count, double timestamp_ms, const mien_image_view *grey,
                                mien_error *error)
 {
+    if (!faces && count)
+        return error_set(error, MIEN_EINVAL, "there are said to be %zu faces, but none is given", count);
     if (!isfinite(timestamp_ms))
         return error_set(error, MIEN_EINVAL, "the time of the frame is not a number");
     if (grey && grey->format != MIEN_PIXEL_GREY8)
         return error_set(error, MIEN_EINVAL, "the tracker wants a grey picture");
+    if (grey && grey->width && grey->height &&
+        (!grey->data || grey->stride < grey->width || grey->stride > SIZE_MAX / grey->height))
+        return error_set(error, MIEN_EINVAL, "the grey picture has no pixels, or a stride that cannot be");
     for (size_t i = 0; i < count; i++) {
         if (faces[i].box.width < 1 || faces[i].box.height < 1)
             return error_set(error, MIEN_EINVAL, "face %zu has a box without area", i);
@@ -257,6 +264,8 @@ static void apply(mien_tracker *tracker, const mien_face *faces, size_t count, c
 mien_status mien_tracker_update(mien_tracker *tracker, const mien_face *faces, size_t count, double timestamp_ms,
                                 const mien_image_view *grey, mien_track *tracks, mien_error *error)
 {
+    if (!tracker || (count && !tracks))
+        return error_set(error, MIEN_EINVAL, "faces are followed by a tracker, into somewhere to put their tracks");
     mien_status status = check_input(faces, count, timestamp_ms, grey, error);
     if (status)
         return status;
@@ -284,6 +293,8 @@ out:
 
 mien_status mien_tracker_mark_neutral(mien_tracker *tracker, uint64_t id, mien_error *error)
 {
+    if (!tracker)
+        return error_set(error, MIEN_EINVAL, "there is no tracker that could know a face");
     for (size_t i = 0; i < tracker->count; i++) {
         tracked *t = &tracker->tracks[i];
         if (t->id != id)

@@ -202,6 +202,8 @@ static void test_bad_options_are_refused(void **state)
     assert_int_equal(mien_analyze_view(session, &view, &options, &result, &error), MIEN_EINVAL);
     view.stride = 10;
     assert_int_equal(mien_analyze_view(session, &view, NULL, &result, &error), MIEN_EINVAL);
+    view.stride = (size_t)-256; /* bottom to top */
+    assert_int_equal(mien_analyze_view(session, &view, NULL, &result, &error), MIEN_EINVAL);
     assert_int_equal(mien_analyze_bytes(session, "text", 4, NULL, &result, &error), MIEN_EFORMAT);
     const mien_analyzer_options many = {.threads = 1000};
     mien_analyzer *none = NULL;
@@ -395,6 +397,13 @@ static void test_null_where_something_is_needed(void **state)
     assert_int_equal(mien_analyze_frame_view(session, NULL, &view, 0, NULL, &frame, &error), MIEN_EINVAL);
     assert_int_equal(mien_analyze_frame_view(session, tracker, &view, 0, NULL, NULL, &error), MIEN_EINVAL);
     assert_int_equal(mien_analyze_frame(session, NULL, "x", 1, 0, NULL, &frame, &error), MIEN_EINVAL);
+    assert_int_equal(mien_emotion_from_name(NULL, &(mien_emotion){0}, &error), MIEN_EINVAL);
+    assert_int_equal(mien_emotion_from_name("happy", NULL, &error), MIEN_EINVAL);
+    assert_int_equal(mien_preset_from_name(NULL, &(mien_preset){0}, &error), MIEN_EINVAL);
+    assert_int_equal(mien_preset_from_name("neo", NULL, &error), MIEN_EINVAL);
+    assert_int_equal(mien_precision_from_name(NULL, &(mien_precision){0}, &error), MIEN_EINVAL);
+    assert_int_equal(mien_precision_from_name("f32", NULL, &error), MIEN_EINVAL);
+    assert_null(mien_image_as_view(NULL).data);
     mien_tracker_destroy(&tracker);
     mien_session_destroy(&session);
 }

@@ -321,6 +321,9 @@ static void test_encoders_are_read_back(void **state)
     uint8_t *bytes = NULL;
     size_t length;
     assert_int_equal(mien_image_encode_jpeg(&packed, 0, &bytes, &length, &error), MIEN_EINVAL);
+    mien_image_view upwards = packed;
+    upwards.stride = (size_t)-packed.stride;
+    assert_int_equal(mien_image_encode_png(&upwards, &bytes, &length, &error), MIEN_EINVAL);
     packed.width = 0;
     assert_int_equal(mien_image_encode_png(&packed, &bytes, &length, &error), MIEN_EINVAL);
     assert_null(bytes);

@@ -354,6 +354,36 @@ static void test_bad_input(void **state)
     assert_true(search.full);
 }
 
+static void test_null_and_pictures_that_are_none(void **state)
+{
+    scene *s = *state;
+    mien_error error = {0};
+    mien_search search = {.count = 3};
+    mien_track track = {.id = 7};
+    const mien_face face = {.box = {10, 10, 20, 20}, .probabilities = {1}};
+    const mien_image_view none = {NULL, 10, 10, 10, MIEN_PIXEL_GREY8},
+                          narrow = {s->pixels, 10, 10, 9, MIEN_PIXEL_GREY8},
+                          upwards = {s->pixels, 10, 10, (size_t)-10, MIEN_PIXEL_GREY8};
+    assert_int_equal(mien_tracker_update(NULL, &face, 1, 0, NULL, &track, &error), MIEN_EINVAL);
+    assert_int_equal(mien_tracker_update(s->tracker, NULL, 1, 0, NULL, &track, &error), MIEN_EINVAL);
+    assert_int_equal(mien_tracker_update(s->tracker, &face, 1, 0, NULL, NULL, &error), MIEN_EINVAL);
+    assert_int_equal(mien_tracker_update(s->tracker, &face, 1, 0, &none, &track, &error), MIEN_EINVAL);
+    assert_int_equal(mien_tracker_update(s->tracker, &face, 1, 0, &narrow, &track, NULL), MIEN_EINVAL);
+    assert_int_equal(mien_tracker_update(s->tracker, &face, 1, 0, &upwards, &track, NULL), MIEN_EINVAL);
+    assert_int_equal(track.id, 7);
+    assert_int_equal(mien_tracker_update(s->tracker, NULL, 0, 0, NULL, NULL, &error), MIEN_OK);
+    assert_int_equal(mien_tracker_update(s->tracker, &face, 1, 33, NULL, &track, &error), MIEN_OK);
+    assert_int_equal(track.id, 1);
+    assert_int_equal(mien_tracker_mark_neutral(NULL, 1, &error), MIEN_EINVAL);
+    mien_tracker_search(NULL, 0, WIDTH, HEIGHT, &search);
+    assert_true(search.full && !search.count);
+    mien_tracker_search(s->tracker, 33, WIDTH, HEIGHT, NULL);
+    mien_tracker_reset(NULL);
+    mien_tracker_destroy(NULL);
+    assert_int_equal(mien_tracker_count(NULL), 0);
+    assert_int_equal(mien_tracker_count(s->tracker), 1);
+}
+
 static bool holds(const mien_search *search, const mien_rect *box)
 {
     for (size_t i = 0; i < search->count; i++) {
@@ -475,6 +505,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_baseline, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_memory_is_bounded_and_ids_are_fresh, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bad_input, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_null_and_pictures_that_are_none, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_search_around_known_faces, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_assignment_is_the_cheapest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_looks_do_not_mind_light, set_up, tear_down),
