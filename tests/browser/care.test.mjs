@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test, { after, before } from 'node:test';
-import { launch, noBrowser, openPage, startReal, unexpected, violations } from './helper.mjs';
+import { launch, noBrowser, startReal, usePage, violations } from './helper.mjs';
 import { png } from '../http/helper.mjs';
 
 const phone = { width: 360, height: 740 };
@@ -18,16 +18,8 @@ after(async () => {
   if (server) assert.equal(await server.stop(), 0);
 });
 
-async function withPage(options, where, work) {
-  const context = await browser.newContext({ locale: 'en-GB', acceptDownloads: true, reducedMotion: 'reduce', ...options });
-  const page = await openPage(context, server, where);
-  try {
-    await work(page);
-    assert.deepEqual(unexpected(page), []);
-  } finally {
-    await context.close();
-  }
-}
+const withPage = (options, where, work) =>
+  usePage(browser, server, { locale: 'en-GB', acceptDownloads: true, reducedMotion: 'reduce', ...options }, where, work);
 
 const grey = (name, width = 64, height = 48) => ({ name, mimeType: 'image/png', buffer: png(width, height) });
 const analysed = (page, n, all = n) => page.waitForSelector(`text=${n} of ${all} analysed`);

@@ -1,4 +1,5 @@
 // Driving the real page in Debian's Chromium against the real server, with a camera that plays photographs.
+import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -71,6 +72,18 @@ export async function openPage(context, server, where = '') {
 }
 
 export const unexpected = (page) => page.problems.filter((text) => !page.expected.some((pattern) => pattern.test(text)));
+
+/** Run `work` with a fresh page, and fail on whatever the page should not have done. */
+export async function usePage(browser, server, options, where, work) {
+  const context = await browser.newContext(options);
+  const page = await openPage(context, server, where);
+  try {
+    await work(page);
+    assert.deepEqual(unexpected(page), []);
+  } finally {
+    await context.close();
+  }
+}
 
 /** What axe-core finds wrong with the page as it stands. */
 export async function violations(page) {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
 import { deflateSync } from 'node:zlib';
-import { launch, noBrowser, openPage, startReal, unexpected, violations } from './helper.mjs';
+import { launch, noBrowser, startReal, usePage, violations } from './helper.mjs';
 
 const views = ['pictures', 'live', 'history', 'models', 'about'];
 const sizes = { phone: { width: 375, height: 740 }, tablet: { width: 820, height: 1100 }, desktop: { width: 1440, height: 900 } };
@@ -18,17 +18,7 @@ after(async () => {
   if (server) assert.equal(await server.stop(), 0);
 });
 
-/** Run `work` with a fresh page, and fail on whatever the page should not have done. */
-async function withPage(options, where, work) {
-  const context = await browser.newContext(options);
-  const page = await openPage(context, server, where);
-  try {
-    await work(page);
-    assert.deepEqual(unexpected(page), []);
-  } finally {
-    await context.close();
-  }
-}
+const withPage = (options, where, work) => usePage(browser, server, options, where, work);
 
 /** A view is complete: what it asks the server for has arrived. */
 async function settle(page, view) {

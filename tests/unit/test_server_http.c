@@ -224,6 +224,21 @@ static void test_chunks_in_pieces_of_every_size(void **state)
     }
 }
 
+/* The status with which a chunked body of at most `limit` bytes is refused. */
+static int refused_as(size_t limit, const char *coded)
+{
+    http_head head = {.framing = HTTP_CHUNKED};
+    http_body body;
+    buffer out;
+    buffer_init(&out, limit);
+    http_body_begin(&body, &head);
+    size_t used = 0;
+    int status = 0;
+    assert_int_equal(http_body_feed(&body, (const uint8_t *)coded, strlen(coded), &out, &used, &status), HTTP_REFUSED);
+    buffer_done(&out);
+    return status;
+}
+
 /* What two servers could read differently is refused: only CR LF ends a line, a size is digits alone. */
 static void test_chunks_that_could_smuggle(void **state)
 {
@@ -253,39 +268,15 @@ static void test_chunks_that_could_smuggle(void **state)
         "0\r\n\rx",
         "0\r\nN: \001\r\n",
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        http_head head = {.framing = HTTP_CHUNKED};
-        http_body body;
-        buffer out;
-        buffer_init(&out, 100);
-        http_body_begin(&body, &head);
-        size_t used = 0;
-        int status = 0;
-        assert_int_equal(http_body_feed(&body, (const uint8_t *)cases[i], strlen(cases[i]), &out, &used, &status),
-                         HTTP_REFUSED);
-        assert_int_equal(status, 400);
-        buffer_done(&out);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(refused_as(100, cases[i]), 400);
 }
 
 static void test_body_limit_holds(void **state)
 {
     (void)state;
-    http_head head = {.framing = HTTP_CHUNKED};
-    http_body body;
-    buffer out;
-    buffer_init(&out, 8);
-    http_body_begin(&body, &head);
-    size_t used = 0;
-    int status = 0;
-    const char *coded = "9\r\n123456789\r\n";
-    assert_int_equal(http_body_feed(&body, (const uint8_t *)coded, strlen(coded), &out, &used, &status), HTTP_REFUSED);
-    assert_int_equal(status, 413);
-    http_body_begin(&body, &head);
-    coded = "fffffffffffffffff\r\n";
-    assert_int_equal(http_body_feed(&body, (const uint8_t *)coded, strlen(coded), &out, &used, &status), HTTP_REFUSED);
-    assert_int_equal(status, 400);
-    buffer_done(&out);
+    assert_int_equal(refused_as(8, "9\r\n123456789\r\n"), 413);
+    assert_int_equal(refused_as(8, "fffffffffffffffff\r\n"), 400);
 }
 
 static mien_status hello(const http_request *request, http_response *response)
