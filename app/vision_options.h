@@ -34,7 +34,8 @@ enum {
 #define VISION_HELP                                                                                                    \
     "  --preset NAME        default, neo, faceml or history-api: detector and settings to use\n"                       \
     "  --model FILE         emotion model (.onnx), or one that ships: mien-wide (default), mien-small\n"               \
-    "  --precision P        f32 (default), bf16 or int8 arithmetic of the emotion model\n"                             \
+    "  --precision P        arithmetic of the emotion model: f32, bf16, int8, or auto (default): int8 for\n"           \
+    "                       models that carry their ranges, on processors that have it; else f32\n"                    \
     "  --detector FILE      face network (.onnx) instead of the shipped one\n"                                         \
     "  --cascade FILE       OpenCV cascade (.xml) for the presets that use one\n"                                      \
     "  --min-face PX        smallest face side in pixels; fewer pixels, more faces and more time\n"                    \

@@ -88,15 +88,16 @@ MIEN_API const char *mien_preset_name(mien_preset preset);
 /** The preset of that name. @return MIEN_OK, MIEN_ENOTFOUND, MIEN_EINVAL (NULL). */
 MIEN_API mien_status mien_preset_from_name(const char *name, mien_preset *preset, mien_error *error);
 
-/** Arithmetic of the emotion network. Answers of bf16 and int8 differ from f32's in the third digit; on processors
- *  without the instructions (AVX-512 BF16, VNNI) they run as f32. */
+/** Arithmetic of the emotion network. Probabilities of bf16 and int8 differ from f32's by a hundredth or less for nearly
+ *  all faces; on processors without the instructions (AVX-512 BF16, VNNI) they run as f32. */
 typedef enum mien_precision {
-    MIEN_PRECISION_F32 = 0,
+    MIEN_PRECISION_AUTO = 0, /**< int8 for a model that carries its ranges, else f32 */
+    MIEN_PRECISION_F32,
     MIEN_PRECISION_BF16,
     MIEN_PRECISION_INT8 /**< takes a model that carries its ranges, as `mien eval --calibrate` writes it */
 } mien_precision;
 
-/** "f32", "bf16", "int8"; NULL outside the range. */
+/** "auto", "f32", "bf16", "int8"; NULL outside the range. */
 MIEN_API const char *mien_precision_name(mien_precision precision);
 /** The precision of that name. @return MIEN_OK, MIEN_ENOTFOUND, MIEN_EINVAL (NULL). */
 MIEN_API mien_status mien_precision_from_name(const char *name, mien_precision *precision, mien_error *error);
@@ -110,7 +111,7 @@ typedef struct mien_analyzer_options {
     const char *cascade_path;  /**< OpenCV cascade XML; NULL = haarcascade_frontalface_default.xml of opencv-data */
     const char *detector_path; /**< face network; NULL = the shipped one, where there is one */
     int threads;               /**< threads that one analysis may use, 1..64; default 1 */
-    mien_precision precision;  /**< of the emotion network; default f32 */
+    mien_precision precision;  /**< of the emotion network; default MIEN_PRECISION_AUTO */
 } mien_analyzer_options;
 
 /** Where to look for a face, and how large it may be. */

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/number.h"
+#include "model/ranges.h"
 
 static bool network_computes_boxes(const nn_graph *graph)
 {
@@ -87,7 +88,7 @@ static mien_status network_read_number(const model_info *info, const char *key, 
 static mien_status network_choose_precision(network_detector *detector, mien_error *error)
 {
     const char *said = model_info_property(&detector->model.info, "detector.precision");
-    if (!said && model_info_property(&detector->model.info, "int8.ranges"))
+    if (!said && model_has_ranges(&detector->model))
         detector->precision = NN_INT8; /* ranges are there because somebody wants it */
     if (!said || nn_precision_from_name(said, &detector->precision))
         return MIEN_OK;

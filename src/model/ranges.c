@@ -27,6 +27,11 @@ mien_status model_plan_create(const model *m, const nn_plan_options *options, nn
     return status;
 }
 
+bool model_has_ranges(const model *m)
+{
+    return model_info_property(&m->info, ranges_key) != NULL;
+}
+
 mien_status model_calibrate(model *m, const nn_plan_options *options, mien_error *error)
 {
     buffer text;

@@ -10,6 +10,8 @@
  * neither ranges nor calibration inputs. MIEN_ENOTFOUND: it has none stored; MIEN_EFORMAT: they are damaged.
  */
 mien_status model_plan_create(const model *m, const nn_plan_options *options, nn_plan **plan, mien_error *error);
+/** Whether the model carries ranges. */
+bool model_has_ranges(const model *m);
 /** Find the ranges with options->calibration (and height, width) and store them in the model. */
 mien_status model_calibrate(model *m, const nn_plan_options *options, mien_error *error);
 

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "emotion/classifier.h"
+#include "model/ranges.h"
 #include "pipeline/finder.h"
 #include "pipeline/session.h"
 #include "pipeline/shipped.h"
@@ -47,6 +48,21 @@ void mien_result_done(mien_result *result)
     *result = (mien_result){0};
 }
 
+/* A model carries ranges because somebody wants eight bits of it, and measured what they cost. */
+static nn_precision choose_precision(mien_precision wanted, const model *m)
+{
+    switch (wanted) {
+    case MIEN_PRECISION_F32:
+        return NN_F32;
+    case MIEN_PRECISION_BF16:
+        return NN_BF16;
+    case MIEN_PRECISION_INT8:
+        return NN_INT8;
+    default:
+        return model_has_ranges(m) ? NN_INT8 : NN_F32;
+    }
+}
+
 static mien_status load_classifier(const mien_analyzer_options *options, mien_analyzer *a, mien_error *error)
 {
     const char *path = options->model_path;
@@ -58,8 +74,7 @@ static mien_status load_classifier(const mien_analyzer_options *options, mien_an
     if (detector_knows(&m))
         status = error_set(error, MIEN_EINVAL, "this model finds faces; an emotion model is wanted");
     if (!status)
-        status =
-            classifier_create(&m, (nn_precision)options->precision, &a->classifier, error); /* preset.c: one order */
+        status = classifier_create(&m, choose_precision(options->precision, &m), &a->classifier, error);
     if (status && path && !strstr(error ? error->message : path, path))
         error_prefix(error, status, "%s", path);
     model_done(&m);

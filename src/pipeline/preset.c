@@ -4,7 +4,6 @@
 #include <mien/analyzer.h>
 
 #include "base/error.h"
-#include "nn/plan.h"
 
 static const char *const preset_names[MIEN_PRESET_COUNT] = {"default", "neo", "faceml", "history-api"};
 
@@ -27,22 +26,30 @@ mien_status mien_preset_from_name(const char *name, mien_preset *preset, mien_er
     return error_set(error, MIEN_ENOTFOUND, "there is no preset \"%s\": default, neo, faceml or history-api", name);
 }
 
-_Static_assert((int)MIEN_PRECISION_BF16 == (int)NN_BF16 && (int)MIEN_PRECISION_INT8 == (int)NN_INT8,
-               "one order of precisions");
+static const char *const precision_names[] = {
+    [MIEN_PRECISION_AUTO] = "auto",
+    [MIEN_PRECISION_F32] = "f32",
+    [MIEN_PRECISION_BF16] = "bf16",
+    [MIEN_PRECISION_INT8] = "int8",
+};
+
+enum { PRECISIONS = sizeof precision_names / sizeof *precision_names };
 
 const char *mien_precision_name(mien_precision precision)
 {
-    return nn_precision_name((nn_precision)precision);
+    size_t index = (size_t)precision;
+    return index < PRECISIONS ? precision_names[index] : NULL;
 }
 
 mien_status mien_precision_from_name(const char *name, mien_precision *precision, mien_error *error)
 {
-    nn_precision found;
     if (!name || !precision)
         return error_set(error, MIEN_EINVAL, "a precision is looked up by a name, into somewhere to put it");
-    if (nn_precision_from_name(name, &found)) {
-        *precision = (mien_precision)found;
-        return MIEN_OK;
+    for (int i = 0; i < PRECISIONS; i++) {
+        if (!strcmp(name, precision_names[i])) {
+            *precision = (mien_precision)i;
+            return MIEN_OK;
+        }
     }
-    return error_set(error, MIEN_ENOTFOUND, "there is no precision \"%s\": f32, bf16 or int8", name);
+    return error_set(error, MIEN_ENOTFOUND, "there is no precision \"%s\": auto, f32, bf16 or int8", name);
 }

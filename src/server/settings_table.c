@@ -50,9 +50,9 @@ const setting settings_table[] = {
           "Emotion model (.onnx, .h5), the name of one that ships (mien-wide, mien-small), or a folder of models; "
           "several divided by colons, or by giving the flag again. The first answers by default; clients choose by "
           "name with ?model=. SIGHUP reads the files again. When not set, the models that ship."),
-    CHOICE("MODEL_PRECISION", "", "--precision", model_precision, "f32", "f32 bf16 int8",
-           "Arithmetic of the emotion models: bf16 and int8 are faster where the processor has them; int8 takes models "
-           "with ranges."),
+    CHOICE("MODEL_PRECISION", "", "--precision", model_precision, "auto", "auto f32 bf16 int8",
+           "Arithmetic of the emotion models: auto is int8 for models that carry their ranges, else f32; bf16 and int8 "
+           "are faster where the processor has them, and as f32 elsewhere."),
     TEXT("CASCADE_PATH", "", "--cascade-path", cascade_path, "",
          "OpenCV cascade (.xml); when not set, haarcascade_frontalface_default.xml."),
     TEXT("DETECTOR_PATH", "", "--detector-path", detector_path, "",

@@ -36,7 +36,7 @@ test('a wrong value is refused at start by name, with the range, and without rep
     [[], { FIREBASE_AUTH_EMULATOR_HOST: 'localhost:9099' }, /FIREBASE_PROJECT_ID/],
     [[], { FIREBASE_AUTH_EMULATOR_HOST: 'localhost:9099', FIREBASE_PROJECT_ID: 'p', ENVIRONMENT: 'production' }, /FIREBASE_AUTH_EMULATOR_HOST/],
     [['--scale-factor', '1'], {}, /SCALE_FACTOR/],
-    [['--precision', 'f16'], {}, /MODEL_PRECISION.*one of: f32 bf16 int8/],
+    [['--precision', 'f16'], {}, /MODEL_PRECISION.*one of: auto f32 bf16 int8/],
     [['--min-face', '-1'], {}, /MIN_FACE.*from 0 to 10000/],
   ];
   for (const [flags, environment, message] of cases) {

@@ -224,7 +224,7 @@ static void test_shipped_models_by_name_and_precision(void **state)
     assert_string_equal(mien_shipped_model(0), "mien-wide");
     for (size_t i = 0; mien_shipped_model(i); i++) {
         float first = 0;
-        for (mien_precision precision = MIEN_PRECISION_F32; mien_precision_name(precision); precision++) {
+        for (mien_precision precision = MIEN_PRECISION_AUTO; mien_precision_name(precision); precision++) {
             const mien_analyzer_options options = {
                 .threads = 1, .model_path = mien_shipped_model(i), .precision = precision};
             mien_analyzer *named = NULL;
@@ -237,7 +237,7 @@ static void test_shipped_models_by_name_and_precision(void **state)
             assert_ok(mien_analyze_bytes(session, bytes.data, bytes.length, NULL, &result, &error), &error);
             assert_int_equal(result.face_count, 1);
             float happy = result.faces[0].probabilities[MIEN_EMOTION_HAPPY];
-            first = precision == MIEN_PRECISION_F32 ? happy : first;
+            first = precision == MIEN_PRECISION_AUTO ? happy : first;
             assert_true(happy > 0.5f);
             assert_float_equal(happy, first, 0.05f);
             mien_result_done(&result);
@@ -253,6 +253,59 @@ static void test_shipped_models_by_name_and_precision(void **state)
     assert_non_null(strstr(error.message, "mien-small"));
     const mien_analyzer_options odd = {.threads = 1, .precision = (mien_precision)7};
     assert_int_equal(mien_analyzer_create(&odd, &none, &error), MIEN_EINVAL);
+}
+
+/* What a model with these options says of the astronaut. */
+static mien_face astronaut_by(const char *model_path, mien_precision precision, const buffer *bytes)
+{
+    const mien_analyzer_options options = {.threads = 1, .model_path = model_path, .precision = precision};
+    mien_analyzer *made = NULL;
+    mien_session *session = NULL;
+    mien_result result = {0};
+    mien_error error = {0};
+    assert_ok(mien_analyzer_create(&options, &made, &error), &error);
+    assert_ok(mien_session_create(made, &session, &error), &error);
+    assert_ok(mien_analyze_bytes(session, bytes->data, bytes->length, NULL, &result, &error), &error);
+    assert_int_equal(result.face_count, 1);
+    mien_face face = result.faces[0];
+    mien_result_done(&result);
+    mien_session_destroy(&session);
+    mien_analyzer_destroy(&made);
+    return face;
+}
+
+static void assert_same_probabilities(const mien_face *one, const mien_face *other)
+{
+    assert_memory_equal(one->probabilities, other->probabilities, sizeof one->probabilities);
+}
+
+/* Left to itself a model runs in eight bits where it has ranges for them, and only there. */
+static void test_auto_precision(void **state)
+{
+    (void)state;
+    static const char key[] = "mien.int8.ranges";
+    buffer picture = {0}, file = {0};
+    mien_error error = {0};
+    read_photo("astronaut.png", &picture);
+    mien_face chosen = astronaut_by(NULL, MIEN_PRECISION_AUTO, &picture);
+    mien_face eight = astronaut_by(NULL, MIEN_PRECISION_INT8, &picture);
+    assert_same_probabilities(&chosen, &eight);
+
+    assert_ok(file_read(MIEN_SOURCE_DIR "/models/emotion.onnx", 64 << 20, &file, &error), &error);
+    char *found = memmem(file.data, file.length, key, strlen(key));
+    assert_non_null(found);
+    found[strlen("mien.")] = 'x'; /* a property that nobody knows */
+    char path[] = "/tmp/mien-test-XXXXXX.onnx";
+    int descriptor = mkstemps(path, 5);
+    assert_true(descriptor >= 0);
+    close(descriptor);
+    assert_ok(file_write(path, file.data, file.length, &error), &error);
+    chosen = astronaut_by(path, MIEN_PRECISION_AUTO, &picture);
+    mien_face exact = astronaut_by(path, MIEN_PRECISION_F32, &picture);
+    assert_same_probabilities(&chosen, &exact);
+    unlink(path);
+    buffer_done(&file);
+    buffer_done(&picture);
 }
 
 static float happiness(mien_session *session, const buffer *bytes, mien_preset preset)
@@ -360,13 +413,13 @@ static void test_names_go_both_ways(void **state)
         assert_ok(mien_preset_from_name(mien_preset_name((mien_preset)i), &preset, &error), &error);
         assert_int_equal(preset, i);
     }
-    for (int i = MIEN_PRECISION_F32; i <= MIEN_PRECISION_INT8; i++) {
+    for (int i = MIEN_PRECISION_AUTO; i <= MIEN_PRECISION_INT8; i++) {
         assert_ok(mien_precision_from_name(mien_precision_name((mien_precision)i), &precision, &error), &error);
         assert_int_equal(precision, i);
     }
     assert_null(mien_emotion_name(MIEN_EMOTION_COUNT));
     assert_null(mien_preset_name(MIEN_PRESET_COUNT));
-    assert_null(mien_precision_name((mien_precision)3));
+    assert_null(mien_precision_name((mien_precision)4));
 }
 
 static void test_null_where_something_is_needed(void **state)
@@ -420,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_bad_options_are_refused),
         cmocka_unit_test(test_null_where_something_is_needed),
         cmocka_unit_test(test_shipped_models_by_name_and_precision),
+        cmocka_unit_test(test_auto_precision),
         cmocka_unit_test(test_models_share_a_finder),
         cmocka_unit_test(test_sessions_run_side_by_side),
     };
