@@ -108,7 +108,9 @@ MIEN_API const char *mien_shipped_model(size_t index);
 /** Begin with mien_analyzer_default_options(): not every default is zero. */
 typedef struct mien_analyzer_options {
     const char *model_path;    /**< emotion model: a file, or the name of one that ships; NULL = the default one */
-    const char *cascade_path;  /**< OpenCV cascade XML; NULL = haarcascade_frontalface_default.xml of opencv-data */
+    const char *cascade_path;  /**< OpenCV cascade XML, for the named presets; NULL =
+                                  haarcascade_frontalface_default.xml of opencv-data. Where that is missing, only what
+                                  searches with it fails */
     const char *detector_path; /**< face network; NULL = the shipped one, where there is one */
     int threads;               /**< threads that one analysis may use, 1..64; default 1 */
     mien_precision precision;  /**< of the emotion network; default MIEN_PRECISION_AUTO */
@@ -166,7 +168,8 @@ MIEN_API mien_status mien_session_create(mien_analyzer *analyzer, mien_session *
 MIEN_API void mien_session_destroy(mien_session **session); /**< sets it to NULL; accepts NULL */
 
 /** Analyse an encoded picture; no face is MIEN_OK. `result` is overwritten; on failure it is untouched.
- *  @return as mien_image_decode(); MIEN_EINVAL (an option); what `reserve` gave; MIEN_EINTERNAL. */
+ *  @return as mien_image_decode(); MIEN_EINVAL (an option); MIEN_ENOTFOUND (a named preset, and the default cascade is
+ *  missing); what `reserve` gave; MIEN_EINTERNAL. */
 MIEN_API mien_status mien_analyze_bytes(mien_session *session, const void *bytes, size_t length,
                                         const mien_analyze_options *options, mien_result *result, mien_error *error);
 /** Analyse raw pixels of any format and stride. @return as above; MIEN_EINVAL (no pixels), MIEN_ELIMIT (too many). */

@@ -178,7 +178,7 @@ mien_status session_check_call(const mien_session *session, const void *result, 
     return MIEN_OK;
 }
 
-mien_status session_check_options(const mien_analyze_options *options, mien_error *error)
+mien_status session_check_options(const mien_session *session, const mien_analyze_options *options, mien_error *error)
 {
     if (!mien_preset_name(options->preset))
         return error_set(error, MIEN_EINVAL, "preset %d does not exist", (int)options->preset);
@@ -190,7 +190,7 @@ mien_status session_check_options(const mien_analyze_options *options, mien_erro
         return error_set(error, MIEN_EINVAL, "min_score: %g is not within 0..1", (double)options->min_score);
     if (options->min_face < 0)
         return error_set(error, MIEN_EINVAL, "min_face: %d is negative", (int)options->min_face);
-    return MIEN_OK;
+    return finder_check(session->finder, options, error);
 }
 
 mien_status session_check_view(const mien_image_view *view, mien_error *error)
@@ -299,7 +299,7 @@ mien_status mien_analyze_view(mien_session *session, const mien_image_view *view
         options = &defaults;
     mien_status status = session_check_call(session, result, error);
     if (!status)
-        status = session_check_options(options, error);
+        status = session_check_options(session, options, error);
     if (!status)
         status = session_check_view(view, error);
     if (status)
@@ -362,7 +362,7 @@ mien_status mien_analyze_bytes(mien_session *session, const void *bytes, size_t 
         options = &defaults;
     mien_status status = session_check_call(session, result, error);
     if (!status)
-        status = session_check_options(options, error);
+        status = session_check_options(session, options, error);
     if (status)
         return status;
     double started = clock_monotonic_ms();

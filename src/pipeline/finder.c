@@ -36,14 +36,17 @@ static mien_status finder_load_cascade(const char *path, detector **out, mien_er
     return status;
 }
 
+/* Only the older systems' presets ask for it, so that it may be missing. */
 static mien_status finder_load_default_cascade(detector **out, mien_error *error)
 {
+    mien_error why = {0};
     mien_status status = MIEN_ENOTFOUND;
     for (size_t i = 0; i < sizeof cascade_places / sizeof cascade_places[0] && status == MIEN_ENOTFOUND; i++)
-        status = finder_load_cascade(cascade_places[i], out, error);
+        status = finder_load_cascade(cascade_places[i], out, &why);
     if (status == MIEN_ENOTFOUND)
-        return error_set(error, status, "%s is missing: install opencv-data, or name a cascade file",
-                         cascade_places[0]);
+        return MIEN_OK;
+    if (status && error)
+        *error = why;
     return status;
 }
 
@@ -70,6 +73,8 @@ mien_status finder_create(const mien_analyzer_options *options, finder **out, mi
                                                : finder_load_default_cascade(&f->cascade, error);
     if (!status)
         status = finder_load_network(options->detector_path, &f->network, error);
+    if (!status && !f->network)
+        status = finder_check_cascade(f, error);
     if (status) {
         finder_destroy(&f);
         return status;
@@ -86,6 +91,14 @@ void finder_destroy(finder **f)
     detector_destroy(&(*f)->network);
     memory_free(*f);
     *f = NULL;
+}
+
+mien_status finder_check_cascade(const finder *f, mien_error *error)
+{
+    if (f->cascade)
+        return MIEN_OK;
+    return error_set(error, MIEN_ENOTFOUND, "%s is missing: install opencv-data, or name a cascade file",
+                     cascade_places[0]);
 }
 
 const detector *finder_detector(const finder *f)
@@ -105,7 +118,7 @@ mien_status finder_session_create(const finder *f, finder_session **out, mien_er
     if (!s)
         return error_no_memory(error, sizeof *s);
     s->finder = f;
-    mien_status status = detect_scratch_create(f->cascade, &s->cascade, error);
+    mien_status status = f->cascade ? detect_scratch_create(f->cascade, &s->cascade, error) : MIEN_OK;
     if (!status && f->network)
         status = detect_scratch_create(f->network, &s->network, error);
     if (status) {
@@ -193,13 +206,19 @@ static bool finder_needs_grey(const finder_session *s, const mien_analyze_option
     return options->preset != MIEN_PRESET_DEFAULT || !s->network;
 }
 
+mien_status finder_check(const finder_session *session, const mien_analyze_options *options, mien_error *error)
+{
+    bool searches = !options->face_boxes && finder_needs_grey(session, options);
+    return searches ? finder_check_cascade(session->finder, error) : MIEN_OK;
+}
+
 mien_status finder_run(finder_session *session, const mien_image_view *picture, const mien_analyze_options *options,
                        finder_faces *found, mien_error *error)
 {
     finder_faces f = {.crop = detector_crop(finder_detector(session->finder))};
-    mien_status status = MIEN_OK;
+    mien_status status = finder_check(session, options, error);
     session->has_grey = false;
-    if (!options->face_boxes && finder_needs_grey(session, options))
+    if (!status && !options->face_boxes && finder_needs_grey(session, options))
         status = make_grey(session, picture, error);
     if (status)
         return status;
@@ -237,8 +256,9 @@ uint64_t finder_search_bytes(const finder_session *session, size_t width, size_t
     static const uint64_t copies[MIEN_PRESET_COUNT] = {1, 2, 1, 3};
     const finder *f = session->finder;
     int32_t least = finder_default_min_face(width, height, options);
+    const detector *searching = finder_needs_grey(session, options) ? f->cascade : f->network;
     return copies[options->preset] * (uint64_t)width * height +
-           detector_search_bytes(finder_needs_grey(session, options) ? f->cascade : f->network, width, height, least);
+           (searching ? detector_search_bytes(searching, width, height, least) : 0);
 }
 
 static void kept_image_trim(kept_image *kept)
@@ -255,7 +275,8 @@ void finder_trim(finder_session *session)
     kept_image_trim(&session->prepared);
     kept_image_trim(&session->changed);
     session->has_grey = false;
-    detect_scratch_trim(session->cascade);
+    if (session->cascade)
+        detect_scratch_trim(session->cascade);
     if (session->network)
         detect_scratch_trim(session->network);
 }

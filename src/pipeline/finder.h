@@ -22,10 +22,13 @@ typedef struct finder_faces {
     model_crop crop;  /* otherwise: from a box to the square that emotion models start from */
 } finder_faces;
 
+/** Where the default cascade is missing, a finder with a network goes without; a named cascade must be there. */
 mien_status finder_create(const mien_analyzer_options *options, finder **out, mien_error *error);
 void finder_destroy(finder **f);
 /** Of the face network, before the first session; none: nothing happens. */
 void finder_use_precision(finder *f, nn_precision precision);
+/** MIEN_ENOTFOUND, and what to install, where there is no cascade for the older systems' presets. */
+mien_status finder_check_cascade(const finder *f, mien_error *error);
 /** The detector that the default preset uses; valid as long as `f`. */
 const detector *finder_detector(const finder *f);
 mien_status finder_session_create(const finder *f, finder_session **out, mien_error *error);
@@ -34,6 +37,8 @@ void finder_session_destroy(finder_session **session);
  *  as long as the session. */
 nn_workspace *finder_workspace(finder_session *session);
 
+/** MIEN_ENOTFOUND where the options ask for a search that the finder lacks the cascade for. */
+mien_status finder_check(const finder_session *session, const mien_analyze_options *options, mien_error *error);
 /** @param picture  upright, any format. */
 mien_status finder_run(finder_session *session, const mien_image_view *picture, const mien_analyze_options *options,
                        finder_faces *found, mien_error *error);

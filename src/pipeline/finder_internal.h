@@ -6,7 +6,7 @@
 #include "pipeline/finder.h"
 
 struct finder {
-    detector *cascade;
+    detector *cascade; /* NULL: the default one is missing, and there is a network */
     detector *network; /* of the default preset; NULL: it uses the cascade */
     int threads;
 };

@@ -44,7 +44,7 @@ mien_status mien_analyze_frame_view(mien_session *session, mien_tracker *tracker
         wanted = *options;
     mien_status status = session_check_call(session, tracker ? result : NULL, error);
     if (!status)
-        status = session_check_options(&wanted, error);
+        status = session_check_options(session, &wanted, error);
     if (!status)
         status = session_check_view(view, error);
     if (status)
@@ -83,7 +83,7 @@ mien_status mien_analyze_frame(mien_session *session, mien_tracker *tracker, con
         options = &defaults;
     mien_status status = session_check_call(session, tracker ? result : NULL, error);
     if (!status)
-        status = session_check_options(options, error);
+        status = session_check_options(session, options, error);
     if (!status)
         status = session_decode(session, bytes, length, options, false, &picture, NULL, error);
     if (status)

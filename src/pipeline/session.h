@@ -19,9 +19,9 @@ mien_status session_create_with(mien_analyzer *analyzer, finder_session *shared,
 
 /** MIEN_EINVAL where either is NULL. */
 mien_status session_check_call(const mien_session *session, const void *result, mien_error *error);
-/** MIEN_EINVAL or MIEN_ELIMIT where they are outside what mien/analyzer.h allows: first of all, before anything of them
- *  is used. */
-mien_status session_check_options(const mien_analyze_options *options, mien_error *error);
+/** MIEN_EINVAL or MIEN_ELIMIT where they are outside what mien/analyzer.h allows, MIEN_ENOTFOUND where the options need
+ * a cascade that is missing: first of all, before anything of them is used. */
+mien_status session_check_options(const mien_session *session, const mien_analyze_options *options, mien_error *error);
 mien_status session_check_view(const mien_image_view *view, mien_error *error);
 
 /** The picture just analysed, in grey. Valid until the session's next run. */

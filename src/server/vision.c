@@ -79,6 +79,8 @@ mien_status vision_search_create(const mien_analyzer_options *options, size_t wo
     made->sessions = memory_zeroed(workers, sizeof *made->sessions);
     mien_status status = made->sessions ? finder_create(options, &made->finder, error)
                                         : error_no_memory(error, workers * sizeof *made->sessions);
+    if (!status) /* dialects search with it: better refused at the start than at a client's request */
+        status = finder_check_cascade(made->finder, error);
     if (status)
         vision_search_destroy(&made);
     else

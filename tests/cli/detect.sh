@@ -48,6 +48,19 @@ head -c 40000 "$cascade" >"$work/half.xml"
 run "$MIEN" detect --preset neo --cascade "$work/half.xml" "$work/tiny.bmp"
 check "a cascade cut in half is refused" status_is 1
 check "… with its name" err_has "half.xml"
+# a machine without opencv-data
+without() {
+  run env LD_PRELOAD="${MIEN_BUILD:-build}/tests/tools/missing_file.so" MISSING_FILE=haarcascade_frontalface_default.xml \
+    ASAN_OPTIONS="${ASAN_OPTIONS:-}:verify_asan_link_order=0" timeout 60 "$@"
+}
+without "$MIEN" detect "$work/tiny.bmp"
+check "mien's own way needs no cascade" status_is 0
+without "$MIEN" detect --preset faceml "$work/tiny.bmp"
+check "a preset that needs a missing cascade fails" status_is 1
+check "… and says what to install" err_has "haarcascade_frontalface_default.xml is missing: install opencv-data"
+without "$MIEN" serve --port 0
+check "without a cascade no server starts" status_is 1
+check "… and it says what to install" err_has "haarcascade_frontalface_default.xml is missing: install opencv-data"
 run bash -c '"$0" detect --json "$1" >/dev/full' "$MIEN" "$work/tiny.bmp"
 check "an answer that cannot be written is a failure" status_is 1
 cp "$work/tiny.bmp" "$work/a name with é.bmp"; cp "$work/tiny.bmp" "$work/"$'bytes\xff\xfe.bmp'

@@ -200,7 +200,7 @@ test('a huge picture that takes longer than the deadline is 504 in the real prog
 });
 
 test('a clock that is set back', async () => {
-  const clock = path.join(place, 'time'), shifted = path.join(build, 'tests/http/shifted_clock.so');
+  const clock = path.join(place, 'time'), shifted = path.join(build, 'tests/tools/shifted_clock.so');
   const set = (seconds) => writeFileSync(clock, String(seconds));
   set(0);
   const server = await startStub(['--data-dir', folder('clock'), '--rate-limit-requests', '5', '--history-ttl', '1000000'],
