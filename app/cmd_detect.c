@@ -49,8 +49,7 @@ typedef struct worker {
 typedef struct batch {
     const settings *settings;
     char **paths;
-    const bool *duplicate; /* per path: another picture of the list has the same stem */
-    size_t first;          /* index of paths[0] in the whole list */
+    const size_t *numbers; /* per path: tells pictures of the same stem apart; 0 = the only one */
     worker *workers;
     answer *answers; /* one per path of this batch */
 } batch;
@@ -187,16 +186,15 @@ static mien_status write_json(const char *path, const mien_result *result, buffe
     return buffer_status(out, error);
 }
 
-/* <DIR>/<stem>.jpg; pictures of the same stem are told apart by their place in the list. An original is never
- * overwritten. */
+/* <DIR>/<stem>.jpg; pictures of the same stem are told apart by a number. An original is never overwritten. */
 static mien_status annotated_path(const batch *b, size_t index, char *to, size_t capacity, mien_error *error)
 {
     const char *path = b->paths[index];
     char suffix[32] = "";
     size_t length;
     const char *stem = file_list_stem(path, &length);
-    if (b->duplicate[index])
-        snprintf(suffix, sizeof suffix, "-%zu", b->first + index + 1);
+    if (b->numbers[index])
+        snprintf(suffix, sizeof suffix, "-%zu", b->numbers[index]);
     if (snprintf(to, capacity, "%s/%.*s%s.jpg", b->settings->annotate, (int)length, stem, suffix) >= (int)capacity)
         return error_set(error, MIEN_EINVAL, "the name is too long");
     struct stat target, original;
@@ -333,7 +331,7 @@ static mien_status analyse_list(const settings *s, mien_analyzer *analyzer, cons
                 "mien detect: no font is installed (try fonts-dejavu-core); pictures get boxes without labels\n");
     for (size_t first = 0; !status && first < list->count; first += window) {
         size_t count = list->count - first < window ? list->count - first : window;
-        batch b = {s, list->paths + first, list->duplicate + first, first, workers, answers};
+        batch b = {s, list->paths + first, list->numbers + first, workers, answers};
         thread_pool_run(pool, count, analyse_file, &b);
         *failed += print_answers(answers, count);
     }
@@ -366,7 +364,7 @@ int cmd_detect(int argc, char **argv)
     if (s.annotate)
         status = file_make_folders(s.annotate, &error);
     if (!status)
-        status = file_list_find_duplicates(&list, &error);
+        status = file_list_number(&list, &error);
     if (list.count == 1)
         s.analyzer.threads = (int)s.jobs;
     if (!status)

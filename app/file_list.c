@@ -46,7 +46,7 @@ void file_list_done(file_list *list)
     for (size_t i = 0; i < list->count; i++)
         memory_free(list->paths[i]);
     memory_free(list->paths);
-    memory_free(list->duplicate);
+    memory_free(list->numbers);
 }
 
 /* The name without folder and ending; standard input is called "stdin". */
@@ -69,20 +69,37 @@ static int compare_stems(const void *a, const void *b)
     return order ? order : (left_length > right_length) - (left_length < right_length);
 }
 
-mien_status file_list_find_duplicates(file_list *list, mien_error *error)
+/* Counted on by the length of the list where that name is some picture's stem: so no two numbers of a stem meet, a
+ * numbered name never is a name without number, and copies beside the originals never take an original's name. */
+static size_t list_number(const file_list *list, char ***order, size_t index)
+{
+    char name[PATH_MAX + 32], *path = name, **key = &path;
+    size_t length, number = index + 1;
+    const char *stem = file_list_stem(list->paths[index], &length);
+    for (;; number += list->count) {
+        snprintf(name, sizeof name, "%.*s-%zu.", (int)length, stem, number); /* the dot ends the stem */
+        if (!bsearch(&key, order, list->count, sizeof *order, compare_stems))
+            return number;
+    }
+}
+
+mien_status file_list_number(file_list *list, mien_error *error)
 {
     char ***order = memory_array(list->count, sizeof *order);
-    list->duplicate = memory_zeroed(list->count, sizeof *list->duplicate);
-    if (!order || !list->duplicate) {
+    list->numbers = memory_zeroed(list->count, sizeof *list->numbers);
+    if (!order || !list->numbers) {
         memory_free(order);
         return error_no_memory(error, list->count * sizeof *order);
     }
     for (size_t i = 0; i < list->count; i++)
         order[i] = &list->paths[i];
     qsort(order, list->count, sizeof *order, compare_stems);
-    for (size_t i = 1; i < list->count; i++)
-        if (!compare_stems(&order[i - 1], &order[i]))
-            list->duplicate[order[i - 1] - list->paths] = list->duplicate[order[i] - list->paths] = true;
+    for (size_t i = 0; i < list->count; i++) {
+        bool shared = (i && !compare_stems(&order[i - 1], &order[i])) ||
+                      (i + 1 < list->count && !compare_stems(&order[i], &order[i + 1]));
+        size_t index = (size_t)(order[i] - list->paths);
+        list->numbers[index] = shared ? list_number(list, order, index) : 0;
+    }
     memory_free(order);
     return MIEN_OK;
 }

@@ -9,7 +9,7 @@
 /** Zero-initialised means empty. */
 typedef struct file_list {
     char **paths;    /* "-" is standard input */
-    bool *duplicate; /* another picture has the same stem; made by file_list_find_duplicates */
+    size_t *numbers; /* tell pictures of the same stem apart, 0 = the only one; made by file_list_number */
     size_t count, capacity;
     size_t failed; /* folders that could not be read, each said on standard error */
 } file_list;
@@ -17,7 +17,9 @@ typedef struct file_list {
 /** Folders stand for their pictures, those of the folders below included, sorted by name; hidden ones are passed over.
  */
 void file_list_add_arguments(file_list *list, char **arguments, int count);
-mien_status file_list_find_duplicates(file_list *list, mien_error *error);
+/** Number the pictures that share their stem: "stem-number" is nobody else's name, nor any picture's stem. The place in
+ *  the list decides, so the same list gives the same names. */
+mien_status file_list_number(file_list *list, mien_error *error);
 void file_list_done(file_list *list);
 
 /** The name without folder and ending, not NUL-terminated; standard input is called "stdin". */

@@ -48,6 +48,21 @@ head -c 40000 "$cascade" >"$work/half.xml"
 run "$MIEN" detect --preset neo --cascade "$work/half.xml" "$work/tiny.bmp"
 check "a cascade cut in half is refused" status_is 1
 check "… with its name" err_has "half.xml"
+# copies of pictures whose names are alike: "a-2" is one's stem and would be another's number
+other() { LC_ALL=C sed 's/\xff/\x80/' "$work/tiny.bmp"; }
+mkdir -p "$work/x" "$work/y"; cp "$work/tiny.bmp" "$work/x/a.bmp"; cp "$work/tiny.bmp" "$work/y/a.png"; other >"$work/a-2.bmp"
+for jobs in 1 4; do
+  run "$MIEN" detect --jobs $jobs --annotate "$work/alike$jobs" "$work/x/a.bmp" "$work/y/a.png" "$work/a-2.bmp" "$work/tiny.bmp"
+  check "pictures of like names are all drawn, $jobs at a time" status_is 0
+  check "… each in a file of its own" test "$(ls "$work/alike$jobs" | xargs)" = "a-1.jpg a-2.jpg a-6.jpg tiny.jpg"
+done
+run "$MIEN" detect --annotate "$work/single" "$work/a-2.bmp"
+check "… where a name that is nobody else's stays" cmp "$work/single/a-2.jpg" "$work/alike1/a-2.jpg"
+check "… whichever was first" diff -r "$work/alike1" "$work/alike4"
+cp "$work/single/a-2.jpg" "$work/alike1/a-2.jpg"; cp "$work/single/a-2.jpg" "$work/x/a-2.jpg"
+run "$MIEN" detect --annotate "$work/alike1" "$work/x/a.bmp" "$work/y/a.png" "$work/x/a-2.jpg" "$work/alike1/a-2.jpg"
+check "no copy takes an original's name" cmp "$work/single/a-2.jpg" "$work/alike1/a-2.jpg"
+
 # a machine without opencv-data
 without() {
   run env LD_PRELOAD="${MIEN_BUILD:-build}/tests/tools/missing_file.so" MISSING_FILE=haarcascade_frontalface_default.xml \
