@@ -357,7 +357,7 @@ int cmd_detect(int argc, char **argv)
 
     mien_error error = {0};
     mien_analyzer *analyzer = NULL;
-    file_list list = {0};
+    file_list list = {.command = command};
     file_list_add_arguments(&list, argv + optind, argc - optind);
     size_t failed = list.failed;
     mien_status status = MIEN_OK;

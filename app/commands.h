@@ -8,6 +8,7 @@ int cmd_video(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_train(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
 
 enum { EXIT_USAGE = 2 };
 

@@ -37,7 +37,7 @@ static void list_add(file_list *list, const char *path)
 {
     if (list_grow(list, path))
         return;
-    fprintf(stderr, "mien detect: %s: out of memory\n", path);
+    fprintf(stderr, "mien %s: %s: out of memory\n", list->command, path);
     list->failed++;
 }
 
@@ -140,7 +140,7 @@ static void list_add_entry(file_list *list, const char *folder, const char *name
     if (name[0] == '.')
         return;
     if (snprintf(path, sizeof path, "%s%s%s", folder, slash, name) >= (int)sizeof path) {
-        fprintf(stderr, "mien detect: %s: the path of something in it is too long\n", folder);
+        fprintf(stderr, "mien %s: %s: the path of something in it is too long\n", list->command, folder);
         list->failed++;
     } else if (stat(path, &about)) {
         if (has_picture_name(name))
@@ -159,7 +159,7 @@ static void list_add_folder(file_list *list, const char *folder, const struct st
     struct dirent **entries = NULL;
     int count = trail.depth < FOLDER_DEPTH ? scandir(folder, &entries, NULL, alphasort) : -1;
     if (count < 0) {
-        fprintf(stderr, "mien detect: %s: %s\n", folder,
+        fprintf(stderr, "mien %s: %s: %s\n", list->command, folder,
                 trail.depth < FOLDER_DEPTH ? "the folder cannot be read" : "folders are nested too deep");
         list->failed++;
         return;
@@ -179,14 +179,14 @@ void file_list_add_arguments(file_list *list, char **arguments, int count)
         size_t before = list->count;
         bool input = !strcmp(arguments[i], "-");
         if (input && input_taken) {
-            fprintf(stderr, "mien detect: -: standard input can be read once only\n");
+            fprintf(stderr, "mien %s: -: standard input can be read once only\n", list->command);
             list->failed++;
         } else if (input || stat(arguments[i], &about) || !S_ISDIR(about.st_mode)) {
             list_add(list, arguments[i]);
         } else {
             list_add_folder(list, arguments[i], &about, NULL);
             if (list->count == before)
-                fprintf(stderr, "mien detect: %s: no pictures in this folder\n", arguments[i]);
+                fprintf(stderr, "mien %s: %s: no pictures in this folder\n", list->command, arguments[i]);
         }
         input_taken |= input;
     }

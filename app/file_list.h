@@ -6,10 +6,11 @@
 
 #include <stdbool.h>
 
-/** Zero-initialised means empty. */
+/** Empty when all but `command` is zero. */
 typedef struct file_list {
-    char **paths;    /* "-" is standard input */
-    size_t *numbers; /* tell pictures of the same stem apart, 0 = the only one; made by file_list_number */
+    const char *command; /* of mien, in front of its messages */
+    char **paths;        /* "-" is standard input */
+    size_t *numbers;     /* tell pictures of the same stem apart, 0 = the only one; made by file_list_number */
     size_t count, capacity;
     size_t failed; /* folders that could not be read, each said on standard error */
 } file_list;

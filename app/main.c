@@ -23,6 +23,7 @@ static const struct command commands[] = {
     {"serve", cmd_serve, "answer over HTTP, WebSocket and Socket.IO, with a web page"},
     {"train", cmd_train, "train a model from FER-2013 or from your own pictures"},
     {"eval", cmd_eval, "measure models and compare them"},
+    {"bench", cmd_bench, "measure how fast mien is on this machine"},
 };
 
 static void print_help(FILE *to)

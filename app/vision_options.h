@@ -1,5 +1,5 @@
-/* The options that `mien detect` and `mien video` have in common: which models look, by which preset, for how small a
- * face. Their rows of the getopt table and their lines of the help stand here once. */
+/* The options that `mien detect`, `mien video` and `mien bench` have in common: which models look, by which preset, for
+ * how small a face. Their rows of the getopt table and their lines of the help stand here once. */
 #ifndef APP_VISION_OPTIONS_H
 #define APP_VISION_OPTIONS_H
 
@@ -30,12 +30,14 @@ enum {
     {"min-face", required_argument, NULL, OPTION_MIN_FACE}
 /* clang-format on */
 
-/** What help says of them. */
-#define VISION_HELP                                                                                                    \
-    "  --preset NAME        default, neo, faceml or history-api: detector and settings to use\n"                       \
+/** What help says of them; of models and precisions a subcommand that takes several says something else. */
+#define VISION_HELP VISION_HELP_PRESET VISION_HELP_EMOTION VISION_HELP_FINDING
+#define VISION_HELP_PRESET "  --preset NAME        default, neo, faceml or history-api: detector and settings to use\n"
+#define VISION_HELP_EMOTION                                                                                            \
     "  --model FILE         emotion model (.onnx), or one that ships: mien-wide (default), mien-small\n"               \
     "  --precision P        arithmetic of the emotion model: f32, bf16, int8, or auto (default): int8 for\n"           \
-    "                       models that carry their ranges, on processors that have it; else f32\n"                    \
+    "                       models that carry their ranges, on processors that have it; else f32\n"
+#define VISION_HELP_FINDING                                                                                            \
     "  --detector FILE      face network (.onnx) instead of the shipped one\n"                                         \
     "  --cascade FILE       OpenCV cascade (.xml) for the presets that use one\n"                                      \
     "  --min-face PX        smallest face side in pixels; fewer pixels, more faces and more time\n"                    \

@@ -61,6 +61,8 @@ float detector_min_score(const detector *detector);
 /** Of a network's arithmetic, before its first scratch; detector.precision of the model, else the family's, is the
  * default. A cascade has none. */
 void detector_use_precision(detector *detector, nn_precision precision);
+/** The one that its scratches are made with; f32 for a cascade. */
+nn_precision detector_precision(const detector *detector);
 /** Write a network's model as `path` with the ranges that int8 needs, found on the pictures, and with all that is known
  *  of it. MIEN_EINVAL: it is a cascade. */
 mien_status detector_calibrate(const detector *detector, const mien_image_view *pictures, size_t count,

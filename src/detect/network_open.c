@@ -181,6 +181,11 @@ void detector_use_precision(detector *base, nn_precision precision)
         ((network_detector *)base)->precision = precision;
 }
 
+nn_precision detector_precision(const detector *base)
+{
+    return base->type == &network_class ? ((const network_detector *)base)->precision : NN_F32;
+}
+
 model_crop detector_crop(const detector *base)
 {
     return base->type == &network_class ? ((const network_detector *)base)->crop

@@ -3,7 +3,6 @@
  * Nothing is decided while running. */
 #include "nn/onednn_build.h"
 
-#include "base/cpu.h"
 #include "base/error.h"
 #include "base/memory.h"
 
@@ -266,9 +265,10 @@ mien_status onednn_plan_create(const plan_program *program, const nn_plan_option
         return error_no_memory(error, sizeof *made);
     made->program = program;
     made->threads = options->threads;
-    bool bf16 = options->precision != NN_F32 && (cpu_flags() & CPU_AVX512_BF16);
+    /* what is not in eight bits in an eight-bit plan is in bf16 where there is that */
+    bool bf16 = options->precision != NN_F32 && nn_precision_here(NN_BF16) == NN_BF16;
     made->type = bf16 ? dnnl_bf16 : dnnl_f32;
-    made->eight = options->precision == NN_INT8 && (cpu_flags() & CPU_AVX512_VNNI);
+    made->eight = nn_precision_here(options->precision) == NN_INT8;
     made->blocks = !made->eight && onednn_prefers_blocks(program);
     made->error = error;
     int before = onednn_threads(made->threads);

@@ -2,6 +2,7 @@
  * (onednn_plan.h) image by image, or the plain-C operators node by node. */
 #include "nn/plan.h"
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "nn/onednn_plan.h"
@@ -32,6 +33,13 @@ bool nn_precision_from_name(const char *name, nn_precision *precision)
             return true;
         }
     return false;
+}
+
+nn_precision nn_precision_here(nn_precision wanted)
+{
+    if (wanted == NN_INT8 && (cpu_flags() & CPU_AVX512_VNNI))
+        return NN_INT8;
+    return wanted != NN_F32 && (cpu_flags() & CPU_AVX512_BF16) ? NN_BF16 : NN_F32;
 }
 
 struct nn_plan {

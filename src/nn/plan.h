@@ -16,6 +16,9 @@ typedef enum nn_precision { NN_F32 = 0, NN_BF16, NN_INT8 } nn_precision;
 const char *nn_precision_name(nn_precision precision);
 /** The precision of that name. False, and *precision untouched, when there is none. */
 bool nn_precision_from_name(const char *name, nn_precision *precision);
+/** What a plan of that precision really computes in on this processor: where the instructions are missing (AVX-512
+ * BF16, VNNI), the next one that has them, at last f32. */
+nn_precision nn_precision_here(nn_precision wanted);
 
 /** Range of a node's output over representative inputs; {0} where it is not known or not needed. */
 typedef struct nn_range {

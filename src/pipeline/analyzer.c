@@ -20,6 +20,7 @@ struct mien_analyzer {
     finder *own; /* nobody else's; NULL: it is somebody else's */
     classifier *classifier;
     uint64_t parameters; /* of the emotion model */
+    nn_precision precision;
 };
 
 struct mien_session {
@@ -71,10 +72,11 @@ static mien_status load_classifier(const mien_analyzer_options *options, mien_an
     if (status)
         return status;
     a->parameters = nn_graph_parameters(&m.graph);
+    a->precision = choose_precision(options->precision, &m);
     if (detector_knows(&m))
         status = error_set(error, MIEN_EINVAL, "this model finds faces; an emotion model is wanted");
     if (!status)
-        status = classifier_create(&m, choose_precision(options->precision, &m), &a->classifier, error);
+        status = classifier_create(&m, a->precision, &a->classifier, error);
     if (status && path && !strstr(error ? error->message : path, path))
         error_prefix(error, status, "%s", path);
     model_done(&m);
@@ -125,9 +127,19 @@ void mien_analyzer_destroy(mien_analyzer **analyzer)
     *analyzer = NULL;
 }
 
+const finder *analyzer_finder(const mien_analyzer *analyzer)
+{
+    return analyzer->finder;
+}
+
 const classifier *analyzer_classifier(const mien_analyzer *analyzer)
 {
     return analyzer->classifier;
+}
+
+nn_precision analyzer_precision(const mien_analyzer *analyzer)
+{
+    return analyzer->precision;
 }
 
 uint64_t analyzer_parameters(const mien_analyzer *analyzer)

@@ -36,7 +36,7 @@ json_t *result_face_to_json(const mien_face *face)
 }
 
 /* json_string refuses what is not UTF-8: try as it is, else byte by byte with U+FFFD for what does not fit. */
-static json_t *text_to_json(const char *text)
+json_t *result_text(const char *text)
 {
     json_t *string = json_string(text);
     if (string)
@@ -66,7 +66,7 @@ json_t *result_to_json(const mien_result *result, const char *file)
     json_t *object = json_object();
     if (!object)
         return NULL;
-    int failed = file ? json_object_set_new(object, "file", text_to_json(file)) : 0;
+    int failed = file ? json_object_set_new(object, "file", result_text(file)) : 0;
     failed |= json_object_set_new(object, "width", json_integer((json_int_t)result->width));
     failed |= json_object_set_new(object, "height", json_integer((json_int_t)result->height));
     json_t *faces = json_array();

@@ -16,6 +16,8 @@ json_t *result_to_json(const mien_result *result, const char *file);
 json_t *result_face_to_json(const mien_face *face);
 /** {"angry": 0.01, …}; a new reference or NULL. */
 json_t *result_probabilities_to_json(const float probabilities[MIEN_EMOTION_COUNT]);
+/** Text as a string, whatever bytes are in it. */
+json_t *result_text(const char *text);
 /** `value` rounded to `decimals`, so that a reader is not shown digits that mean nothing. */
 json_t *result_number(double value, int decimals);
 

@@ -38,8 +38,13 @@ mien_status session_decode(const mien_session *session, const void *bytes, size_
 bool session_prefers_whole(const mien_session *session, size_t width, size_t height,
                            const mien_analyze_options *options);
 
+/** What it finds faces with; valid as long as the analyser. */
+const finder *analyzer_finder(const mien_analyzer *analyzer);
 /** The analyser's emotion model; valid as long as the analyser. */
 const classifier *analyzer_classifier(const mien_analyzer *analyzer);
+/** The arithmetic chosen for it: what the options name, or what MIEN_PRECISION_AUTO came to; nn_precision_here() says
+ *  what becomes of it on this processor. */
+nn_precision analyzer_precision(const mien_analyzer *analyzer);
 /** Numbers that training set in that model. */
 uint64_t analyzer_parameters(const mien_analyzer *analyzer);
 

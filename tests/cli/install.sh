@@ -55,7 +55,7 @@ if command -v dpkg-query >/dev/null; then
 else
   skip "deploy/packages" "this is no Debian"
 fi
-for page in man3/libmien.3 man1/mien.1 man1/mien-detect.1 man1/mien-serve.1 man1/mien-train.1 man1/mien-eval.1 man1/mien-video.1; do
+for page in man3/libmien.3 man1/mien.1 man1/mien-detect.1 man1/mien-serve.1 man1/mien-train.1 man1/mien-eval.1 man1/mien-video.1 man1/mien-bench.1; do
   check "$page is there" test -s "$work/prefix/share/man/$page"
 done
 photo=$SHARED/photos/astronaut.png

@@ -13,7 +13,7 @@ check "no command is wrong usage" status_is 2
 run "$MIEN" frobnicate
 check "an unknown command is wrong usage" status_is 2
 check "an unknown command is named" err_has "frobnicate"
-for command in detect video serve train eval; do
+for command in detect video serve train eval bench; do
   run "$MIEN" "$command" --help
   check "$command --help exits with 0" status_is 0
   check "$command --help says how to use it" out_has "usage: mien $command"
@@ -45,7 +45,7 @@ for command in eval video; do
 done
 
 # What looks at pictures takes the same options, says so, and refuses alike.
-for command in detect video; do
+for command in detect video bench; do
   run "$MIEN" "$command" --help
   for option in preset model precision detector cascade min-face; do
     check "$command --help names --$option" out_has "  --$option "
