@@ -233,6 +233,8 @@ static void test_shipped_models_by_name_and_precision(void **state)
             mien_error error = {0};
             assert_ok(mien_analyzer_create(&options, &named, &error), &error);
             assert_string_equal(classifier_info(analyzer_classifier(named))->name, mien_shipped_model(i));
+            assert_string_equal(nn_precision_name(analyzer_precision(named)),
+                                precision == MIEN_PRECISION_AUTO ? "int8" : mien_precision_name(precision));
             assert_ok(mien_session_create(named, &session, &error), &error);
             assert_ok(mien_analyze_bytes(session, bytes.data, bytes.length, NULL, &result, &error), &error);
             assert_int_equal(result.face_count, 1);
