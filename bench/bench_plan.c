@@ -1,6 +1,6 @@
 /* How long one image takes through a network: best and median of many runs, one thread, per precision, as one JSON
  * object per line. The networks are written here with random weights, since time does not depend on what they have
- * learnt: `baseline` (source 4: three 3×3 convolutions, 48×48×1), `vgg` (about 100 million multiply-adds, plain),
+ * learnt: `baseline` (three 3×3 convolutions, 48×48×1), `vgg` (about 100 million multiply-adds, plain),
  * `residual` (about 100 million, squeeze-excite). Arguments: a network, or all; --steps lists each operation and its
  * kernel. */
 #include <math.h>

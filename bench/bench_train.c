@@ -1,6 +1,6 @@
-/* The trainer as it stands: source 4's baseline with its recipe's augmentation, batch 128, reading from memory; images
- * a second by the wall clock and by processor time (times the threads: what idle cores would give), as one JSON object.
- * Arguments: precision, threads, pictures, epochs, and optionally another architecture. */
+/* The trainer as it stands: the network `baseline` with its recipe's augmentation, batch 128, reading from memory;
+ * images a second by the wall clock and by processor time (times the threads: what idle cores would give), as one JSON
+ * object. Arguments: precision, threads, pictures, epochs, and optionally another architecture. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

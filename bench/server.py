@@ -1,4 +1,4 @@
-"""The server beside a Flask, gunicorn and OpenCV twin of source 0's service (bench/peers/neo_twin.py): POST /predict_file with
+"""The server beside a Flask, gunicorn and OpenCV twin of the service behind the preset neo (bench/peers/neo_twin.py): POST /predict_file with
 photographs of 1280 × 720, in turns on the same cores, then both at one offered load; /healthz on one core; idle sockets.
 
     bench/server.py BUILD PHOTOS [SECONDS]      SECONDS of each measurement, 6 by default

@@ -1,5 +1,6 @@
-"""A twin of source 0's service as its document describes it, for bench/run.d/server: Flask, OpenCV's cascade, and mien's own
-network through cv2.dnn, so that both servers do the same work. Run by gunicorn with two workers, one thread each:
+"""A twin of the service behind the preset neo as its document describes it, for bench/run.d/server: Flask, OpenCV's cascade,
+and mien's own network through cv2.dnn, so that both servers do the same work. Run by gunicorn with two workers, one thread
+each:
 
     MODEL=models/emotion.onnx gunicorn --workers 2 --bind 127.0.0.1:PORT neo_twin:app
 """

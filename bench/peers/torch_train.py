@@ -1,4 +1,4 @@
-"""Trains source 4's baseline with PyTorch on random pictures, augmented as its recipe says: images a second as JSON.
+"""Trains the network `baseline` with PyTorch on random pictures, augmented as its recipe says: images a second as JSON.
 Arguments: threads, batch, steps."""
 import json
 import sys

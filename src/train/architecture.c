@@ -10,12 +10,12 @@
 #include "train/backbone.h"
 #include "train/dataset.h"
 
-#define RECIPE_SOURCE4                                                                                                 \
+#define RECIPE_NOTEBOOK                                                                                                \
     "optimizer = adam\nlr = 0.001\nepsilon = 1e-7\nbatch = 128\nepochs = 30\nseed = 2025\nrotation = 10\n"             \
     "shift = 0.1\nzoom = 0.1\nflip = 0.5\nschedule = plateau\nmin_lr = 0.01\nema = 0.99\nstatistics = 1024\n"
 
-/* Model B of source 4 without the backbone that its recipe is made for. */
-#define RECIPE_SOURCE4_RANDOM "warmup = 1\nclip = 5\ndropout = 0.2\n"
+/* The notebook's MobileNetV2 without the backbone that its recipe is made for. */
+#define RECIPE_NOTEBOOK_RANDOM "warmup = 1\nclip = 5\ndropout = 0.2\n"
 
 #define RECIPE_MIEN                                                                                                    \
     "optimizer = sgd\nlr = 0.05\nmomentum = 0.9\nweight_decay = 0.0005\nbatch = 128\nepochs = 60\n"                    \
@@ -31,29 +31,33 @@
     "noise = 0.02\njpeg = 0.2\nmosaic = 0.2\n"
 
 static const architecture architecture_table[] = {
-    {"baseline", "three convolutions 32/64/128 with pooling, dense 256 (source 4, model A)", 1, 48, 48, 0, 1, 0.3f,
-     RECIPE_SOURCE4, NULL, architecture_trunk_baseline, NULL, NULL},
-    {"atulapra", "four convolutions without normalisation, dense 1024 (source 1)", 1, 48, 48, 0, 1, 0.5f,
-     "optimizer = adam\nlr = 0.0001\nbatch = 64\nepochs = 50\n", NULL, architecture_trunk_atulapra, NULL, NULL},
-    {"dcnn", "six convolutions 64/128/256 with ELU (source 0)", 1, 48, 48, 0, 1, 0.6f,
+    {"baseline",
+     "three convolutions of 32, 64 and 128 channels, dense 256: the baseline CNN of a Keras FER-2013 notebook", 1, 48,
+     48, 0, 1, 0.3f, RECIPE_NOTEBOOK, NULL, architecture_trunk_baseline, NULL, NULL},
+    {"atulapra",
+     "four convolutions without normalisation, dense 1024: the CNN of github.com/atulapra/Emotion-detection", 1, 48, 48,
+     0, 1, 0.5f, "optimizer = adam\nlr = 0.0001\nbatch = 64\nepochs = 50\n", NULL, architecture_trunk_atulapra, NULL,
+     NULL},
+    {"dcnn", "six convolutions of 64 to 256 channels with ELU: the DCNN of the service behind the preset neo", 1, 48,
+     48, 0, 1, 0.6f,
      "optimizer = adam\nlr = 0.001\nbatch = 32\nmicrobatch = 16\nepochs = 100\nrotation = 15\nshift = 0.15\nzoom = "
      "0.15\nflip = 0.5\n"
      "schedule = plateau\nplateau_patience = 7\npatience = 11\nema = 0.99\nstatistics = 1024\n",
      NULL, architecture_trunk_dcnn, NULL, NULL},
-    {"mobilenetv2", "inverted residuals at 96 x 96, convolution 128, dense 256 (source 4, model B)", 3, 96, 96, 0.5f,
-     0.5f, 0.5f, RECIPE_SOURCE4, RECIPE_SOURCE4_RANDOM, architecture_trunk_mobilenetv2, architecture_head_mobilenetv2,
-     NULL},
-    {"mien-tiny", "6 convolutions, 19 M multiply-adds: the smallest", 1, 48, 48, 0.5f, 0.25f, 0.2f, RECIPE_MIEN, NULL,
-     architecture_trunk_mien_tiny, NULL, NULL},
-    {"mien-small", "7 convolutions, 46 M multiply-adds: cameras and small machines", 1, 48, 48, 0.5f, 0.25f, 0.3f,
-     RECIPE_MIEN, NULL, architecture_trunk_mien_small, NULL, NULL},
-    {"mien-se", "mien-small with squeeze and excitation in three stages", 1, 48, 48, 0.5f, 0.25f, 0.3f, RECIPE_MIEN,
-     NULL, architecture_trunk_mien_se, NULL, NULL},
-    {"mien-base", "8 convolutions, 118 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f, RECIPE_MIEN, NULL,
-     architecture_trunk_mien_base, NULL, NULL},
-    {"mien-large", "residual, 15 convolutions, 266 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f, RECIPE_MIEN, NULL,
-     architecture_trunk_mien_large, NULL, NULL},
-    {"mien-wide", "mien-large with 384 channels at the end, 325 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f,
+    {"mobilenetv2", "MobileNetV2, convolution 128, dense 256: the transfer learning of a Keras FER-2013 notebook", 3,
+     96, 96, 0.5f, 0.5f, 0.5f, RECIPE_NOTEBOOK, RECIPE_NOTEBOOK_RANDOM, architecture_trunk_mobilenetv2,
+     architecture_head_mobilenetv2, NULL},
+    {"mien-tiny", "6 convolutions of 16 to 128 channels, 19 M multiply-adds: the smallest", 1, 48, 48, 0.5f, 0.25f,
+     0.2f, RECIPE_MIEN, NULL, architecture_trunk_mien_tiny, NULL, NULL},
+    {"mien-small", "7 convolutions of 16 to 192 channels, 46 M multiply-adds: cameras and small machines", 1, 48, 48,
+     0.5f, 0.25f, 0.3f, RECIPE_MIEN, NULL, architecture_trunk_mien_small, NULL, NULL},
+    {"mien-se", "7 convolutions of 16 to 192 channels with squeeze and excitation, 46 M multiply-adds", 1, 48, 48, 0.5f,
+     0.25f, 0.3f, RECIPE_MIEN, NULL, architecture_trunk_mien_se, NULL, NULL},
+    {"mien-base", "8 convolutions of 32 to 256 channels, 118 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f,
+     RECIPE_MIEN, NULL, architecture_trunk_mien_base, NULL, NULL},
+    {"mien-large", "residual, 15 convolutions of 32 to 256 channels, 266 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f,
+     RECIPE_MIEN, NULL, architecture_trunk_mien_large, NULL, NULL},
+    {"mien-wide", "residual, 15 convolutions of 32 to 384 channels, 325 M multiply-adds", 1, 48, 48, 0.5f, 0.25f, 0.4f,
      RECIPE_MIEN, NULL, architecture_trunk_mien_wide, NULL, NULL},
     {"mien-face", "finds faces: 18 convolutions, three maps, any size", 3, 480, 640, 0.5f, 0.5f, 0, RECIPE_FACE, NULL,
      NULL, NULL, architecture_detector_mien_face},

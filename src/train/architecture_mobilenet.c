@@ -1,12 +1,12 @@
-/* MobileNetV2 (Sandler et al. 2018) at width 1 with the head that source 4 puts on it: convolution 128, pooling, dense
- * 256.
+/* MobileNetV2 (Sandler et al. 2018) at width 1 with the head that a Keras FER-2013 notebook puts on it:
+ * convolution 128, pooling, dense 256.
  *
  * The head's convolution sums 11,520 values that are never negative, so an early step of Adam, which moves all weights
  * of a filter about equally far the same way, pushes what comes out by several times its spread: within some dozen
  * steps on a network of random weights nearly every filter is below zero for every picture, its rectifier passes no
  * gradient, and the network answers with the classes' shares for good. Where no trained backbone is below, the
  * convolution is therefore normalised before its rectifier. Inference folds the normalisation into the convolution, so
- * the network that comes out is source 4's. */
+ * the network that comes out is the notebook's. */
 #include "train/architecture.h"
 
 #include <stdio.h>

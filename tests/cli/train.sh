@@ -11,6 +11,11 @@ train=("$MIEN" train --arch mien-tiny --data "$work/data.csv" --batch 16 --micro
 
 run "$MIEN" train --help
 check "help tells the defaults" out_has "times over the training rows [30]"
+run "$MIEN" train --list
+check "the list says what a network is" out_has "mien-wide: residual, 15 convolutions of 32 to 384 channels, 325 M multiply-adds"
+# a model carries its description to who sees no list
+check "a description needs no other network's" bash -c '! grep "^[a-z]" "$0" | cut -d: -f2- | grep mien-' "$work/out"
+check "… and no number of ours" bash -c '! grep -i "source [0-9]" "$0"' "$work/out"
 run "$MIEN" train
 check "no data is wrong usage" status_is 2
 run "${train[@]}" --lr fast
