@@ -40,7 +40,7 @@ static void eval_print_help(void)
         "not.\n\n"
         "  --data FILE        fer2013.csv or .csv.xz, a CSV of paths and labels, or a folder of classes; repeatable\n"
         "  --split NAME       Training, PublicTest (default), PrivateTest or all\n"
-        "  --model FILE       .onnx, Keras .h5, or one that ships: mien-wide, mien-small; repeatable\n"
+        "  --model FILE       .onnx, Keras .h5 or .keras, or one that ships: mien-wide, mien-small; repeatable\n"
         "  --votes FILE       FER+ votes of the same rows (fer2013new.csv)\n"
         "  --truth WHAT       labels (default); majority: FER+'s, by its authors' rule (more than half of the votes,\n"
         "                     single ones not counted); plurality: FER+'s largest vote, doubtful rows included\n"

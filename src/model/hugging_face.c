@@ -50,7 +50,7 @@ mien_status hugging_face_refuse(const char *path, const uint8_t *bytes, size_t l
     const char *name = json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
     mien_status status =
         error_set(error, MIEN_EUNSUPPORTED,
-                  "%.100s: a transformers model (%.60s); mien reads ONNX and Keras .h5, export it to ONNX", path,
+                  "%.100s: a transformers model (%.60s); mien reads ONNX and Keras models, export it to ONNX", path,
                   name   ? name
                   : type ? type
                          : "architecture not said");

@@ -1,11 +1,12 @@
 /* Keras .h5: the attribute model_config is a JSON description of the layers, the groups under model_weights hold their
- * numbers (or the root does, in files of Keras 1).
+ * numbers (or the root does, in files of Keras 1). Where .keras keeps both: keras_archive.c.
  *
  * A Sequential is a list; a Functional is in keras_functional.c. A model inside a model is read in place.
  */
 #include "model/keras_read.h"
 
 #include "base/error.h"
+#include "model/keras_archive.h"
 #include "model/keras_range.h"
 #include "model/keras_reader.h"
 
@@ -33,7 +34,7 @@ static const char *arena_text(keras_reader *r, const char *scope, const char *na
 
 /* ---- one layer ---- */
 
-static bool is_model(const char *type)
+bool keras_is_model(const char *type)
 {
     return !strcmp(type, "Sequential") || !strcmp(type, "Functional") || !strcmp(type, "Model");
 }
@@ -69,7 +70,7 @@ mien_status keras_apply(keras_reader *r, keras_call *call, keras_value *out)
 {
     if (++r->calls > NN_MAX_NODES)
         return error_set(r->error, MIEN_ELIMIT, "more than %d layers", NN_MAX_NODES);
-    if (is_model(call->type))
+    if (keras_is_model(call->type))
         return read_nested(r, call, out);
     keras_handler handler = find_handler(call->type);
     if (!handler)
@@ -83,7 +84,8 @@ mien_status keras_apply(keras_reader *r, keras_call *call, keras_value *out)
 mien_status keras_describe(keras_reader *r, const json_t *entry, const char *scope, size_t number, keras_call *call)
 {
     *call = (keras_call){.type = json_string_value(json_object_get(entry, "class_name")),
-                         .config = json_object_get(entry, "config")};
+                         .config = json_object_get(entry, "config"),
+                         .place = json_string_value(json_object_get(entry, KERAS_PLACE))};
     call->layer = json_string_value(json_object_get(call->config, "name"));
     if (!call->layer)
         call->layer = json_string_value(json_object_get(entry, "name"));
@@ -150,7 +152,7 @@ static mien_status read_sequential(keras_reader *r, const json_t *model, const j
     for (size_t i = 0; i < json_array_size(layers); i++) {
         keras_call call;
         mien_status status = keras_describe(r, json_array_get(layers, i), scope, 0, &call);
-        if (!status && value.node < 0 && !is_model(call.type))
+        if (!status && value.node < 0 && !keras_is_model(call.type))
             status = sequential_input(r, model, &call, &value);
         if (status)
             return status;
@@ -190,28 +192,12 @@ mien_status keras_read_layers(keras_reader *r, const char *type, const json_t *c
     return status;
 }
 
-static mien_status load_config(keras_reader *r, json_t **config)
-{
-    buffer text = {0};
-    json_error_t why;
-    mien_status status = keras_file_text(&r->file, "/", "model_config", &text);
-    if (status == MIEN_ENOTFOUND)
-        status = error_set(r->error, MIEN_EUNSUPPORTED, "the file holds weights without a model (no model_config)");
-    if (!status) {
-        *config = json_loadb(buffer_text(&text), text.length, 0, &why);
-        if (!*config)
-            status = error_set(r->error, MIEN_EFORMAT, "the model's description is not JSON: %.120s", why.text);
-    }
-    buffer_done(&text);
-    return status;
-}
-
-static mien_status read_model(keras_reader *r, const json_t *config)
+static mien_status read_graph(keras_reader *r, const json_t *config)
 {
     const char *type = json_string_value(json_object_get(config, "class_name"));
     keras_value outputs[KERAS_MAX_OUTPUTS];
     int count = 0;
-    if (!type || !is_model(type))
+    if (!type || !keras_is_model(type))
         return error_set(r->error, MIEN_EUNSUPPORTED, "a Keras model of class \"%.60s\"", type ? type : "?");
     mien_status status = keras_file_has(&r->file, "model_weights", &r->in_model_weights);
     if (!status)
@@ -242,27 +228,45 @@ static mien_status guess_info(model *m, const json_t *config, mien_error *error)
     return name ? model_info_set(&m->info, "name", name, error) : MIEN_OK;
 }
 
-mien_status keras_read(const uint8_t *bytes, size_t length, const model_limits *limits, model *out, mien_error *error)
+mien_status keras_read_model(keras_reader *r, const char *text, size_t length, model *out)
 {
     model read = {0};
-    json_t *config = NULL;
-    keras_reader r = {.graph = &read.graph,
-                      .arena = {.limit = limits->max_weight_bytes},
+    json_error_t why;
+    mien_status status = MIEN_OK;
+    json_t *config = json_loadb(text, length, 0, &why);
+    if (!config)
+        return error_set(r->error, MIEN_EFORMAT, "the model's description is not JSON: %.120s", why.text);
+    r->graph = &read.graph;
+    if (r->archive)
+        status = keras_archive_place(r, config);
+    if (!status)
+        status = read_graph(r, config);
+    if (!status)
+        status = guess_info(&read, config, r->error);
+    json_decref(config);
+    r->graph = NULL;
+    if (status)
+        model_done(&read);
+    else
+        *out = read;
+    return status;
+}
+
+mien_status keras_read(const uint8_t *bytes, size_t length, const model_limits *limits, model *out, mien_error *error)
+{
+    buffer text = {0};
+    keras_reader r = {.arena = {.limit = limits->max_weight_bytes},
                       .max_items = limits->max_items,
                       .max_weight_bytes = limits->max_weight_bytes,
                       .error = error};
     mien_status status = keras_file_open(bytes, length, limits, &r.file, error);
     if (!status)
-        status = load_config(&r, &config);
+        status = keras_file_text(&r.file, "/", "model_config", &text);
+    if (status == MIEN_ENOTFOUND)
+        status = error_set(error, MIEN_EUNSUPPORTED, "the file holds weights without a model (no model_config)");
     if (!status)
-        status = read_model(&r, config);
-    if (!status)
-        status = guess_info(&read, config, error);
-    json_decref(config);
+        status = keras_read_model(&r, buffer_text(&text), text.length, out);
     memory_arena_done(&r.arena);
-    if (status)
-        model_done(&read);
-    else
-        *out = read;
+    buffer_done(&text);
     return status;
 }

@@ -7,6 +7,7 @@
 #include "model/keras_reader.h"
 
 #include "base/error.h"
+#include "model/keras_archive.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -173,6 +174,8 @@ static const char *match_weight(const keras_reader *r, const keras_call *call, c
 mien_status keras_tensor_find(keras_reader *r, const keras_call *call, const char *kind, keras_tensor *tensor,
                               bool *found)
 {
+    if (r->archive)
+        return keras_archive_tensor(r, call, kind, tensor, found);
     buffer path = {0};
     const char *name = NULL;
     *found = false;

@@ -25,6 +25,7 @@ typedef struct keras_call {
     const char *layer; /* as the file names it */
     const char *name;  /* for the graph: unique, with the enclosing models and the number of the call */
     const char *owner; /* the same without the number: shared layers share their weights */
+    const char *place; /* the group of an archive that keeps its weights; NULL in .h5, which has names for them */
     const json_t *config;
     const json_t *arguments; /* what stands beside the inputs: numbers of operator layers */
     keras_value inputs[KERAS_MAX_CALL_INPUTS];
@@ -33,6 +34,7 @@ typedef struct keras_call {
 
 typedef struct keras_reader {
     keras_file file;
+    bool archive; /* the weights of a .keras archive */
     nn_graph *graph;
     memory_arena arena;
     const char *group;         /* top-level layer whose weights the file keeps together; NULL at the top level */
@@ -106,6 +108,10 @@ keras_handler keras_layout_handler(const char *type);
 /* ---- models ---- */
 
 mien_status keras_bad_config(keras_reader *r, const char *why);
+/** Whether a class is a model of layers. */
+bool keras_is_model(const char *type);
+/** The model whose description is that JSON; `r` is all but its graph, which is made here. */
+mien_status keras_read_model(keras_reader *r, const char *text, size_t length, model *out);
 /** Type, names and configuration of a layer's entry; `number` counts its calls. */
 mien_status keras_describe(keras_reader *r, const json_t *entry, const char *scope, size_t number, keras_call *call);
 /** Apply a layer, or a model inside a model, to call->inputs. */

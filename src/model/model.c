@@ -1,14 +1,17 @@
 /* Loading a model, whatever it is stored as, and freeing it. The format is told by the first bytes: HDF5 has a
- * signature (89 'H' 'D' 'F' 0D 0A 1A 0A); protobuf has none, so everything else is tried as ONNX.
+ * signature (89 'H' 'D' 'F' 0D 0A 1A 0A), and so have zip archives ('P' 'K' 3 4); protobuf has none, so everything else
+ * is tried as ONNX.
  */
 #include "model/model.h"
 
 #include "base/error.h"
 #include "base/file.h"
 #include "model/hugging_face.h"
+#include "model/keras_archive.h"
 #include "model/keras_read.h"
 #include "model/onnx_read.h"
 #include "model/sidecar.h"
+#include "model/zip.h"
 
 #include <string.h>
 
@@ -35,6 +38,8 @@ mien_status model_load_bytes(const void *bytes, size_t length, const model_limit
     static const uint8_t hdf5[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
     if (length >= sizeof hdf5 && !memcmp(bytes, hdf5, sizeof hdf5))
         return keras_read(bytes, length, &set, out, error);
+    if (zip_is_archive(bytes, length))
+        return keras_archive_read(bytes, length, &set, out, error);
     return onnx_read(bytes, length, &set, out, error);
 }
 

@@ -47,7 +47,8 @@ const setting settings_table[] = {
            "behind a "
            "proxy that sets both."),
     PATHS("MODEL_PATH", "", "--model --model-path", model_path,
-          "Emotion model (.onnx, .h5), the name of one that ships (mien-wide, mien-small), or a folder of models; "
+          "Emotion model (.onnx, .h5, .keras), the name of one that ships (mien-wide, mien-small), or a folder of "
+          "models; "
           "several divided by colons, or by giving the flag again. The first answers by default; clients choose by "
           "name with ?model=. SIGHUP reads the files again. When not set, the models that ship."),
     CHOICE("MODEL_PRECISION", "", "--precision", model_precision, "auto", "auto f32 bf16 int8",

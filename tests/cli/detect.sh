@@ -43,6 +43,8 @@ run "$MIEN" detect --detector "$work/model.onnx" "$work/tiny.bmp"
 check "a foreign detector is named once" err_has "detect: $work/model.onnx: not an ONNX model"
 run "$MIEN" detect --detector "$(dirname "$0")/../../models/emotion.onnx" "$work/tiny.bmp"
 check "an emotion model is no detector" err_has "emotion.onnx: this model reads emotions"
+run "$MIEN" detect --model "$(dirname "$0")/../fuzz/corpus/keras_archive/packed.keras" "$work/tiny.bmp"
+check "a .keras archive is taken as a model" status_is 0
 cascade=/usr/share/opencv4/haarcascades/haarcascade_frontalface_default.xml
 head -c 40000 "$cascade" >"$work/half.xml"
 run "$MIEN" detect --preset neo --cascade "$work/half.xml" "$work/tiny.bmp"
