@@ -15,8 +15,10 @@ const char *nn_op_name(nn_op op)
     static const char *const names[NN_OP_COUNT] = {
         [NN_INPUT] = "Input",
         [NN_CONV] = "Conv",
+        [NN_CONV_TRANSPOSE] = "ConvTranspose",
         [NN_DENSE] = "Gemm",
         [NN_BATCH_NORM] = "BatchNormalization",
+        [NN_LAYER_NORM] = "LayerNormalization",
         [NN_SCALE_SHIFT] = "ScaleShift",
         [NN_RELU] = "Relu",
         [NN_CLIP] = "Clip",
@@ -27,13 +29,18 @@ const char *nn_op_name(nn_op op)
         [NN_SWISH] = "Swish",
         [NN_HARD_SIGMOID] = "HardSigmoid",
         [NN_HARD_SWISH] = "HardSwish",
+        [NN_GELU] = "Gelu",
+        [NN_GELU_TANH] = "Gelu",
         [NN_SOFTPLUS] = "Softplus",
         [NN_EXP] = "Exp",
+        [NN_ERF] = "Erf",
         [NN_PRELU] = "PRelu",
         [NN_MAX_POOL] = "MaxPool",
         [NN_AVG_POOL] = "AveragePool",
         [NN_GLOBAL_AVG_POOL] = "GlobalAveragePool",
         [NN_GLOBAL_MAX_POOL] = "GlobalMaxPool",
+        [NN_CHANNEL_MEAN] = "ReduceMean",
+        [NN_CHANNEL_MAX] = "ReduceMax",
         [NN_ADD] = "Add",
         [NN_SUB] = "Sub",
         [NN_MUL] = "Mul",
@@ -50,6 +57,11 @@ const char *nn_op_name(nn_op op)
         [NN_IDENTITY] = "Identity",
     };
     return (unsigned)op < NN_OP_COUNT ? names[op] : "unknown";
+}
+
+bool nn_op_has_kernel(nn_op op)
+{
+    return op == NN_CONV || op == NN_CONV_TRANSPOSE || op == NN_DENSE;
 }
 
 size_t nn_shape_count(const nn_shape *shape)
@@ -321,12 +333,14 @@ uint64_t nn_graph_multiply_adds(const nn_graph *graph)
     uint64_t total = 0;
     for (int i = 0; i < graph->node_count; i++) {
         const nn_node *node = &graph->nodes[i];
-        if (node->op != NN_CONV && node->op != NN_DENSE)
+        if (!nn_op_has_kernel(node->op))
             continue;
         uint64_t count = graph->weights[node->weights[0]].count;
-        for (int d = 2; d < node->shape.rank; d++)
-            if (node->shape.dim[d] > 0)
-                count = saturating_product(count, (uint64_t)node->shape.dim[d]);
+        /* a transposed convolution's kernel falls on each pixel of the input */
+        const nn_shape *places = node->op == NN_CONV_TRANSPOSE ? &graph->nodes[node->inputs[0]].shape : &node->shape;
+        for (int d = 2; d < places->rank; d++)
+            if (places->dim[d] > 0)
+                count = saturating_product(count, (uint64_t)places->dim[d]);
         if (__builtin_add_overflow(total, count, &total))
             return UINT64_MAX;
     }

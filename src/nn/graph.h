@@ -28,11 +28,13 @@ typedef struct nn_shape {
 
 /** Operators, by ONNX meaning where there is one. weights[] below: index into graph->weights or -1. */
 typedef enum nn_op {
-    NN_INPUT = 0,   /* shape [NN_BATCH, …]; dims 2 and 3 may be NN_DYNAMIC */
-    NN_CONV,        /* weights: 0 kernel [O, I/groups, kh, kw], 1 bias [O] or -1 */
-    NN_DENSE,       /* weights: 0 kernel [O, I], 1 bias [O] or -1; input [N,I] */
-    NN_BATCH_NORM,  /* weights: 0 gamma, 1 beta, 2 running mean, 3 running variance, each [C] */
-    NN_SCALE_SHIFT, /* weights: 0 scale [C] or -1, 1 shift [C] or -1; a constant affine map per channel */
+    NN_INPUT = 0,      /* shape [NN_BATCH, …]; dims 2 and 3 may be NN_DYNAMIC */
+    NN_CONV,           /* weights: 0 kernel [O, I/groups, kh, kw], 1 bias [O] or -1 */
+    NN_CONV_TRANSPOSE, /* weights as NN_CONV's, so that both fold alike; adds stride·x steps apart, pads cut off */
+    NN_DENSE,          /* weights: 0 kernel [O, I], 1 bias [O] or -1; input [N,I] */
+    NN_BATCH_NORM,     /* weights: 0 gamma, 1 beta, 2 running mean, 3 running variance, each [C] */
+    NN_LAYER_NORM,     /* weights: 0 scale, 1 shift, each [size of `axis`] or -1; to mean 0, variance 1 along `axis` */
+    NN_SCALE_SHIFT,    /* weights: 0 scale [C] or -1, 1 shift [C] or -1; a constant affine map per channel */
     NN_RELU,
     NN_CLIP,       /* min..max; ReLU6 is 0..6 */
     NN_LEAKY_RELU, /* alpha */
@@ -42,14 +44,19 @@ typedef enum nn_op {
     NN_SWISH,        /* x · sigmoid(x) */
     NN_HARD_SIGMOID, /* clip(alpha·x + beta, 0, 1) */
     NN_HARD_SWISH,   /* x · clip(x/6 + 1/2, 0, 1) */
+    NN_GELU,         /* x/2 · (1 + erf(x/√2)) */
+    NN_GELU_TANH,    /* the same with erf(x/√2) as tanh(√(2/π) · (x + 0.044715·x³)) */
     NN_SOFTPLUS,     /* log(1 + exp(x)) */
     NN_EXP,
+    NN_ERF,
     NN_PRELU,           /* weights: 0 slope [C] or [1] */
     NN_MAX_POOL,        /* padding counts as minus infinity */
     NN_AVG_POOL,        /* count_include_pad */
     NN_GLOBAL_AVG_POOL, /* [N,C,H,W] -> [N,C,1,1] */
     NN_GLOBAL_MAX_POOL,
-    NN_ADD, /* 2 inputs: same shape, or the second [N,C,1,1] (broadcast) */
+    NN_CHANNEL_MEAN, /* [N,C,H,W] -> [N,1,H,W] */
+    NN_CHANNEL_MAX,
+    NN_ADD, /* 2 inputs: same shape, or the second [N,C,1,1] or [N,1,H,W] (broadcast) */
     NN_SUB,
     NN_MUL,
     NN_DIV,
@@ -75,11 +82,12 @@ typedef struct nn_node {
     int inputs[NN_MAX_INPUTS]; /* indices of earlier nodes; each node has one output */
     int weights[4];            /* indices into graph->weights, -1 = none */
     nn_shape shape;            /* of the output, inferred by nn_graph_add */
-    int groups;                /* convolution; = channels for depthwise */
+    int groups;                /* convolutions; = channels for depthwise */
     int kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w; /* dilation 1 = dense */
     int pad_top, pad_left, pad_bottom, pad_right;
+    int extra_h, extra_w;    /* transposed convolution: rows and columns more at the end, less than the stride */
     float alpha, beta;       /* slopes, drop probability, clip minimum (alpha) and maximum (beta) */
-    float epsilon, momentum; /* batch norm: running = momentum·running + (1-momentum)·batch */
+    float epsilon, momentum; /* of norms; running = momentum·running + (1-momentum)·batch */
     bool count_include_pad;
     int axis, begin, end;
     int permutation[NN_MAX_RANK];
@@ -144,6 +152,8 @@ mien_status nn_graph_shapes(const nn_graph *graph, int64_t batch, int64_t height
 uint64_t nn_graph_multiply_adds(const nn_graph *graph);
 uint64_t nn_graph_parameters(const nn_graph *graph);
 
+/** Convolutions and dense layers: weight 0 is a kernel [O, I, …]. */
+bool nn_op_has_kernel(nn_op op);
 /** Name of an operator, as ONNX has it where it does: "Conv". */
 const char *nn_op_name(nn_op op);
 

@@ -122,7 +122,8 @@ static const nn_weight *kernel_weight(const nn_graph *graph, const nn_node *node
     return index >= 0 && index < graph->weight_count ? &graph->weights[index] : NULL;
 }
 
-static mien_status infer_conv(inference *run)
+/* Window, kernel and bias of a convolution or a transposed one; *outputs is how many channels it makes. */
+static mien_status check_kernel(inference *run, int64_t *outputs)
 {
     const nn_node *n = run->node;
     mien_status status = need_rank(run, 4);
@@ -139,9 +140,46 @@ static mien_status infer_conv(inference *run)
                       (long long)(run->in[0].dim[1] / n->groups));
     if (k[2] != n->kernel_h || k[3] != n->kernel_w)
         return REFUSE(run, "kernel size %d×%d is not the weight's", n->kernel_h, n->kernel_w);
-    if ((status = check_bias(run, k[0])) || (status = window_shape(run)))
+    *outputs = k[0];
+    return check_bias(run, k[0]);
+}
+
+static mien_status infer_conv(inference *run)
+{
+    int64_t outputs = 0;
+    mien_status status = check_kernel(run, &outputs);
+    if (!status)
+        status = window_shape(run);
+    run->out.dim[1] = outputs;
+    return status;
+}
+
+/* Where the last pixel's window ends. Each factor is bounded, so that 64 bits hold it; what is below 1 is refused with
+ * the shape. */
+static int64_t transposed_size(int64_t size, int kernel, int stride, int dilation, int64_t pads, int extra)
+{
+    if (size == NN_DYNAMIC)
+        return NN_DYNAMIC;
+    int64_t end = (size - 1) * stride + (int64_t)dilation * (kernel - 1) + 1 - pads + extra;
+    return end < 1 ? 0 : end;
+}
+
+static mien_status infer_conv_transpose(inference *run)
+{
+    const nn_node *n = run->node;
+    int64_t outputs = 0;
+    mien_status status = check_kernel(run, &outputs);
+    if (status)
         return status;
-    run->out.dim[1] = k[0];
+    if (!attribute_in(n->extra_h, 0) || !attribute_in(n->extra_w, 0) || n->extra_h >= n->stride_h ||
+        n->extra_w >= n->stride_w)
+        return REFUSE(run, "%d more rows and %d more columns are not within the stride", n->extra_h, n->extra_w);
+    run->out = run->in[0];
+    run->out.dim[1] = outputs;
+    run->out.dim[2] = transposed_size(run->in[0].dim[2], n->kernel_h, n->stride_h, n->dilation_h,
+                                      (int64_t)n->pad_top + n->pad_bottom, n->extra_h);
+    run->out.dim[3] = transposed_size(run->in[0].dim[3], n->kernel_w, n->stride_w, n->dilation_w,
+                                      (int64_t)n->pad_left + n->pad_right, n->extra_w);
     return MIEN_OK;
 }
 
@@ -180,6 +218,24 @@ static mien_status infer_channelwise(inference *run)
     return MIEN_OK;
 }
 
+static mien_status infer_layer_norm(inference *run)
+{
+    const nn_node *n = run->node;
+    run->out = run->in[0];
+    if (n->axis < 1 || n->axis >= run->out.rank)
+        return REFUSE(run, "axis %d is outside 1..%d", n->axis, run->out.rank - 1);
+    if (!(n->epsilon >= 0 && n->epsilon < 1))
+        return REFUSE(run, "epsilon %g is outside 0..1", (double)n->epsilon);
+    for (int slot = 0; slot < 2; slot++) {
+        int index = n->weights[slot];
+        if (index >= 0 &&
+            (index >= run->graph->weight_count || (int64_t)run->graph->weights[index].count != run->out.dim[n->axis]))
+            return REFUSE(run, "weight %d does not have the %lld values of axis %d", slot,
+                          (long long)run->out.dim[n->axis], n->axis);
+    }
+    return MIEN_OK;
+}
+
 static mien_status infer_activation(inference *run)
 {
     const nn_node *n = run->node;
@@ -215,16 +271,31 @@ static mien_status infer_global_pool(inference *run)
     return status;
 }
 
+static mien_status infer_channel_pool(inference *run)
+{
+    mien_status status = need_rank(run, 4);
+    run->out = run->in[0];
+    run->out.dim[1] = 1;
+    return status;
+}
+
 static bool is_channel_vector(const nn_shape *shape, const nn_shape *like)
 {
     return like->rank == 4 && shape->rank == 4 && shape->dim[1] == like->dim[1] && shape->dim[2] == 1 &&
            shape->dim[3] == 1;
 }
 
+static bool is_plane(const nn_shape *shape, const nn_shape *like)
+{
+    return like->rank == 4 && shape->rank == 4 && shape->dim[1] == 1 && shape->dim[2] == like->dim[2] &&
+           shape->dim[3] == like->dim[3];
+}
+
 static mien_status infer_binary(inference *run)
 {
-    if (!nn_shape_equal(&run->in[0], &run->in[1]) && !is_channel_vector(&run->in[1], &run->in[0]))
-        return REFUSE(run, "the inputs' shapes differ and the second is not [N,C,1,1]");
+    const nn_shape *first = &run->in[0], *second = &run->in[1];
+    if (!nn_shape_equal(first, second) && !is_channel_vector(second, first) && !is_plane(second, first))
+        return REFUSE(run, "the inputs' shapes differ and the second is neither [N,C,1,1] nor [N,1,H,W]");
     run->out = run->in[0];
     return MIEN_OK;
 }
@@ -394,8 +465,12 @@ static mien_status infer(inference *run)
         return infer_input(run);
     case NN_CONV:
         return infer_conv(run);
+    case NN_CONV_TRANSPOSE:
+        return infer_conv_transpose(run);
     case NN_DENSE:
         return infer_dense(run);
+    case NN_LAYER_NORM:
+        return infer_layer_norm(run);
     case NN_BATCH_NORM:
     case NN_SCALE_SHIFT:
     case NN_PRELU:
@@ -406,6 +481,9 @@ static mien_status infer(inference *run)
     case NN_GLOBAL_AVG_POOL:
     case NN_GLOBAL_MAX_POOL:
         return infer_global_pool(run);
+    case NN_CHANNEL_MEAN:
+    case NN_CHANNEL_MAX:
+        return infer_channel_pool(run);
     case NN_ADD:
     case NN_SUB:
     case NN_MUL:
@@ -457,11 +535,12 @@ void graph_fill_defaults(const nn_graph *graph, nn_node *node, const nn_shape *i
 {
     int *ones[] = {&node->groups, &node->stride_h, &node->stride_w, &node->dilation_h, &node->dilation_w};
     nn_op op = node->op;
-    if (op == NN_CONV || op == NN_MAX_POOL || op == NN_AVG_POOL)
+    bool convolves = op == NN_CONV || op == NN_CONV_TRANSPOSE;
+    if (convolves || op == NN_MAX_POOL || op == NN_AVG_POOL)
         for (size_t i = 0; i < sizeof ones / sizeof ones[0]; i++)
             if (*ones[i] == 0)
                 *ones[i] = 1;
-    const nn_weight *kernel = op == NN_CONV ? kernel_weight(graph, node) : NULL;
+    const nn_weight *kernel = convolves ? kernel_weight(graph, node) : NULL;
     if (kernel && kernel->shape.rank == 4 && !node->kernel_h && !node->kernel_w) {
         node->kernel_h = (int)kernel->shape.dim[2]; /* NN_MAX_WEIGHT fits an int */
         node->kernel_w = (int)kernel->shape.dim[3];
@@ -469,7 +548,8 @@ void graph_fill_defaults(const nn_graph *graph, nn_node *node, const nn_shape *i
     if (op == NN_SOFTMAX && node->axis == 0 && node->input_count == 1)
         node->axis = inputs[0].rank - 1;
     static const int used[NN_OP_COUNT] = {
-        [NN_CONV] = 2, [NN_DENSE] = 2, [NN_BATCH_NORM] = 4, [NN_SCALE_SHIFT] = 2, [NN_PRELU] = 1};
+        [NN_CONV] = 2,       [NN_CONV_TRANSPOSE] = 2, [NN_DENSE] = 2, [NN_BATCH_NORM] = 4,
+        [NN_LAYER_NORM] = 2, [NN_SCALE_SHIFT] = 2,    [NN_PRELU] = 1};
     for (int i = (unsigned)op < NN_OP_COUNT ? used[op] : 0; i < 4; i++)
         node->weights[i] = -1;
 }

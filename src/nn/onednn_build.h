@@ -1,5 +1,6 @@
 /* Between the files that turn a program into primitives (onednn_plan.c, onednn_tensor.c, onednn_linear.c,
- * onednn_pointwise.c, onednn_move.c) and the one that runs them (onednn_session.c). Nobody else includes this.
+ * onednn_pointwise.c, onednn_move.c, onednn_channel.c) and the one that runs them (onednn_session.c). Nobody else
+ * includes this.
  *
  * Words: a value is a tensor of the program; a tensor is a value in one layout and type; a storage is the bytes that
  * one or more tensors lie in; an operation is a primitive, or a plain-C operator, with tensors as arguments.
@@ -43,7 +44,8 @@ typedef enum onednn_kind {
     ONEDNN_PLAIN,      /* the plain-C operator of `step`; bind 0 is the result, binds 1… its inputs */
     ONEDNN_MEAN,       /* nn_mean_eight; likewise */
     ONEDNN_INTERLEAVE, /* nn_interleave3; likewise */
-    ONEDNN_AFFINE      /* nn_affine_rows; bind 2 is the scale, 3 the shift */
+    ONEDNN_AFFINE,     /* nn_affine_rows; bind 2 is the scale, 3 the shift */
+    ONEDNN_CHANNELS    /* nn_channel_mean or nn_channel_max, by the step; bind 0 is the result */
 } onednn_kind;
 
 typedef struct onednn_operation {
@@ -149,6 +151,8 @@ int onednn_emit_pointwise(onednn_plan *plan, const plan_step *step);  /* onednn_
 int onednn_emit_arithmetic(onednn_plan *plan, const plan_step *step); /* onednn_pointwise.c: two operands */
 int onednn_emit_window(onednn_plan *plan, const plan_step *step);     /* onednn_window.c: pools, upsampling, softmax */
 int onednn_emit_move(onednn_plan *plan, const plan_step *step);       /* onednn_move.c */
+int onednn_emit_norm(onednn_plan *plan, const plan_step *step);       /* onednn_channel.c: layer normalisation */
+int onednn_emit_channel_pool(onednn_plan *plan, const plan_step *step); /* onednn_channel.c */
 
 /** onednn_eight.c: the same in eight bits; -1 without failing the plan where oneDNN cannot. */
 int onednn_emit_eight(onednn_plan *plan, const plan_step *step);
@@ -159,7 +163,7 @@ typedef struct onednn_linear {
     nn_shape kernel;
     int groups;
     dnnl_memory_desc_t src, weights, bias, dst;
-    bool convolution;
+    bool convolution; /* or a transposed one */
     const plan_step *step;
 } onednn_linear;
 /** Type of what a layer with weights makes, where it is not in eight bits. */

@@ -88,6 +88,8 @@ static bool find_operands(onednn_plan *plan, const plan_step *step, operands *o)
     const plan_value *first = &plan->program->values[node->inputs[0]],
                      *second = &plan->program->values[node->inputs[1]];
     bool same = nn_shape_equal(&first->shape, &second->shape);
+    if (second->shape.dim[1] != first->shape.dim[1]) /* one number for each pixel */
+        return false;
     if (!(node->op == NN_MUL && !same) && !(node->op == NN_ADD && same))
         return false;
     if (!(first->scale > 0) || (same && !(second->scale > 0)))

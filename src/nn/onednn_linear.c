@@ -1,8 +1,9 @@
-/* Convolution and dense. The primitive chooses the layouts ("any": each pixel's channels together, on AVX-512), except
- * in networks of depthwise convolutions, whose kernels are faster on blocks of 16 channels (10 to 25 per cent measured,
- * and the other kernels no slower there; fusing the depthwise convolution into the one before it gained nothing).
- * Normalisation is folded already; activations and sums go in as posts, as many as the primitive takes without falling
- * back on oneDNN's reference code. A dense layer is an inner product that reads the picture in its own layout. */
+/* Convolution, transposed convolution and dense. The primitive chooses the layouts ("any": each pixel's channels
+ * together, on AVX-512), except in networks of depthwise convolutions, whose kernels are faster on blocks of 16
+ * channels (10 to 25 per cent measured, and the other kernels no slower there; fusing the depthwise convolution into
+ * the one before it gained nothing). Normalisation is folded already; activations and sums go in as posts, as many as
+ * the primitive takes without falling back on oneDNN's reference code. A dense layer is an inner product that reads the
+ * picture in its own layout. */
 #include "nn/onednn_build.h"
 
 #include "base/cpu.h"
@@ -43,7 +44,7 @@ static bool describe_blocks(onednn_plan *plan, onednn_linear *l)
     const nn_shape *in = onednn_shape(plan, l->step->node.inputs[0]), *out = onednn_shape(plan, l->step->output);
     bool first = in->dim[1] <= COLOURS && l->groups == 1;
     bool depthwise = l->groups > 1 && l->groups == in->dim[1] && l->groups == out->dim[1];
-    if (!plan->blocks || !l->convolution || out->dim[1] % BLOCK || (!first && in->dim[1] % BLOCK) ||
+    if (!plan->blocks || l->step->node.op != NN_CONV || out->dim[1] % BLOCK || (!first && in->dim[1] % BLOCK) ||
         (l->groups > 1 && !depthwise))
         return false;
     l->src = in_blocks(in, plan->type, first ? dnnl_nchw : dnnl_nChw16c);
@@ -54,7 +55,7 @@ static bool describe_blocks(onednn_plan *plan, onednn_linear *l)
 onednn_linear onednn_linear_describe(onednn_plan *plan, const plan_step *step)
 {
     const nn_node *node = &step->node;
-    onednn_linear l = {.step = step, .convolution = node->op == NN_CONV, .groups = 1};
+    onednn_linear l = {.step = step, .convolution = node->op != NN_DENSE, .groups = 1};
     const nn_shape *in = onednn_shape(plan, node->inputs[0]), *out = onednn_shape(plan, step->output);
     l.kernel = *in;
     l.kernel.dim[0] = out->dim[1];
@@ -81,9 +82,16 @@ dnnl_primitive_desc_t onednn_linear_try(onednn_plan *plan, const onednn_linear *
         return onednn_try(plan, &desc, attr);
     }
     dnnl_convolution_desc_t desc;
+    dnnl_deconvolution_desc_t transposed;
     dnnl_dims_t strides = {node->stride_h, node->stride_w};
     dnnl_dims_t dilation = {node->dilation_h - 1, node->dilation_w - 1};
     dnnl_dims_t before = {node->pad_top, node->pad_left}, after = {node->pad_bottom, node->pad_right};
+    if (node->op == NN_CONV_TRANSPOSE)
+        return dnnl_dilated_deconvolution_forward_desc_init(&transposed, dnnl_forward_inference,
+                                                            dnnl_deconvolution_direct, &l->src, &l->weights, bias,
+                                                            &l->dst, strides, dilation, before, after)
+                   ? NULL
+                   : onednn_try(plan, &transposed, attr);
     if (dnnl_dilated_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_direct, &l->src,
                                                    &l->weights, bias, &l->dst, strides, dilation, before, after))
         return NULL;

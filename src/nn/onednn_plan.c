@@ -140,6 +140,8 @@ static int emit_step(onednn_plan *plan, const plan_step *step)
     switch (step->node.op) {
     case NN_INPUT:
         return emit_input(plan, step);
+    case NN_CONV_TRANSPOSE:
+        return onednn_emit_linear(plan, step);
     case NN_CONV:
     case NN_DENSE:
         if (plan->eight && plan_step_is_eight(plan->program, step)) {
@@ -158,6 +160,11 @@ static int emit_step(onednn_plan *plan, const plan_step *step)
                 return result;
         }
         return onednn_emit_arithmetic(plan, step);
+    case NN_LAYER_NORM:
+        return onednn_emit_norm(plan, step);
+    case NN_CHANNEL_MEAN:
+    case NN_CHANNEL_MAX:
+        return onednn_emit_channel_pool(plan, step);
     case NN_MAX_POOL:
     case NN_AVG_POOL:
     case NN_GLOBAL_AVG_POOL:
@@ -172,6 +179,8 @@ static int emit_step(onednn_plan *plan, const plan_step *step)
     case NN_RESHAPE:
     case NN_PAD:
         return onednn_emit_move(plan, step);
+    case NN_ERF: /* nobody's activation by itself */
+        return onednn_emit_plain(plan, step);
     default:
         return onednn_emit_pointwise(plan, step);
     }

@@ -42,6 +42,12 @@ bool onednn_eltwise(nn_op op, float alpha, float beta, dnnl_alg_kind_t *kind, fl
     case NN_HARD_SWISH:
         *kind = dnnl_eltwise_hardswish;
         return true;
+    case NN_GELU:
+        *kind = dnnl_eltwise_gelu_erf;
+        return true;
+    case NN_GELU_TANH:
+        *kind = dnnl_eltwise_gelu_tanh;
+        return true;
     case NN_SOFTPLUS:
         *kind = dnnl_eltwise_soft_relu;
         return true;

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "nn/affine_rows.h"
+#include "nn/channel_pool.h"
 #include "nn/interleave.h"
 #include "nn/mean_eight.h"
 
@@ -192,6 +193,16 @@ static void run_affine(const onednn_session *session, const onednn_operation *op
     nn_affine_rows(data[1], (size_t)md->dims[1], length, data[2], data[3], data[0]);
 }
 
+static void run_channels(const onednn_session *session, const onednn_operation *operation, const dnnl_exec_arg_t *args)
+{
+    const dnnl_memory_desc_t *md = &onednn_tensor_at(session->plan, operation->binds[1].tensor)->md;
+    size_t channels = (size_t)md->dims[1], pixels = (size_t)(md->dims[2] * md->dims[3]);
+    void *from = NULL, *to = NULL;
+    dnnl_memory_get_data_handle(args[0].memory, &to);
+    dnnl_memory_get_data_handle(args[1].memory, &from);
+    nn_channel_pool(from, pixels, channels, onednn_is_nhwc(md), operation->step->node.op == NN_CHANNEL_MAX, to);
+}
+
 static mien_status run_operations(onednn_session *session, mien_error *error)
 {
     const dnnl_exec_arg_t *args = session->args;
@@ -206,6 +217,8 @@ static mien_status run_operations(onednn_session *session, mien_error *error)
             run_interleave(session, operation, args);
         else if (operation->kind == ONEDNN_AFFINE)
             run_affine(session, operation, args);
+        else if (operation->kind == ONEDNN_CHANNELS)
+            run_channels(session, operation, args);
         else
             run_plain(session, operation, args);
         if (status)

@@ -31,6 +31,10 @@ static activation activation_of(const nn_node *node)
         return (activation){dnnl_eltwise_swish, 1, 0, false};
     case NN_HARD_SWISH:
         return (activation){dnnl_eltwise_hardswish, 0, 0, false};
+    case NN_GELU:
+        return (activation){dnnl_eltwise_gelu_erf, 0, 0, false};
+    case NN_GELU_TANH:
+        return (activation){dnnl_eltwise_gelu_tanh, 0, 0, false};
     case NN_SOFTPLUS:
         return (activation){dnnl_eltwise_soft_relu, 0, 0, false};
     default:

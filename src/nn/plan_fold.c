@@ -13,6 +13,7 @@ static int64_t channels_of(const plan_program *program, int value)
     return program->values[value].shape.dim[1];
 }
 
+/* Layers that can take in what comes before them; a transposed convolution's border sees only part of its kernel. */
 static bool is_linear(const plan_step *step)
 {
     return step->node.op == NN_CONV || step->node.op == NN_DENSE;
@@ -22,7 +23,7 @@ static bool is_linear(const plan_step *step)
 static size_t filter_size(const plan_program *program, const plan_step *step)
 {
     const nn_shape *in = &program->values[step->node.inputs[0]].shape;
-    if (step->node.op == NN_CONV)
+    if (step->node.op != NN_DENSE)
         return (size_t)(in->dim[1] / step->node.groups) * (size_t)step->node.kernel_h * (size_t)step->node.kernel_w;
     return nn_shape_count(in);
 }
@@ -154,12 +155,28 @@ static bool fold_into_readers(plan_program *program, plan_step *affine)
     return true;
 }
 
+/* A normalisation over the channels ends in such a map itself. */
+static bool fold_into_norm(plan_program *program, plan_step *affine, plan_step *norm)
+{
+    plan_step first = *norm;
+    if (!merge_affine(program, affine, &first))
+        return false;
+    norm->scale = affine->scale;
+    norm->shift = affine->shift;
+    affine->dead = true;
+    norm->output = affine->output;
+    program->values[affine->output].maker = (int)(norm - program->steps);
+    return true;
+}
+
 static bool fold_affine(plan_program *program, plan_step *affine)
 {
     plan_step *maker = &program->steps[program->values[affine->node.inputs[0]].maker];
     bool alone = program->values[affine->node.inputs[0]].uses == 1;
-    if (alone && is_linear(maker))
+    if (alone && nn_op_has_kernel(maker->node.op))
         return fold_into_maker(program, affine, maker);
+    if (alone && maker->node.op == NN_LAYER_NORM && maker->node.axis == 1)
+        return fold_into_norm(program, affine, maker);
     if (alone && maker->node.op == NN_SCALE_SHIFT && !merge_affine(program, affine, maker))
         return false;
     if (readers_take(program, affine))

@@ -34,7 +34,7 @@ static void find_gates(plan_program *program)
 
 static bool takes_posts(nn_op op)
 {
-    return op == NN_CONV || op == NN_DENSE || plan_is_arithmetic(op);
+    return nn_op_has_kernel(op) || plan_is_arithmetic(op);
 }
 
 /* Append a post to the maker of `operand`, which then makes the step's output itself. */
@@ -64,6 +64,12 @@ static bool fuse_unary(plan_program *program, plan_step *step)
     return true;
 }
 
+static bool same_or_vector(const plan_program *program, int operand, int whole)
+{
+    const nn_shape *shape = &program->values[operand].shape;
+    return shape->dim[1] == program->values[whole].shape.dim[1];
+}
+
 static bool fuse_arithmetic(plan_program *program, plan_step *step)
 {
     if (!plan_is_arithmetic(step->node.op))
@@ -72,8 +78,10 @@ static bool fuse_arithmetic(plan_program *program, plan_step *step)
     for (int i = 0; i < 2; i++) {
         int operand = step->node.inputs[i], other = step->node.inputs[1 - i];
         bool same = nn_shape_equal(&program->values[operand].shape, &program->values[step->output].shape);
+        bool plane =
+            !same_or_vector(program, other, step->output); /* no primitive takes [N,1,H,W] behind a convolution */
         bool early = program->values[other].maker < program->values[operand].maker;
-        if ((i == 1 && !commutes) || !same || !early || !can_hang(program, operand))
+        if ((i == 1 && !commutes) || !same || plane || !early || !can_hang(program, operand))
             continue;
         plan_post post = {.op = step->node.op, .value = other};
         hang(program, step, operand, post);

@@ -57,11 +57,13 @@ static bool import_weights(plan_program *program, const nn_graph *graph, plan_st
     const int *weights = step->node.weights;
     switch (step->node.op) {
     case NN_CONV:
+    case NN_CONV_TRANSPOSE:
     case NN_DENSE:
         step->kernel = copy_weight(program, graph, weights[0], &failed);
         step->bias = copy_weight(program, graph, weights[1], &failed);
         break;
     case NN_SCALE_SHIFT:
+    case NN_LAYER_NORM:
         step->scale = copy_weight(program, graph, weights[0], &failed);
         step->shift = copy_weight(program, graph, weights[1], &failed);
         break;
@@ -207,8 +209,7 @@ static void mark_precise(plan_program *program)
         program->values[v].precise = true;
     for (int s = program->step_count - 1; s >= 0; s--) {
         const plan_step *step = &program->steps[s];
-        bool layer = step->node.op == NN_CONV || step->node.op == NN_DENSE;
-        if (step->dead || (!layer && program->values[step->output].precise))
+        if (step->dead || (!nn_op_has_kernel(step->node.op) && program->values[step->output].precise))
             continue;
         for (int i = 0; i < step->node.input_count; i++)
             program->values[step->node.inputs[i]].precise = false;

@@ -22,8 +22,8 @@ typedef struct plan_step {
     nn_node node;
     bool dead;
     int output;           /* value */
-    float *kernel, *bias; /* convolution and dense; bias may be NULL */
-    float *scale, *shift; /* NN_SCALE_SHIFT; slopes of NN_PRELU in `scale` */
+    float *kernel, *bias; /* convolutions and dense; bias may be NULL */
+    float *scale, *shift; /* NN_SCALE_SHIFT, NN_LAYER_NORM; slopes of NN_PRELU in `scale` */
     size_t slopes;
     int post_count;
     plan_post posts[PLAN_MAX_POSTS];

@@ -49,7 +49,7 @@ void plan_reference_destroy(plan_reference **reference)
 static void run_step(const plan_reference *reference, const plan_step *step)
 {
     const plan_program *program = reference->program;
-    bool linear = step->node.op == NN_CONV || step->node.op == NN_DENSE;
+    bool linear = nn_op_has_kernel(step->node.op);
     nn_weight weights[4] = {{.data = linear ? step->kernel : step->scale, .count = step->slopes},
                             {.data = linear ? step->bias : step->shift},
                             {.data = step->kernel},

@@ -1,7 +1,7 @@
-/* Plain-C operators, first family: pointwise functions, per-channel maps, broadcast arithmetic, dense, global pooling
- * and softmax. Each follows its ONNX definition literally and accumulates in double, so that a difference to a fast
- * kernel is that kernel's rounding. The families that move windows or bytes stand in reference_window.c and
- * reference_move.c. */
+/* Plain-C operators, first family: pointwise functions, per-channel maps, broadcast arithmetic, dense, global pooling,
+ * means and maxima over the channels, layer normalisation and softmax. Each follows its ONNX definition literally and
+ * accumulates in double, so that a difference to a fast kernel is that kernel's rounding. The families that move
+ * windows or bytes stand in reference_window.c and reference_move.c. */
 #include "nn/reference.h"
 
 #include <math.h>
@@ -18,6 +18,11 @@ size_t nn_reference_span(const nn_shape *shape, int from, int to)
 static double clamp(double x, double low, double high)
 {
     return x < low ? low : x > high ? high : x;
+}
+
+double nn_reference_gelu_argument(double x)
+{
+    return M_2_SQRTPI * M_SQRT1_2 * (x + 0.044715 * x * x * x); /* 2/√π · √½ = √(2/π) */
 }
 
 float nn_reference_unary(const nn_node *node, float x)
@@ -41,6 +46,12 @@ float nn_reference_unary(const nn_node *node, float x)
         return (float)clamp((double)node->alpha * x + node->beta, 0, 1);
     case NN_HARD_SWISH:
         return (float)(x * clamp(x / 6.0 + 0.5, 0, 1));
+    case NN_GELU:
+        return (float)(0.5 * x * (1 + erf(x * M_SQRT1_2)));
+    case NN_GELU_TANH:
+        return (float)(0.5 * x * (1 + tanh(nn_reference_gelu_argument(x))));
+    case NN_ERF:
+        return (float)erf((double)x);
     case NN_SOFTPLUS:
         return (float)(fmax(x, 0) + log1p(exp(-fabs((double)x))));
     case NN_EXP:
@@ -160,6 +171,43 @@ static void global_pool(const nn_reference_call *call)
     }
 }
 
+static void channel_pool(const nn_reference_call *call)
+{
+    size_t channels = (size_t)call->from[0]->dim[1], inner = nn_reference_span(call->to, 2, 4);
+    for (size_t i = 0; i < (size_t)call->to->dim[0] * inner; i++) {
+        const float *x = call->inputs[0] + i / inner * channels * inner + i % inner;
+        double sum = 0;
+        float most = x[0];
+        for (size_t c = 0; c < channels; c++) {
+            sum += x[c * inner];
+            most = x[c * inner] > most ? x[c * inner] : most;
+        }
+        call->output[i] = call->node->op == NN_CHANNEL_MAX ? most : (float)(sum / (double)channels);
+    }
+}
+
+/* Ba, Kiros & Hinton 2016. */
+static void layer_norm(const nn_reference_call *call)
+{
+    const nn_shape *shape = call->to;
+    int axis = call->node->axis;
+    const float *scale = weight(call, 0), *shift = weight(call, 1);
+    size_t length = (size_t)shape->dim[axis], inner = nn_reference_span(shape, axis + 1, shape->rank);
+    for (size_t row = 0; row < nn_reference_span(shape, 0, axis) * inner; row++) {
+        size_t start = row / inner * length * inner + row % inner;
+        const float *x = call->inputs[0] + start;
+        double mean = 0, variance = 0;
+        for (size_t i = 0; i < length; i++)
+            mean += x[i * inner] / (double)length;
+        for (size_t i = 0; i < length; i++)
+            variance += (x[i * inner] - mean) * (x[i * inner] - mean) / (double)length;
+        for (size_t i = 0; i < length; i++) {
+            double normal = (x[i * inner] - mean) / sqrt(variance + call->node->epsilon);
+            call->output[start + i * inner] = (float)(normal * (scale ? scale[i] : 1) + (shift ? shift[i] : 0));
+        }
+    }
+}
+
 static void softmax(const nn_reference_call *call)
 {
     const nn_shape *shape = call->to;
@@ -195,8 +243,11 @@ void nn_reference_apply(const nn_reference_call *call)
     case NN_SWISH:
     case NN_HARD_SIGMOID:
     case NN_HARD_SWISH:
+    case NN_GELU:
+    case NN_GELU_TANH:
     case NN_SOFTPLUS:
     case NN_EXP:
+    case NN_ERF:
         unary(call);
         break;
     case NN_BATCH_NORM:
@@ -219,10 +270,18 @@ void nn_reference_apply(const nn_reference_call *call)
     case NN_GLOBAL_MAX_POOL:
         global_pool(call);
         break;
+    case NN_CHANNEL_MEAN:
+    case NN_CHANNEL_MAX:
+        channel_pool(call);
+        break;
+    case NN_LAYER_NORM:
+        layer_norm(call);
+        break;
     case NN_SOFTMAX:
         softmax(call);
         break;
     case NN_CONV:
+    case NN_CONV_TRANSPOSE:
     case NN_MAX_POOL:
     case NN_AVG_POOL:
     case NN_PAD:

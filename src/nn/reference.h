@@ -22,8 +22,11 @@ typedef struct nn_reference_call {
  *  them; nothing is checked again here. NN_INPUT does nothing. */
 void nn_reference_apply(const nn_reference_call *call);
 
-/** Value of a pointwise operator (NN_RELU … NN_EXP, not NN_PRELU) at x. */
+/** Value of a pointwise operator (NN_RELU … NN_ERF, not NN_PRELU) at x. */
 float nn_reference_unary(const nn_node *node, float x);
+
+/** √(2/π) · (x + 0.044715·x³), whose tanh stands for erf(x/√2) in NN_GELU_TANH. */
+double nn_reference_gelu_argument(double x);
 
 /* The families, one file each; nn_reference_apply chooses. */
 void nn_reference_window(const nn_reference_call *call); /* convolution, pooling, padding, upsampling */

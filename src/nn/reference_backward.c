@@ -10,6 +10,13 @@ static double sigmoid(double x)
     return 1 / (1 + exp(-x));
 }
 
+static float gelu_tanh_slope(double x)
+{
+    double t = tanh(nn_reference_gelu_argument(x));
+    double inner = M_2_SQRTPI * M_SQRT1_2 * (1 + 3 * 0.044715 * x * x);
+    return (float)(0.5 * (1 + t) + 0.5 * x * (1 - t * t) * inner);
+}
+
 float nn_reference_slope(const nn_node *node, float x)
 {
     double s = sigmoid(x), hard = (double)node->alpha * x + node->beta;
@@ -32,6 +39,10 @@ float nn_reference_slope(const nn_node *node, float x)
         return hard > 0 && hard < 1 ? node->alpha : 0;
     case NN_HARD_SWISH:
         return x <= -3 ? 0 : x >= 3 ? 1 : (2 * x + 3) / 6;
+    case NN_GELU: /* with the density of the normal distribution */
+        return (float)(0.5 * (1 + erf(x * M_SQRT1_2)) + x * exp(-0.5 * x * x) * 0.5 * M_2_SQRTPI * M_SQRT1_2);
+    case NN_GELU_TANH:
+        return gelu_tanh_slope(x);
     case NN_SOFTPLUS:
         return (float)s;
     case NN_EXP:

@@ -1,6 +1,6 @@
 /* Plain-C operators, second family: whatever slides a window over height and width. A window position is found from the
  * output position, stride, dilation and padding as ONNX defines it; taps outside the picture count as zero
- * (convolution, padding), as minus infinity (max pooling) or not at all (average pooling unless count_include_pad). */
+ * (convolutions, padding), as minus infinity (max pooling) or not at all (average pooling unless count_include_pad). */
 #include "nn/reference.h"
 
 #include <float.h>
@@ -37,6 +37,27 @@ static double convolve_channel(const nn_node *node, const window_at *at, const f
     return sum;
 }
 
+/* The pixel of the input whose window puts tap `k` on output position `at`; -1 where there is none. */
+static int64_t source_of(int64_t at, int k, int stride, int dilation, int pad)
+{
+    int64_t offset = at + pad - (int64_t)k * dilation;
+    return offset < 0 || offset % stride ? -1 : offset / stride;
+}
+
+static double spread_channel(const nn_node *node, const window_at *at, const float *kernel, int64_t y, int64_t x)
+{
+    double sum = 0;
+    for (int ky = 0; ky < node->kernel_h; ky++) {
+        for (int kx = 0; kx < node->kernel_w; kx++) {
+            const float *value = tap(at, source_of(y, ky, node->stride_h, node->dilation_h, node->pad_top),
+                                     source_of(x, kx, node->stride_w, node->dilation_w, node->pad_left));
+            if (value)
+                sum += (double)*value * kernel[ky * node->kernel_w + kx];
+        }
+    }
+    return sum;
+}
+
 static double convolve_at(const nn_reference_call *call, int64_t n, int64_t o, int64_t y, int64_t x)
 {
     const nn_node *node = call->node;
@@ -45,7 +66,8 @@ static double convolve_at(const nn_reference_call *call, int64_t n, int64_t o, i
     double sum = node->weights[1] < 0 ? 0 : call->weights[node->weights[1]].data[o];
     for (int64_t i = 0; i < inputs; i++) {
         window_at at = plane_of(call, n, o / outputs * inputs + i);
-        sum += convolve_channel(node, &at, kernel + i * node->kernel_h * node->kernel_w, y, x);
+        const float *part = kernel + i * node->kernel_h * node->kernel_w;
+        sum += node->op == NN_CONV ? convolve_channel(node, &at, part, y, x) : spread_channel(node, &at, part, y, x);
     }
     return sum;
 }
@@ -76,7 +98,7 @@ static double pool_at(const nn_reference_call *call, int64_t n, int64_t c, int64
 static double window_value(const nn_reference_call *call, int64_t n, int64_t c, int64_t y, int64_t x)
 {
     const nn_node *node = call->node;
-    if (node->op == NN_CONV)
+    if (node->op == NN_CONV || node->op == NN_CONV_TRANSPOSE)
         return convolve_at(call, n, c, y, x);
     if (node->op == NN_MAX_POOL || node->op == NN_AVG_POOL)
         return pool_at(call, n, c, y, x);

@@ -85,6 +85,39 @@ void tape_draw_mask(float probability, uint64_t seed, uint64_t node, uint8_t *ke
     }
 }
 
+/* What came for reading other programs' networks has no backward pass: none of our own is made of it. */
+static bool trains(const nn_graph *graph, const nn_node *node)
+{
+    switch (node->op) {
+    case NN_ERF:
+    case NN_CONV_TRANSPOSE:
+    case NN_LAYER_NORM:
+    case NN_CHANNEL_MEAN:
+    case NN_CHANNEL_MAX:
+        return false;
+    case NN_ADD:
+    case NN_SUB:
+    case NN_MUL:
+    case NN_DIV: { /* not with one number for each pixel, [N,1,H,W] */
+        const nn_shape *first = &graph->nodes[node->inputs[0]].shape, *second = &graph->nodes[node->inputs[1]].shape;
+        return second->dim[1] == first->dim[1];
+    }
+    default:
+        return true;
+    }
+}
+
+static mien_status check_operators(const nn_graph *graph, mien_error *error)
+{
+    for (int i = 0; i < graph->node_count; i++) {
+        const nn_node *node = &graph->nodes[i];
+        if (!trains(graph, node))
+            return error_set(error, MIEN_EUNSUPPORTED, "node %.100s (%s): mien runs it but does not train it",
+                             node->name, nn_op_name(node->op));
+    }
+    return MIEN_OK;
+}
+
 static mien_status check_graph(const nn_graph *graph, const nn_tape_options *options, mien_error *error)
 {
     if (graph->failed)
@@ -100,7 +133,7 @@ static mien_status check_graph(const nn_graph *graph, const nn_tape_options *opt
         return error_set(error, MIEN_EINVAL, "a microbatch of %d images", options->microbatch);
     if (options->precision != NN_F32 && options->precision != NN_BF16)
         return error_set(error, MIEN_EUNSUPPORTED, "training works in f32 and bf16");
-    return MIEN_OK;
+    return check_operators(graph, error);
 }
 
 mien_status nn_tape_create(const nn_graph *graph, const nn_tape_options *options, nn_tape **tape, mien_error *error)

@@ -93,8 +93,9 @@ static void test_dense(void **state)
     }
 }
 
-static const nn_op pointwise[] = {NN_RELU,  NN_CLIP,         NN_LEAKY_RELU, NN_ELU, NN_SIGMOID,  NN_TANH,
-                                  NN_SWISH, NN_HARD_SIGMOID, NN_HARD_SWISH, NN_EXP, NN_SOFTPLUS, NN_PRELU};
+static const nn_op pointwise[] = {NN_RELU,     NN_CLIP,  NN_LEAKY_RELU,   NN_ELU,        NN_SIGMOID,
+                                  NN_TANH,     NN_SWISH, NN_HARD_SIGMOID, NN_HARD_SWISH, NN_EXP,
+                                  NN_SOFTPLUS, NN_PRELU, NN_GELU,         NN_GELU_TANH,  NN_ERF};
 
 static void test_activations(void **state)
 {
@@ -247,13 +248,157 @@ static void test_scale_shift(void **state)
         }
 }
 
+static void check_transposed(conv_case c, int extra, bool behind)
+{
+    char what[160];
+    snprintf(what, sizeof what, "transposed %d->%d size %d kernel %dx%d stride %d dilation %d groups %d extra %d", c.in,
+             c.out, c.size, c.kernel_h, c.kernel_w, c.stride, c.dilation, c.groups, extra);
+    nn_graph graph = {0};
+    int x = nn_input(&graph, "x", c.in, c.size, c.size + 1);
+    if (behind)
+        x = nn_conv(&graph, "conv", x, c.in, 3, 1, 1, 1, true);
+    nn_node node = {.op = NN_CONV_TRANSPOSE,
+                    .groups = c.groups,
+                    .stride_h = c.stride,
+                    .stride_w = c.stride,
+                    .dilation_h = c.dilation,
+                    .dilation_w = c.dilation,
+                    .pad_top = c.top,
+                    .pad_left = c.left,
+                    .pad_bottom = c.bottom,
+                    .pad_right = c.right,
+                    .extra_h = extra,
+                    .extra_w = extra};
+    node.weights[0] = kernel_of(&graph, "k", c.out, c.in / c.groups, c.kernel_h, c.kernel_w);
+    node.weights[1] = c.bias ? nn_graph_weight(&graph, "b", (nn_shape){1, {c.out}}, NN_WEIGHT_TRAINABLE) : -1;
+    x = node_of(&graph, node, x);
+    if (behind) /* folded and hung on it; and what comes after reads its layout */
+        x = nn_conv(&graph, "next", nn_unary(&graph, NN_RELU, "relu", nn_batch_norm(&graph, "bn", x)), 5, 3, 1, 1, 1,
+                    true);
+    nn_graph_set_output(&graph, x);
+    check(&graph, what);
+}
+
+static void test_transposed_convolution(void **state)
+{
+    (void)state;
+    for (int behind = 0; behind < 2; behind++) {
+        for (size_t i = 0; i < COUNT(channel_counts); i++) {
+            int in = channel_counts[i], out = channel_counts[(i + 2) % COUNT(channel_counts)];
+            check_transposed((conv_case){in, out, 5, 2, 2, 2, 1, 1, 0, 0, 0, 0, true}, 0, behind);
+            check_transposed((conv_case){in, in, 5, 4, 4, 2, 1, in, 1, 1, 1, 1, false}, 0, behind);
+        }
+        check_transposed((conv_case){16, 8, 13, 3, 3, 2, 1, 1, 1, 1, 1, 1, true}, 1, behind);
+        check_transposed((conv_case){7, 9, 5, 5, 3, 3, 1, 1, 2, 0, 1, 1, false}, 2, behind);
+        check_transposed((conv_case){3, 17, 5, 3, 3, 1, 2, 1, 1, 1, 0, 1, true}, 0, behind);
+        check_transposed((conv_case){8, 12, 5, 3, 3, 2, 1, 4, 1, 1, 1, 1, true}, 1, behind);
+        check_transposed((conv_case){4, 4, 5, 1, 1, 3, 1, 1, 0, 0, 0, 0, true}, 2, behind); /* gaps of nothing */
+    }
+}
+
+static int norm_of(nn_graph *graph, const char *name, int input, int axis, int which)
+{
+    char weight[2][32];
+    nn_shape shape = {1, {graph->failed ? 1 : graph->nodes[input].shape.dim[axis]}};
+    nn_node node = {.op = NN_LAYER_NORM, .name = (char *)name, .axis = axis, .epsilon = 1e-6f};
+    for (int slot = 0; slot < 2; slot++) {
+        snprintf(weight[slot], sizeof weight[slot], "%s.%d", name, slot);
+        node.weights[slot] = which & (1 << slot) ? nn_graph_weight(graph, weight[slot], shape, 0) : -1;
+    }
+    return node_of(graph, node, input);
+}
+
+static void test_layer_norm(void **state)
+{
+    (void)state;
+    for (size_t c = 1; c < COUNT(channel_counts); c++)
+        for (int which = 0; which < 4; which++) {
+            int n = channel_counts[c];
+            nn_graph features = {0};
+            int x = nn_unary(&features, NN_FLATTEN, "flat", nn_input(&features, "x", n, 3, 1));
+            x = norm_of(&features, "norm", nn_dense(&features, "dense", x, n, true), 1, which);
+            nn_graph_set_output(&features, nn_dense(&features, "last", x, 5, true));
+            check(&features, "norm of features");
+
+            for (int axis = 1; axis < 4; axis++) {
+                nn_graph alone = {0};
+                x = nn_input(&alone, "x", n, 5, 13);
+                nn_graph_set_output(&alone, norm_of(&alone, "norm", x, axis, which));
+                check(&alone, "norm of a picture");
+            }
+            nn_graph block = {0}; /* as ConvNeXt has it; and an affine map that folds into the norm */
+            x = nn_input(&block, "x", n, 5, 13);
+            int y = norm_of(&block, "norm", nn_conv(&block, "deep", x, n, 7, 1, 3, n, true), 1, which);
+            y = nn_conv(&block, "up", nn_batch_norm(&block, "bn", y), 4 * n, 1, 1, 0, 1, true);
+            y = nn_conv(&block, "down", nn_unary(&block, NN_GELU, "gelu", y), n, 1, 1, 0, 1, true);
+            nn_graph_set_output(&block, nn_binary(&block, NN_ADD, "sum", x, y));
+            check(&block, "a block with a norm");
+        }
+}
+
+/* Spatial attention (Woo et al. 2018): where the picture comes from, and what else reads it, decides its layout. */
+static void test_spatial_attention(void **state)
+{
+    (void)state;
+    for (size_t c = 0; c < COUNT(channel_counts); c++)
+        for (int form = 0; form < 4; form++) {
+            int n = channel_counts[c];
+            nn_graph graph = {0};
+            int x = nn_input(&graph, "x", n, 5, 13);
+            if (form)
+                x = nn_conv(&graph, "conv", x, n, 3, 1, 1, 1, true);
+            if (form == 2)
+                x = nn_conv(&graph, "depth", nn_unary(&graph, NN_RELU, "relu", x), n, 3, 1, 1, n, true);
+            nn_node join = {
+                .op = NN_CONCAT,
+                .name = (char *)"both",
+                .input_count = 2,
+                .inputs = {nn_unary(&graph, NN_CHANNEL_MEAN, "mean", x), nn_unary(&graph, NN_CHANNEL_MAX, "most", x)},
+                .axis = 1};
+            int gate = nn_conv(&graph, "squeeze", node_of(&graph, join, 0), 1, 7, 1, 3, 1, false);
+            gate = nn_unary(&graph, NN_SIGMOID, "gate", nn_batch_norm(&graph, "bn", gate));
+            x = nn_binary(&graph, NN_MUL, "attended", x, gate);
+            if (form == 3) /* and what follows is hung on it, the sum with a plane is not */
+                x = nn_unary(&graph, NN_RELU, "relu",
+                             nn_binary(&graph, NN_ADD, "add", nn_conv(&graph, "next", x, n, 3, 1, 1, 1, true), gate));
+            nn_graph_set_output(&graph, nn_conv(&graph, "last", x, 4, 1, 1, 0, 1, true));
+            nn_graph_set_output(&graph, gate);
+            check(&graph, "spatial attention");
+        }
+}
+
+static void test_planes_meet_pictures(void **state)
+{
+    (void)state;
+    static const nn_op ops[] = {NN_ADD, NN_SUB, NN_MUL, NN_DIV};
+    for (size_t i = 0; i < COUNT(ops); i++)
+        for (size_t c = 0; c < COUNT(channel_counts); c++)
+            for (size_t s = 0; s < COUNT(sizes) - 1; s++) {
+                int n = channel_counts[c];
+                nn_graph graph = {0};
+                int x = nn_input(&graph, "x", n, sizes[s], 5), plane = nn_input(&graph, "plane", 1, sizes[s], 5);
+                plane = nn_unary(&graph, NN_EXP, "positive", plane);
+                nn_graph_set_output(&graph,
+                                    nn_unary(&graph, NN_RELU, "relu", nn_binary(&graph, ops[i], "op", x, plane)));
+                check(&graph, nn_op_name(ops[i]));
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_convolution), cmocka_unit_test(test_grouped_convolution),
-        cmocka_unit_test(test_dense),       cmocka_unit_test(test_activations),
-        cmocka_unit_test(test_pools),       cmocka_unit_test(test_arithmetic),
-        cmocka_unit_test(test_scale_shift), cmocka_unit_test(test_softmax_on_every_axis),
+        cmocka_unit_test(test_convolution),
+        cmocka_unit_test(test_grouped_convolution),
+        cmocka_unit_test(test_dense),
+        cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_pools),
+        cmocka_unit_test(test_arithmetic),
+        cmocka_unit_test(test_scale_shift),
+        cmocka_unit_test(test_softmax_on_every_axis),
+        cmocka_unit_test(test_transposed_convolution),
+        cmocka_unit_test(test_layer_norm),
+        cmocka_unit_test(test_spatial_attention),
+        cmocka_unit_test(test_planes_meet_pictures),
     };
     return cmocka_run_group_tests_name("plan operators", tests, NULL, NULL);
 }

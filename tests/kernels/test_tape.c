@@ -239,9 +239,9 @@ static void test_activations(void **state)
 {
     (void)state;
     need_precision(NN_F32);
-    const nn_op ops[] = {NN_RELU,     NN_CLIP,  NN_LEAKY_RELU, NN_ELU,          NN_SIGMOID,
-                         NN_TANH,     NN_SWISH, NN_HARD_SWISH, NN_HARD_SIGMOID, NN_EXP,
-                         NN_SOFTPLUS, NN_PRELU, NN_IDENTITY,   NN_SOFTMAX};
+    const nn_op ops[] = {NN_RELU,      NN_CLIP,       NN_LEAKY_RELU,   NN_ELU,    NN_SIGMOID,  NN_TANH,
+                         NN_SWISH,     NN_HARD_SWISH, NN_HARD_SIGMOID, NN_EXP,    NN_SOFTPLUS, NN_GELU,
+                         NN_GELU_TANH, NN_PRELU,      NN_IDENTITY,     NN_SOFTMAX};
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++)
         check_both(build_unary, &ops[i]);
 }
@@ -705,6 +705,37 @@ static void test_two_threads(void **state)
     nn_graph_done(&g);
 }
 
+/* What only inference has is refused by its name, in both kinds of tape, before anything is computed. */
+static void test_untrained_operators(void **state)
+{
+    (void)state;
+    static const nn_op ops[] = {NN_ERF, NN_CONV_TRANSPOSE, NN_LAYER_NORM, NN_CHANNEL_MEAN, NN_CHANNEL_MAX, NN_MUL};
+    for (size_t i = 0; i < 2 * sizeof ops / sizeof *ops; i++) {
+        nn_graph g = {0};
+        nn_tape *tape = NULL;
+        mien_error error = {0};
+        nn_tape_options options = {.microbatch = 2, .reference = i % 2};
+        nn_op op = ops[i / 2];
+        int x = nn_conv(&g, "conv", nn_input(&g, "input", 3, 5, 5), 4, 3, 1, 1, 1, true);
+        nn_node node = {.op = op, .name = (char *)"last", .input_count = 1, .inputs = {x}, .weights = {-1, -1, -1, -1}};
+        if (op == NN_MUL) { /* a number for each pixel */
+            node.input_count = 2;
+            node.inputs[1] = nn_conv(&g, "plane", x, 1, 1, 1, 0, 1, true);
+        }
+        if (op == NN_LAYER_NORM)
+            node.axis = 1;
+        if (op == NN_CONV_TRANSPOSE)
+            node.weights[0] = nn_graph_weight(&g, "k", (nn_shape){4, {2, 4, 2, 2}}, NN_WEIGHT_TRAINABLE);
+        nn_graph_set_output(&g, nn_graph_add(&g, &node));
+        assert_ok(g.failed, &g.error);
+        assert_int_equal(nn_tape_create(&g, &options, &tape, &error), MIEN_EUNSUPPORTED);
+        assert_non_null(strstr(error.message, "node last"));
+        assert_non_null(strstr(error.message, nn_op_name(op)));
+        assert_null(tape);
+        nn_graph_done(&g);
+    }
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -755,6 +786,7 @@ int main(void)
         cmocka_unit_test(test_same_bits_again),
         cmocka_unit_test(test_bf16_is_near),
         cmocka_unit_test(test_two_threads),
+        cmocka_unit_test(test_untrained_operators),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
