@@ -52,6 +52,16 @@ static inline void every_operator_build(model *m)
     a = nn_unary(g, NN_SWISH, "swish", a);
     a = nn_unary(g, NN_HARD_SWISH, "hardswish", a);
     a = nn_unary(g, NN_SOFTPLUS, "softplus", a);
+    a = nn_unary(g, NN_GELU, "gelu", a);
+    a = nn_unary(g, NN_GELU_TANH, "gelutanh", a);
+    a = every_operator_node(g, NN_LAYER_NORM, "norm", a,
+                            (nn_node){.weights = {every_operator_vector(g, "norm.scale", 8, 1),
+                                                  every_operator_vector(g, "norm.shift", 8, 1), -1, -1},
+                                      .axis = 1,
+                                      .epsilon = 1e-6f});
+    int plane = nn_unary(g, NN_CHANNEL_MEAN, "plane", a);
+    plane = nn_binary(g, NN_SUB, "planes", nn_unary(g, NN_CHANNEL_MAX, "peak", a), plane);
+    a = nn_binary(g, NN_MUL, "attended", a, nn_unary(g, NN_ERF, "erf", plane));
     int squeezed = nn_unary(g, NN_GLOBAL_AVG_POOL, "gap", a);
     squeezed = nn_conv(g, "excite", squeezed, 8, 1, 1, 0, 1, true);
     squeezed = nn_unary(g, NN_SIGMOID, "gate", squeezed);
@@ -84,10 +94,25 @@ static inline void every_operator_build(model *m)
     a = every_operator_node(g, NN_RESHAPE, "reshape", a,
                             (nn_node){.shape = {3, {NN_BATCH, 32 * 36 / 4, 40}}, NO_WEIGHTS});
     a = every_operator_node(g, NN_SOFTMAX, "inner", a, (nn_node){.axis = 1, NO_WEIGHTS});
+    joined = every_operator_node(
+        g, NN_CONV_TRANSPOSE, "transposed", joined,
+        (nn_node){.weights = {nn_graph_weight(g, "transposed.kernel", (nn_shape){4, {6, 8, 3, 2}}, 3),
+                              every_operator_vector(g, "transposed.bias", 6, 1), -1, -1},
+                  .groups = 2,
+                  .stride_h = 2,
+                  .stride_w = 3,
+                  .pad_top = 1,
+                  .pad_left = 1,
+                  .extra_w = 1});
     int top = nn_unary(g, NN_GLOBAL_MAX_POOL, "gmp", joined);
     top = nn_unary(g, NN_FLATTEN, "flat", top);
     top = nn_dropout(g, "drop", top, 0.3f);
     top = nn_dense(g, "hidden", top, 9, false);
+    top = every_operator_node(g, NN_LAYER_NORM, "rownorm", top,
+                              (nn_node){.weights = {every_operator_vector(g, "rownorm.scale", 9, 1),
+                                                    every_operator_vector(g, "rownorm.shift", 9, 1), -1, -1},
+                                        .axis = 1,
+                                        .epsilon = 1e-5f});
     top = nn_unary(g, NN_IDENTITY, "same", top);
     top = nn_dense(g, "logits", top, 7, true);
     top = nn_unary(g, NN_SOFTMAX, "probabilities", top);

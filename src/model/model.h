@@ -110,8 +110,9 @@ typedef mien_status (*model_loader)(const char *name, model *out, mien_error *er
 void model_done(model *m);
 mien_status model_copy(const model *from, model *to, mien_error *error);
 
-/** Write ONNX (opset 13, f32 raw data, symbolic batch), the graph as it stands: its outputs are logits unless it ends
- * in a softmax. @return MIEN_OK, MIEN_EINVAL (a label with a comma), MIEN_EUNSUPPORTED, MIEN_EIO, MIEN_ENOMEM. */
+/** Write ONNX (opset 13, 17 with layer normalisation, 20 with GELU; f32 raw data, symbolic batch), the graph as it
+ * stands: its outputs are logits unless it ends in a softmax. @return MIEN_OK, MIEN_EINVAL (a label with a comma),
+ * MIEN_EUNSUPPORTED, MIEN_EIO, MIEN_ENOMEM. */
 mien_status model_save_onnx(const model *m, const char *path, mien_error *error);
 /** The same, appended to `out`. */
 mien_status model_save_onnx_buffer(const model *m, buffer *out, mien_error *error);

@@ -46,6 +46,21 @@ static mien_status read_softplus(onnx_reader *r)
     return read_plain(r, NN_SOFTPLUS, 0, 0);
 }
 
+static mien_status read_erf(onnx_reader *r)
+{
+    return read_plain(r, NN_ERF, 0, 0);
+}
+
+static mien_status read_gelu(onnx_reader *r)
+{
+    const char *how = onnx_attribute_text(r, "approximate", "none");
+    if (!strcmp(how, "tanh"))
+        return read_plain(r, NN_GELU_TANH, 0, 0);
+    if (strcmp(how, "none"))
+        return onnx_fail(r, MIEN_EUNSUPPORTED, "approximate is \"%.40s\"", how);
+    return read_plain(r, NN_GELU, 0, 0);
+}
+
 /* |x| is a leaky rectifier of slope -1. */
 static mien_status read_abs(onnx_reader *r)
 {
@@ -282,6 +297,8 @@ onnx_handler onnx_activation_handler(const char *op)
         {"HardSwish", read_hard_swish},
         {"Tanh", read_tanh},
         {"Exp", read_exp},
+        {"Erf", read_erf},
+        {"Gelu", read_gelu},
         {"Softplus", read_softplus},
         {"Softsign", read_softsign},
         {"Abs", read_abs},

@@ -164,6 +164,8 @@ static mien_status with_constant(onnx_reader *r, nn_op op, onnx_value *value, si
 {
     const onnx_tensor *constant = NULL;
     mien_status status = onnx_constant(r, side, &constant);
+    if (!status && r->turned)
+        status = onnx_turn_constant(r, constant, &constant);
     if (status)
         return status;
     if (op == NN_ADD)
@@ -206,6 +208,19 @@ static bool is_channel_vector(const nn_shape *shape)
     return shape->rank == 4 && shape->dim[2] == 1 && shape->dim[3] == 1;
 }
 
+/* One number for each pixel of the other. */
+static bool is_plane(const nn_shape *shape, const nn_shape *like)
+{
+    return shape->rank == 4 && like->rank == 4 && shape->dim[1] == 1 && shape->dim[2] == like->dim[2] &&
+           shape->dim[3] == like->dim[3];
+}
+
+/* The smaller of the two, which is repeated over the other. */
+static bool is_repeated(const nn_shape *shape, const nn_shape *like)
+{
+    return is_plane(shape, like) || (is_channel_vector(shape) && !is_channel_vector(like));
+}
+
 static mien_status between(onnx_reader *r, nn_op op)
 {
     nn_node node = {.op = op, .input_count = 2, .weights = {-1, -1, -1, -1}};
@@ -216,13 +231,14 @@ static mien_status between(onnx_reader *r, nn_op op)
         return status;
     const nn_shape *first = &r->graph->nodes[node.inputs[0]].shape;
     const nn_shape *second = &r->graph->nodes[node.inputs[1]].shape;
-    if ((op == NN_ADD || op == NN_MUL) && is_channel_vector(first) && !is_channel_vector(second)) {
+    bool equal = nn_shape_equal(first, second);
+    if ((op == NN_ADD || op == NN_MUL) && !equal && is_repeated(first, second)) {
         int swap = node.inputs[0];
         node.inputs[0] = node.inputs[1];
         node.inputs[1] = swap;
-    } else if (!nn_shape_equal(first, second) && !is_channel_vector(second)) {
+    } else if (!equal && !is_repeated(second, first)) {
         return onnx_fail(r, MIEN_EUNSUPPORTED,
-                         "its inputs have different shapes, and none is one number for a channel");
+                         "its inputs have different shapes, and none is one number for a channel or a pixel");
     }
     return onnx_emit(r, &node);
 }

@@ -96,7 +96,10 @@ static mien_status fold_shape(onnx_reader *r, onnx_tensor *out)
 {
     onnx_value *value = onnx_input(r, 0);
     nn_shape shape = {0};
-    if (value->kind == ONNX_VALUE_CONSTANT) {
+    if (value->kind == ONNX_VALUE_NHWC) {
+        const int64_t *d = r->graph->nodes[value->node].shape.dim;
+        shape = (nn_shape){4, {d[0], d[2], d[3], d[1]}};
+    } else if (value->kind == ONNX_VALUE_CONSTANT) {
         shape.rank = value->constant->rank < NN_MAX_RANK ? value->constant->rank : NN_MAX_RANK;
         memcpy(shape.dim, value->constant->dim, sizeof shape.dim);
     } else {

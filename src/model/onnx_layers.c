@@ -1,4 +1,4 @@
-/* Operators with weights or windows: convolution, dense layers, normalisation, pooling.
+/* Operators with weights or windows: convolutions, dense layers, batch normalisation, pooling.
  *
  * Automatic padding and rounding up are turned into plain numbers here, by the size of the input: SAME_UPPER puts the
  * odd row at the bottom (as TensorFlow does), ceil_mode becomes extra padding at the bottom and right. Both need a
@@ -27,6 +27,26 @@ static mien_status same_padding(onnx_reader *r, int64_t size, int kernel, int st
         total = 0;
     if (total > NN_MAX_ATTRIBUTE)
         return onnx_fail(r, MIEN_EFORMAT, "automatic padding of %lld", (long long)total);
+    int half = (int)(total / 2);
+    *before = upper ? half : (int)total - half;
+    *after = (int)total - *before;
+    return MIEN_OK;
+}
+
+/* A transposed convolution makes its input's size times the stride, or the given output: what is more is cut off, what
+ * is less is added. */
+static mien_status transposed_padding(onnx_reader *r, int kernel, int stride, int dilation, int64_t size,
+                                      int64_t wanted, bool upper, int *before, int *after, int *extra)
+{
+    int64_t total = (int64_t)dilation * (kernel - 1) + 1 - stride + *extra;
+    if (wanted > 0 && size == NN_DYNAMIC)
+        return onnx_fail(r, MIEN_EUNSUPPORTED, "output_shape for an input of unknown size");
+    if (wanted > 0) /* each factor is at most NN_MAX_ELEMENTS or NN_MAX_ATTRIBUTE */
+        total = (size - 1) * stride + *extra + (int64_t)dilation * (kernel - 1) + 1 - wanted;
+    if (total > NN_MAX_ATTRIBUTE || total < -NN_MAX_ATTRIBUTE)
+        return onnx_fail(r, MIEN_EFORMAT, "automatic padding of %lld", (long long)total);
+    *extra = total < 0 ? (int)-total : 0;
+    total = total < 0 ? 0 : total;
     int half = (int)(total / 2);
     *before = upper ? half : (int)total - half;
     *after = (int)total - *before;
@@ -96,7 +116,7 @@ static mien_status read_window(onnx_reader *r, nn_node *node)
     node->pad_right = pads[3];
     if (!window_in_range(node))
         return onnx_fail(r, MIEN_EFORMAT, "kernel, stride, dilation or padding out of range");
-    return automatic_padding(r, in, node);
+    return node->op == NN_CONV_TRANSPOSE ? MIEN_OK : automatic_padding(r, in, node);
 }
 
 static mien_status read_conv(onnx_reader *r)
@@ -126,6 +146,87 @@ static mien_status read_conv(onnx_reader *r)
         status = onnx_weight(r, kernel->name, shape, KERNEL, kernel->floats, &node.weights[0]);
     if (!status && onnx_input(r, 2))
         status = onnx_vector(r, 2, kernel->dim[0], NN_WEIGHT_TRAINABLE, &node.weights[1]);
+    return status ? status : onnx_emit(r, &node);
+}
+
+/* ---- transposed convolution ---- */
+
+/* [I, O/groups, h, w] to [O, I/groups, h, w]. */
+static float *turn_kernel(onnx_reader *r, const onnx_tensor *k, size_t groups)
+{
+    float *data = memory_arena_take(&r->arena, k->count, sizeof *data);
+    size_t inputs = (size_t)k->dim[0] / groups, outputs = (size_t)k->dim[1], places = (size_t)(k->dim[2] * k->dim[3]);
+    for (size_t g = 0; data && g < groups; g++)
+        for (size_t i = 0; i < inputs; i++)
+            for (size_t o = 0; o < outputs; o++)
+                memcpy(data + ((g * outputs + o) * inputs + i) * places,
+                       k->floats + ((g * inputs + i) * outputs + o) * places, places * sizeof *data);
+    return data;
+}
+
+/* Padding by auto_pad or output_shape, which both say how large the result is to be. */
+static mien_status read_output_size(onnx_reader *r, nn_node *node)
+{
+    int extra[2] = {0}, wanted[2] = {0};
+    mien_status status = onnx_attribute_ints(r, "output_padding", extra, 2);
+    if (!status)
+        status = onnx_attribute_ints(r, "output_shape", wanted, 2);
+    if (status)
+        return status;
+    if (extra[0] < 0 || extra[1] < 0 || extra[0] > NN_MAX_ATTRIBUTE || extra[1] > NN_MAX_ATTRIBUTE)
+        return onnx_fail(r, MIEN_EFORMAT, "output_padding out of range");
+    node->extra_h = extra[0];
+    node->extra_w = extra[1];
+    const char *mode = onnx_attribute_text(r, "auto_pad", "NOTSET");
+    bool upper = !strcmp(mode, "SAME_UPPER"), same = upper || !strcmp(mode, "SAME_LOWER");
+    bool given = onnx_attribute_find(r, "output_shape") != NULL;
+    if (given && (wanted[0] < 1 || wanted[1] < 1))
+        return onnx_fail(r, MIEN_EFORMAT, "output_shape out of range");
+    if (!strcmp(mode, "VALID"))
+        node->pad_top = node->pad_left = node->pad_bottom = node->pad_right = 0;
+    else if (*mode && !same && strcmp(mode, "NOTSET"))
+        return onnx_fail(r, MIEN_EFORMAT, "auto_pad is \"%.40s\"", mode);
+    if (!same && !given)
+        return MIEN_OK;
+    const int64_t *in = r->graph->nodes[node->inputs[0]].shape.dim;
+    status = transposed_padding(r, node->kernel_h, node->stride_h, node->dilation_h, in[2], wanted[0], upper,
+                                &node->pad_top, &node->pad_bottom, &node->extra_h);
+    return status ? status
+                  : transposed_padding(r, node->kernel_w, node->stride_w, node->dilation_w, in[3], wanted[1], upper,
+                                       &node->pad_left, &node->pad_right, &node->extra_w);
+}
+
+static mien_status read_conv_transpose(onnx_reader *r)
+{
+    nn_node node = onnx_unary(NN_CONV_TRANSPOSE, 0);
+    const onnx_tensor *kernel = NULL;
+    mien_status status = onnx_activation(r, 0, &node.inputs[0]);
+    if (!status)
+        status = onnx_constant(r, 1, &kernel);
+    if (status)
+        return status;
+    int64_t groups = onnx_attribute_int(r, "group", 1);
+    if (kernel->whole || kernel->rank != 4 || kernel->dim[2] > NN_MAX_ATTRIBUTE || kernel->dim[3] > NN_MAX_ATTRIBUTE)
+        return onnx_fail(r, MIEN_EUNSUPPORTED, "the kernel \"%.60s\" is not [I, O, h, w]", kernel->name);
+    if (groups < 1 || groups > NN_MAX_ATTRIBUTE || kernel->dim[0] % groups || !kernel->count)
+        return onnx_fail(r, MIEN_EFORMAT, "%lld groups", (long long)groups);
+    node.groups = (int)groups;
+    node.kernel_h = (int)kernel->dim[2];
+    node.kernel_w = (int)kernel->dim[3];
+    status = read_window(r, &node);
+    if (!status && (node.kernel_h != kernel->dim[2] || node.kernel_w != kernel->dim[3]))
+        status = onnx_fail(r, MIEN_EFORMAT, "kernel_shape is not the kernel's shape");
+    if (!status)
+        status = read_output_size(r, &node);
+    float *data = status ? NULL : turn_kernel(r, kernel, (size_t)groups);
+    if (!status && !data)
+        status = onnx_fail(r, MIEN_ELIMIT, "the weights need too much memory");
+    int64_t outputs = kernel->dim[1] * groups; /* both within what the file holds */
+    nn_shape shape = {4, {outputs, kernel->dim[0] / groups, kernel->dim[2], kernel->dim[3]}};
+    if (!status)
+        status = onnx_weight(r, kernel->name, shape, KERNEL, data, &node.weights[0]);
+    if (!status && onnx_input(r, 2))
+        status = onnx_vector(r, 2, outputs, NN_WEIGHT_TRAINABLE, &node.weights[1]);
     return status ? status : onnx_emit(r, &node);
 }
 
@@ -192,6 +293,18 @@ static mien_status read_gemm(onnx_reader *r)
                            onnx_attribute_float(r, "alpha", 1), bias, onnx_attribute_float(r, "beta", 1));
 }
 
+/* Each pixel's channels by the matrix: a 1×1 convolution. */
+static mien_status multiply_pixels(onnx_reader *r, int input, const onnx_tensor *kernel)
+{
+    nn_node node = onnx_unary(NN_CONV, input);
+    float *data = kernel->whole || kernel->rank != 2 ? NULL : dense_kernel(r, kernel, false, 1);
+    if (!data)
+        return onnx_fail(r, MIEN_EUNSUPPORTED, "the matrix \"%.60s\" is not of rank 2, or too large", kernel->name);
+    nn_shape shape = {4, {kernel->dim[1], kernel->dim[0], 1, 1}};
+    mien_status status = onnx_weight(r, kernel->name, shape, KERNEL, data, &node.weights[0]);
+    return status ? status : onnx_emit(r, &node);
+}
+
 static mien_status read_matmul(onnx_reader *r)
 {
     int input = 0;
@@ -201,6 +314,8 @@ static mien_status read_matmul(onnx_reader *r)
         status = onnx_constant(r, 1, &kernel);
     if (status)
         return status;
+    if (r->turned)
+        return multiply_pixels(r, input, kernel);
     if (r->graph->nodes[input].shape.rank != 2)
         return onnx_fail(r, MIEN_EUNSUPPORTED, "its input has rank %d; mien multiplies [N,F] by a matrix",
                          r->graph->nodes[input].shape.rank);
@@ -307,7 +422,7 @@ static mien_status reduce_last(onnx_reader *r, nn_op op, int input, int64_t axis
     nn_node shaped = onnx_unary(NN_RESHAPE, input);
     if ((axis != -1 && axis != in.rank - 1) || (in.rank != 3 && in.rank != 4) || in.dim[2] < 1 ||
         in.dim[in.rank - 1] < 1 || in.dim[in.rank - 1] > NN_MAX_ATTRIBUTE)
-        return onnx_fail(r, MIEN_EUNSUPPORTED, "mien reduces pictures over height and width only");
+        return onnx_fail(r, MIEN_EUNSUPPORTED, "mien reduces pictures over height and width, or over the channels");
     if (in.rank == 3) { /* [N,C,H] to [N,C,1,H] */
         shaped.shape = (nn_shape){4, {NN_BATCH, in.dim[1], 1, in.dim[2]}};
         mien_status status = onnx_emit_part(r, &shaped, "/row", &input);
@@ -328,6 +443,33 @@ static mien_status reduce_last(onnx_reader *r, nn_op op, int input, int64_t axis
     return status ? status : onnx_emit(r, &shaped);
 }
 
+/* Over the channels: one number for each pixel. */
+static mien_status reduce_channels(onnx_reader *r, nn_op op, int input)
+{
+    nn_node node = onnx_unary(op == NN_GLOBAL_AVG_POOL ? NN_CHANNEL_MEAN : NN_CHANNEL_MAX, input);
+    if (onnx_attribute_int(r, "keepdims", 1))
+        return onnx_emit(r, &node);
+    const nn_shape in = r->graph->nodes[input].shape;
+    nn_node plane = onnx_unary(NN_RESHAPE, 0); /* [N,H,W] */
+    plane.shape = (nn_shape){3, {NN_BATCH, in.dim[2], in.dim[3]}};
+    mien_status status = onnx_emit_part(r, &node, "/plane", &plane.inputs[0]);
+    return status ? status : onnx_emit(r, &plane);
+}
+
+/* The axes of a picture [N,C,H,W] as a set of bits; 0 where one is the batch, or none. */
+static unsigned picture_axes(const onnx_reader *r, const int64_t *axes, size_t count)
+{
+    static const int of_turned[4] = {0, 2, 3, 1};
+    unsigned seen = 0;
+    for (size_t i = 0; i < count; i++) {
+        int64_t axis = axes[i] < 0 ? axes[i] + 4 : axes[i];
+        if (axis < 1 || axis > 3)
+            return 0;
+        seen |= 1u << (r->turned ? of_turned[axis] : axis);
+    }
+    return seen;
+}
+
 /* Mean or maximum over H and W is global pooling; without kept dimensions it is flattened too. */
 static mien_status read_reduce(onnx_reader *r, nn_op op)
 {
@@ -339,13 +481,14 @@ static mien_status read_reduce(onnx_reader *r, nn_op op)
         status = onnx_list(r, "axes", 1, &axes, &count);
     if (status)
         return status;
-    if (count == 1)
+    bool picture = r->graph->nodes[node.inputs[0]].shape.rank == 4;
+    unsigned set = picture ? picture_axes(r, axes, count) : 0;
+    if (count == 1 && set == 1 << 1)
+        return reduce_channels(r, op, node.inputs[0]);
+    if (count == 1 && !r->turned)
         return reduce_last(r, op, node.inputs[0], axes[0]);
-    unsigned seen = 0;
-    for (size_t i = 0; i < count && i < 3; i++)
-        seen |= axes[i] == 2 || axes[i] == -2 ? 1 : axes[i] == 3 || axes[i] == -1 ? 2 : 4;
-    if (r->graph->nodes[node.inputs[0]].shape.rank != 4 || count != 2 || seen != 3)
-        return onnx_fail(r, MIEN_EUNSUPPORTED, "mien reduces pictures over height and width only");
+    if (count != 2 || set != (1 << 2 | 1 << 3))
+        return onnx_fail(r, MIEN_EUNSUPPORTED, "mien reduces pictures over height and width, or over the channels");
     if (onnx_attribute_int(r, "keepdims", 1))
         return onnx_emit(r, &node);
     int pooled = 0;
@@ -371,6 +514,7 @@ onnx_handler onnx_layer_handler(const char *op)
         onnx_handler handler;
     } table[] = {
         {"Conv", read_conv},
+        {"ConvTranspose", read_conv_transpose},
         {"Gemm", read_gemm},
         {"MatMul", read_matmul},
         {"BatchNormalization", read_batch_norm},

@@ -155,26 +155,43 @@ static mien_status read_unsqueeze(onnx_reader *r)
     return onnx_emit(r, &node);
 }
 
-/* The transposition to [N,C,H,W] that a [N,H,W,C] input goes through: ours is so already. */
-static bool undoes_nhwc(onnx_reader *r)
+static bool has_order(const onnx_reader *r, int second, int third, int fourth)
 {
-    const onnx_value *value = onnx_input(r, 0);
     const onnx_attribute *order = onnx_attribute_find(r, "perm");
-    return value && value->kind == ONNX_VALUE_NHWC && order && order->int_count == 4 &&
-           !memcmp(order->ints, (const int64_t[]){0, 3, 1, 2}, 4 * sizeof(int64_t));
+    const int64_t wanted[4] = {0, second, third, fourth};
+    return order && order->int_count == 4 && !memcmp(order->ints, wanted, sizeof wanted);
+}
+
+/* To [N,C,H,W] from a [N,H,W,C] that is so in the graph already. Where nobody else knows the node it takes the name
+ * that the file has for this layout. */
+static mien_status undo_nhwc(onnx_reader *r, const onnx_value *value)
+{
+    const nn_node *made = &r->graph->nodes[value->node];
+    if (value->uses != 1 || made->op == NN_INPUT || strcmp(made->name, value->name)) {
+        nn_node same = onnx_unary(NN_IDENTITY, value->node);
+        return onnx_emit(r, &same);
+    }
+    mien_status status = nn_graph_rename(r->graph, value->node, r->at->outputs[0]);
+    if (status)
+        return onnx_fail(r, status == MIEN_EINVAL ? MIEN_EFORMAT : status, "%s", r->graph->error.message);
+    onnx_alias(r, value->node);
+    return MIEN_OK;
 }
 
 static mien_status read_transpose(onnx_reader *r)
 {
-    if (undoes_nhwc(r)) {
-        nn_node same = onnx_unary(NN_IDENTITY, onnx_input(r, 0)->node);
-        return onnx_emit(r, &same);
-    }
+    const onnx_value *value = onnx_input(r, 0);
+    if (value && value->kind == ONNX_VALUE_NHWC && has_order(r, 3, 1, 2))
+        return undo_nhwc(r, value);
     nn_node node = onnx_unary(NN_TRANSPOSE, 0);
     mien_status status = onnx_activation(r, 0, &node.inputs[0]);
     if (status)
         return status;
     int rank = shape_of(r, node.inputs[0])->rank;
+    if (rank == 4 && has_order(r, 2, 3, 1)) { /* waits for what works on each pixel's channels */
+        onnx_defer(r, ONNX_VALUE_NHWC, node.inputs[0], NULL);
+        return MIEN_OK;
+    }
     for (int i = 0; i < rank; i++)
         node.permutation[i] = rank - 1 - i;
     status = onnx_attribute_ints(r, "perm", node.permutation, (size_t)rank);

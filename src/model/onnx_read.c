@@ -2,7 +2,7 @@
  * of execution (so a cycle shows as a value that is used before it is computed).
  *
  * Each name gets an entry in one sorted table. A node is either evaluated on the spot (constants, shape arithmetic:
- * onnx_fold.c) or handed to its operator's handler (onnx_layers.c, onnx_activations.c, onnx_arithmetic.c,
+ * onnx_fold.c) or handed to its operator's handler (onnx_layers.c, onnx_norms.c, onnx_activations.c, onnx_arithmetic.c,
  * onnx_layout.c), which adds nodes to the graph. A node takes the name of its output, so that a graph's outputs keep
  * their names.
  */
@@ -74,7 +74,7 @@ static mien_status collect_names(onnx_reader *r)
     for (size_t i = 0; i < d->node_count; i++)
         for (size_t o = 0; o < d->nodes[i].output_count; o++)
             if (*d->nodes[i].outputs[o])
-                r->values[count++] = (onnx_value){.name = d->nodes[i].outputs[o]};
+                r->values[count++] = (onnx_value){.name = d->nodes[i].outputs[o], .maker = &d->nodes[i]};
     r->value_count = count;
     sort_values(r);
     return check_unique(r);
@@ -153,9 +153,11 @@ static bool is_dead(const onnx_reader *r, const onnx_node *node)
 
 static onnx_handler find_handler(const onnx_node *node)
 {
-    if (*node->domain && strcmp(node->domain, "ai.onnx"))
+    if (*node->domain && node->domain != onnx_fused && strcmp(node->domain, "ai.onnx"))
         return NULL;
     onnx_handler handler = onnx_layer_handler(node->op);
+    if (!handler)
+        handler = onnx_norm_handler(node->op);
     if (!handler)
         handler = onnx_activation_handler(node->op);
     if (!handler)
@@ -193,7 +195,8 @@ static mien_status read_node(onnx_reader *r, const onnx_node *node)
         return onnx_fail(r, MIEN_EUNSUPPORTED, "mien has no such operator");
     if (!node->input_count)
         return onnx_fail(r, MIEN_EFORMAT, "it has no input");
-    return handler(r);
+    status = onnx_read_turned(r, handler, &done);
+    return status || done ? status : handler(r);
 }
 
 static mien_status set_outputs(onnx_reader *r)
@@ -222,6 +225,8 @@ static mien_status read_graph(onnx_reader *r)
     mien_status status = collect_names(r);
     if (!status)
         status = count_uses(r);
+    if (!status)
+        status = onnx_fuse(r);
     for (size_t i = 0; i < d->input_count && !status; i++)
         status = add_input(r, &d->inputs[i]);
     if (!status && nn_graph_input(r->graph) < 0)

@@ -51,12 +51,13 @@ static mien_status realise_waiting(onnx_reader *r, onnx_value *value)
     const onnx_node *at = r->at;
     r->at = &stand_in;
     mien_status status;
+    bool named = waiting.kind == ONNX_VALUE_NHWC && !strcmp(r->graph->nodes[waiting.node].name, value->name);
     if (waiting.kind == ONNX_VALUE_NHWC) {
         nn_node node = onnx_unary(NN_TRANSPOSE, waiting.node);
         memcpy(node.permutation, (const int[]){0, 2, 3, 1}, 4 * sizeof(int));
         int turned = -1;
-        status = onnx_emit_part(r, &node, "/nhwc", &turned);
-        if (!status)
+        status = named ? onnx_emit_part(r, &node, "/nhwc", &turned) : onnx_emit(r, &node);
+        if (!status && named)
             onnx_alias(r, turned);
     } else if (waiting.kind == ONNX_VALUE_SCALED) {
         status = onnx_emit_scale_shift(r, waiting.node, waiting.constant, NULL);
@@ -245,7 +246,7 @@ mien_status onnx_emit_part(onnx_reader *r, nn_node *node, const char *suffix, in
 bool onnx_may_defer(const onnx_reader *r)
 {
     const onnx_value *value = output_value(r);
-    return value->uses == 1 && !value->is_output;
+    return value->uses == 1 && !value->is_output && !r->turned;
 }
 
 void onnx_defer(onnx_reader *r, onnx_value_kind kind, int node, const onnx_tensor *constant)

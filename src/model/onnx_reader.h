@@ -20,7 +20,7 @@ typedef enum onnx_value_kind {
     ONNX_VALUE_NONE = 0, /* not computed yet */
     ONNX_VALUE_NODE,
     ONNX_VALUE_CONSTANT,
-    ONNX_VALUE_NHWC,   /* an input [N,H,W,C] in the file; `node` is the graph's [N,C,H,W] */
+    ONNX_VALUE_NHWC,   /* [N,H,W,C] in the file; `node` is the graph's [N,C,H,W] */
     ONNX_VALUE_GATE,   /* sigmoid or hard sigmoid of `node` */
     ONNX_VALUE_SCALED, /* `node` times the constant, per channel */
     ONNX_VALUE_MATMUL  /* `node` times the constant matrix [I, O] */
@@ -34,12 +34,14 @@ typedef struct onnx_value {
     nn_op op;          /* of a gate */
     float alpha, beta; /* of a gate */
     size_t uses;       /* by nodes and as a graph output */
+    onnx_node *maker;  /* NULL: an input or a tensor of the file */
     bool is_output;
 } onnx_value;
 
 typedef struct onnx_reader {
     const onnx_document *document;
     const onnx_node *at; /* being read */
+    bool turned;         /* its [N,H,W,C] operands are given as the graph's [N,C,H,W], and so is its result */
     nn_graph *graph;
     onnx_value *values; /* sorted by name */
     size_t value_count;
@@ -100,11 +102,23 @@ mien_status onnx_vector(onnx_reader *r, size_t index, int64_t count, unsigned fl
 /** Axis counted from the end when negative. */
 mien_status onnx_axis(onnx_reader *r, int64_t axis, int rank, int *out);
 
+/** onnx_turn.c: read the current node on the graph's [N,C,H,W] when its operands are [N,H,W,C] in the file and it can
+ *  work so; *done says whether it was. A handler that must know looks at r->turned. */
+mien_status onnx_read_turned(onnx_reader *r, onnx_handler handler, bool *done);
+/** A constant that falls on [N,H,W,C] as one that falls on [N,C,H,W] in the same way. */
+mien_status onnx_turn_constant(onnx_reader *r, const onnx_tensor *constant, const onnx_tensor **turned);
+
+/** onnx_fuse.c: what exporters write for an operator that ONNX got later becomes that operator, before reading. */
+mien_status onnx_fuse(onnx_reader *r);
+/** The domain of nodes that onnx_fuse made and ONNX does not have, told by its address. */
+extern const char onnx_fused[];
+
 /** Evaluate the current node when it only does arithmetic on constants and shapes; *done says whether it was. */
 mien_status onnx_fold(onnx_reader *r, bool *done);
 
 /** The handler of an operator, NULL when there is none. One table per file. */
 onnx_handler onnx_layer_handler(const char *op);
+onnx_handler onnx_norm_handler(const char *op);
 onnx_handler onnx_activation_handler(const char *op);
 onnx_handler onnx_arithmetic_handler(const char *op);
 onnx_handler onnx_layout_handler(const char *op);

@@ -164,3 +164,36 @@ void sketch_input_weight(onnx_sketch *w, int slot, int ones)
     }
     sketch_add_input(w, name);
 }
+
+float *sketch_input_copy(onnx_sketch *w, int slot, nn_shape shape)
+{
+    const nn_weight *weight = &w->graph->weights[w->at->weights[slot]];
+    const char *name = find_tensor(w, weight->name) ? sketch_join(w, w->at->name, ".kernel") : weight->name;
+    float *data = sketch_take(w, weight->count, sizeof *data);
+    onnx_tensor *tensor = add_tensor(w, name);
+    if (!tensor || !data)
+        return NULL;
+    tensor->rank = shape.rank;
+    for (int i = 0; i < shape.rank; i++)
+        tensor->dim[i] = shape.dim[i];
+    tensor->count = weight->count;
+    tensor->floats = data;
+    sketch_add_input(w, name);
+    return data;
+}
+
+void sketch_input_ones(onnx_sketch *w, const char *what, int64_t count)
+{
+    const char *name = sketch_join(w, w->at->name, what);
+    float *ones = sketch_take(w, count > 0 ? (size_t)count : 1, sizeof *ones);
+    onnx_tensor *tensor = add_tensor(w, name);
+    if (!tensor || !ones)
+        return;
+    for (int64_t i = 0; i < count; i++)
+        ones[i] = 1;
+    tensor->rank = 1;
+    tensor->dim[0] = count;
+    tensor->count = (size_t)count;
+    tensor->floats = ones;
+    sketch_add_input(w, name);
+}

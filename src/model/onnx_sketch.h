@@ -6,7 +6,7 @@
 #include "model/onnx_document.h"
 
 /** Room in the document's arrays for each node of the graph. */
-enum { ONNX_SKETCH_NODES = 2, ONNX_SKETCH_TENSORS = 5 };
+enum { ONNX_SKETCH_NODES = 3, ONNX_SKETCH_TENSORS = 5 };
 
 typedef struct onnx_sketch {
     const nn_graph *graph;
@@ -34,5 +34,10 @@ void sketch_input_floats(onnx_sketch *w, const char *what, const float *values, 
 /** Weight `slot` of the node as the next input, its shape followed by `ones` axes of size 1 (for broadcasting). A
  * weight that several nodes share is stored once for each rank that is asked for. */
 void sketch_input_weight(onnx_sketch *w, int slot, int ones);
+
+/** Weight `slot` in another shape: its numbers are the caller's to fill in. NULL after a failure. */
+float *sketch_input_copy(onnx_sketch *w, int slot, nn_shape shape);
+/** So many ones as the next input. */
+void sketch_input_ones(onnx_sketch *w, const char *what, int64_t count);
 
 #endif

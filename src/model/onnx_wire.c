@@ -405,13 +405,12 @@ static void fold_entries(folding *f, const onnx_document *d, Onnx__ModelProto *m
 
 mien_status onnx_document_write(const onnx_document *document, buffer *out, mien_error *error)
 {
-    enum { IR_VERSION = 7 }; /* the one that came with opset 13 */
     folding f = {0};
     Onnx__ModelProto model = ONNX__MODEL_PROTO__INIT;
     Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, *opsets[] = {&opset};
     Onnx__GraphProto graph;
     model.has_ir_version = 1;
-    model.ir_version = IR_VERSION;
+    model.ir_version = document->opset < 15 ? 7 : document->opset < 19 ? 8 : 9; /* that came with the operator set */
     model.producer_name = unconst("mien");
     opset.domain = unconst("");
     opset.has_version = 1;

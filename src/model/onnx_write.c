@@ -1,4 +1,4 @@
-/* Our graph as ONNX, operator set 13, weights as they lie in memory.
+/* Our graph as ONNX, weights as they lie in memory, in the oldest operator set from 13 on that has its operators.
  *
  * A value has the name of the node that computes it. Where ONNX has no operator of ours, two do it: Swish is
  * Sigmoid and Mul, HardSwish is HardSigmoid and Mul (HardSwish itself came with set 14), ScaleShift is Mul and Add; the
@@ -14,7 +14,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPSET = 13 };
+enum { OPSET = 13, AXES_ARE_INPUTS = 18 };
+
+static int64_t opset_of(const nn_graph *graph)
+{
+    int64_t opset = OPSET;
+    for (int i = 0; i < graph->node_count; i++) {
+        nn_op op = graph->nodes[i].op;
+        int64_t came = op == NN_GELU || op == NN_GELU_TANH ? 20 : op == NN_LAYER_NORM ? 17 : OPSET;
+        opset = came > opset ? came : opset;
+    }
+    return opset;
+}
 
 static const nn_node *source(const onnx_sketch *w, int input)
 {
@@ -50,6 +61,29 @@ static void write_conv(onnx_sketch *w)
     sketch_add_int(w, "group", w->at->groups);
 }
 
+/* ONNX has this kernel as [I, O/groups, h, w]. */
+static void write_conv_transpose(onnx_sketch *w)
+{
+    const nn_node *n = w->at;
+    const nn_weight *kernel = &w->graph->weights[n->weights[0]];
+    const int64_t *k = kernel->shape.dim;
+    size_t groups = (size_t)n->groups, inputs = (size_t)k[1], outputs = (size_t)k[0] / groups;
+    size_t places = (size_t)(k[2] * k[3]);
+    plain(w, "ConvTranspose");
+    float *turned = sketch_input_copy(w, 0, (nn_shape){4, {k[1] * n->groups, k[0] / n->groups, k[2], k[3]}});
+    for (size_t g = 0; turned && g < groups; g++)
+        for (size_t i = 0; i < inputs; i++)
+            for (size_t o = 0; o < outputs; o++)
+                memcpy(turned + ((g * inputs + i) * outputs + o) * places,
+                       kernel->data + ((g * outputs + o) * inputs + i) * places, places * sizeof *turned);
+    if (n->weights[1] >= 0)
+        sketch_input_weight(w, 1, 0);
+    window(w);
+    sketch_add_ints(w, "dilations", (const int[]){n->dilation_h, n->dilation_w}, 2);
+    sketch_add_ints(w, "output_padding", (const int[]){n->extra_h, n->extra_w}, 2);
+    sketch_add_int(w, "group", n->groups);
+}
+
 static void write_dense(onnx_sketch *w)
 {
     plain(w, "Gemm");
@@ -66,6 +100,49 @@ static void write_batch_norm(onnx_sketch *w)
         sketch_input_weight(w, slot, 0);
     sketch_add_float(w, "epsilon", w->at->epsilon);
     sketch_add_float(w, "momentum", w->at->momentum);
+}
+
+static void turn(onnx_sketch *w, const char *from, const char *to, const int *order)
+{
+    sketch_add_node(w, "Transpose", to);
+    sketch_add_input(w, from);
+    sketch_add_ints(w, "perm", order, 4);
+}
+
+/* ONNX normalises the last axis: around that of a picture's channels there are transpositions, which the reader takes
+ * away again. */
+static void write_layer_norm(onnx_sketch *w)
+{
+    const nn_node *n = w->at;
+    bool picture = n->axis == 1 && n->shape.rank == 4;
+    const char *from = source(w, 0)->name, *turned = picture ? sketch_join(w, n->name, ".turned") : from;
+    const char *normed = picture ? sketch_join(w, n->name, ".normed") : n->name;
+    if (!picture && n->axis != n->shape.rank - 1 && !w->status)
+        w->status = error_set(w->error, MIEN_EUNSUPPORTED, "node %.80s: axis %d cannot be written", n->name, n->axis);
+    if (picture)
+        turn(w, from, turned, (const int[]){0, 2, 3, 1});
+    sketch_add_node(w, "LayerNormalization", normed);
+    sketch_add_input(w, turned);
+    if (n->weights[0] >= 0)
+        sketch_input_weight(w, 0, 0);
+    else /* obligatory there */
+        sketch_input_ones(w, ".scale", n->shape.dim[n->axis]);
+    if (n->weights[1] >= 0)
+        sketch_input_weight(w, 1, 0);
+    sketch_add_int(w, "axis", -1);
+    sketch_add_float(w, "epsilon", n->epsilon);
+    if (picture)
+        turn(w, normed, n->name, (const int[]){0, 3, 1, 2});
+}
+
+static void write_channel_pool(onnx_sketch *w)
+{
+    plain(w, nn_op_name(w->at->op));
+    if (w->document.opset >= AXES_ARE_INPUTS)
+        sketch_input_ints(w, ".axes", (const int64_t[]){1}, 1);
+    else
+        sketch_add_ints(w, "axes", (const int[]){1}, 1);
+    sketch_add_int(w, "keepdims", 1);
 }
 
 static void write_scale_shift(onnx_sketch *w)
@@ -181,8 +258,18 @@ static void write_node(onnx_sketch *w)
     case NN_CONV:
         write_conv(w);
         return;
+    case NN_CONV_TRANSPOSE:
+        write_conv_transpose(w);
+        return;
     case NN_DENSE:
         write_dense(w);
+        return;
+    case NN_LAYER_NORM:
+        write_layer_norm(w);
+        return;
+    case NN_CHANNEL_MEAN:
+    case NN_CHANNEL_MAX:
+        write_channel_pool(w);
         return;
     case NN_BATCH_NORM:
         write_batch_norm(w);
@@ -222,6 +309,8 @@ static void write_node(onnx_sketch *w)
     plain(w, nn_op_name(n->op));
     if (n->op == NN_LEAKY_RELU || n->op == NN_ELU || n->op == NN_HARD_SIGMOID)
         sketch_add_float(w, "alpha", n->alpha);
+    if (n->op == NN_GELU_TANH)
+        sketch_add_text(w, "approximate", "tanh");
     if (n->op == NN_HARD_SIGMOID)
         sketch_add_float(w, "beta", n->beta);
     if (n->op == NN_CONCAT || n->op == NN_SOFTMAX)
@@ -344,7 +433,7 @@ mien_status model_save_onnx_buffer(const model *m, buffer *out, mien_error *erro
         return error_set(error, m->graph.failed, "%s", m->graph.error.message);
     if (!m->graph.node_count || !m->graph.output_count)
         return error_set(error, MIEN_EINVAL, "the network has no output");
-    onnx_sketch w = {.graph = &m->graph, .document = {.opset = OPSET}, .error = error};
+    onnx_sketch w = {.graph = &m->graph, .document = {.opset = opset_of(&m->graph)}, .error = error};
     write_graph(&w);
     if (!w.status)
         check_names(&w);

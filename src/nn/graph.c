@@ -177,15 +177,22 @@ int nn_graph_weight(nn_graph *graph, const char *name, nn_shape shape, unsigned 
     return graph->weight_count - 1;
 }
 
+static bool name_taken(const nn_graph *graph, const char *name)
+{
+    for (int i = 0; i < graph->node_count; i++)
+        if (!strcmp(graph->nodes[i].name, name))
+            return true;
+    return false;
+}
+
 static mien_status node_check(const nn_graph *graph, const nn_node *node, nn_shape *inputs, mien_error *error)
 {
     if (!node->name || !*node->name)
         return error_set(error, MIEN_EINVAL, "a node has no name");
     if (graph->node_count >= NN_MAX_NODES)
         return error_set(error, MIEN_ELIMIT, "more than %d nodes", NN_MAX_NODES);
-    for (int i = 0; i < graph->node_count; i++)
-        if (!strcmp(graph->nodes[i].name, node->name))
-            return error_set(error, MIEN_EINVAL, "the name is taken");
+    if (name_taken(graph, node->name))
+        return error_set(error, MIEN_EINVAL, "the name is taken");
     if (node->input_count < 0 || node->input_count > NN_MAX_INPUTS)
         return error_set(error, MIEN_EINVAL, "%d inputs, at most %d", node->input_count, NN_MAX_INPUTS);
     for (int i = 0; i < node->input_count; i++) {
@@ -226,6 +233,25 @@ int nn_graph_add(nn_graph *graph, const nn_node *node)
         return graph_fail(graph, status);
     }
     return graph->node_count - 1;
+}
+
+mien_status nn_graph_rename(nn_graph *graph, int node, const char *name)
+{
+    if (graph->failed)
+        return graph->failed;
+    mien_status status = MIEN_OK;
+    char *copy = NULL;
+    if (node < 0 || node >= graph->node_count || !name || !*name || name_taken(graph, name))
+        status = error_set(&graph->error, MIEN_EINVAL, "node %d cannot have that name", node);
+    else if (!(copy = memory_text(name)))
+        status = error_no_memory(&graph->error, strlen(name) + 1);
+    if (status) {
+        graph_fail(graph, status);
+        return status;
+    }
+    memory_free(graph->nodes[node].name);
+    graph->nodes[node].name = copy;
+    return MIEN_OK;
 }
 
 mien_status nn_graph_set_output(nn_graph *graph, int node)

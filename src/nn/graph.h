@@ -132,6 +132,8 @@ int nn_graph_weight(nn_graph *graph, const char *name, nn_shape shape, unsigned 
  */
 int nn_graph_add(nn_graph *graph, const nn_node *node);
 mien_status nn_graph_set_output(nn_graph *graph, int node);
+/** Give a node another name, which no other node may have. MIEN_OK or the failure, as nn_graph_add. */
+mien_status nn_graph_rename(nn_graph *graph, int node, const char *name);
 /** Index of the first NN_INPUT node, or -1. */
 int nn_graph_input(const nn_graph *graph);
 

@@ -191,7 +191,7 @@ static void initialise_node(nn_graph *graph, int index, uint64_t seed)
             fill(weight, statistics[slot]);
         else if (node->op == NN_PRELU)
             fill(weight, 0.25f);
-        else if (node->op == NN_SCALE_SHIFT)
+        else if (node->op == NN_SCALE_SHIFT || node->op == NN_LAYER_NORM)
             fill(weight, slot == 0 ? 1.0f : 0.0f);
         else if (slot == 0)
             fill_kernel(weight,

@@ -95,7 +95,7 @@ static void test_dense(void **state)
 
 static const nn_op pointwise[] = {NN_RELU,     NN_CLIP,  NN_LEAKY_RELU,   NN_ELU,        NN_SIGMOID,
                                   NN_TANH,     NN_SWISH, NN_HARD_SIGMOID, NN_HARD_SWISH, NN_EXP,
-                                  NN_SOFTPLUS, NN_PRELU, NN_GELU,         NN_GELU_TANH,  NN_ERF};
+                                  NN_SOFTPLUS, NN_PRELU, NN_GELU,         NN_GELU_TANH};
 
 static void test_activations(void **state)
 {
@@ -119,6 +119,20 @@ static void test_activations(void **state)
             nn_graph_set_output(&dense, nn_unary(&dense, pointwise[i], "act", x));
             check(&dense, nn_op_name(pointwise[i]));
         }
+}
+
+/* Not an activation that networks are made of: by itself, and behind a convolution. */
+static void test_error_function(void **state)
+{
+    (void)state;
+    for (size_t c = 0; c < COUNT(channel_counts); c++) {
+        nn_graph graph = {0};
+        int x = nn_input(&graph, "x", channel_counts[c], 5, 13);
+        nn_graph_set_output(&graph, nn_unary(&graph, NN_ERF, "alone", x));
+        x = nn_conv(&graph, "conv", x, 17, 3, 1, 1, 1, true);
+        nn_graph_set_output(&graph, nn_unary(&graph, NN_ERF, "behind", x));
+        check(&graph, "error function");
+    }
 }
 
 static void check_pool(nn_op op, int channels, int size, int kernel, int stride, int pad, bool include, bool blocked)
@@ -397,6 +411,7 @@ int main(void)
         cmocka_unit_test(test_softmax_on_every_axis),
         cmocka_unit_test(test_transposed_convolution),
         cmocka_unit_test(test_layer_norm),
+        cmocka_unit_test(test_error_function),
         cmocka_unit_test(test_spatial_attention),
         cmocka_unit_test(test_planes_meet_pictures),
     };

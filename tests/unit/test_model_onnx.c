@@ -31,12 +31,12 @@ static void assert_same_node(const nn_node *a, const nn_node *b)
     for (int i = 0; i < a->input_count; i++)
         assert_int_equal(a->inputs[i], b->inputs[i]);
     assert_true(nn_shape_equal(&a->shape, &b->shape));
-    const int left[] = {a->groups,     a->kernel_h,   a->kernel_w, a->stride_h, a->stride_w,
-                        a->dilation_h, a->dilation_w, a->pad_top,  a->pad_left, a->pad_bottom,
-                        a->pad_right,  a->axis,       a->begin,    a->end,      a->count_include_pad};
-    const int right[] = {b->groups,     b->kernel_h,   b->kernel_w, b->stride_h, b->stride_w,
-                         b->dilation_h, b->dilation_w, b->pad_top,  b->pad_left, b->pad_bottom,
-                         b->pad_right,  b->axis,       b->begin,    b->end,      b->count_include_pad};
+    const int left[] = {a->groups,     a->kernel_h, a->kernel_w,          a->stride_h,   a->stride_w,  a->dilation_h,
+                        a->dilation_w, a->pad_top,  a->pad_left,          a->pad_bottom, a->pad_right, a->axis,
+                        a->begin,      a->end,      a->count_include_pad, a->extra_h,    a->extra_w};
+    const int right[] = {b->groups,     b->kernel_h, b->kernel_w,          b->stride_h,   b->stride_w,  b->dilation_h,
+                         b->dilation_w, b->pad_top,  b->pad_left,          b->pad_bottom, b->pad_right, b->axis,
+                         b->begin,      b->end,      b->count_include_pad, b->extra_h,    b->extra_w};
     for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
         if (left[i] != right[i])
             fail_msg("%s: field %zu is %d, was %d", a->name, i, right[i], left[i]);
@@ -192,9 +192,10 @@ static void bad_information_is_refused(void **state)
 
 typedef struct sketch {
     onnx_document d;
-    onnx_node nodes[12];
+    onnx_node nodes[20];
     onnx_tensor tensors[12];
     onnx_port ports[4];
+    const char *names[20][3]; /* of sketch_step */
 } sketch;
 
 static void sketch_init(sketch *s, int64_t opset, int rank, const int64_t *dim)
@@ -221,6 +222,16 @@ static onnx_node *sketch_node(sketch *s, const char *op, size_t count, const cha
                      .outputs = output,
                      .output_count = 1};
     return n;
+}
+
+/* A node of one or two inputs (b NULL: one). */
+static void sketch_step(sketch *s, const char *op, const char *a, const char *b, const char *output)
+{
+    const char **names = s->names[s->d.node_count];
+    names[0] = a;
+    names[1] = b;
+    names[2] = output;
+    sketch_node(s, op, b ? 2 : 1, names, names + 2);
 }
 
 static void sketch_floats(sketch *s, const char *name, int rank, const int64_t *dim, const float *values)
@@ -430,8 +441,8 @@ static void faults_are_named(void **state)
     (void)state;
     sketch s;
     sketch_init(&s, 13, 2, DIMS(-1, 4));
-    sketch_node(&s, "Erf", 1, NAMES("x"), NAMES("y"));
-    assert_refused(&s, MIEN_EUNSUPPORTED, "node \"y\" (Erf)");
+    sketch_node(&s, "Sin", 1, NAMES("x"), NAMES("y"));
+    assert_refused(&s, MIEN_EUNSUPPORTED, "node \"y\" (Sin)");
 
     sketch_init(&s, 13, 2, DIMS(-1, 4));
     sketch_node(&s, "Relu", 1, NAMES("b"), NAMES("a"));
@@ -565,6 +576,414 @@ static void means_over_one_axis_after_another(void **state)
     run_row(&s, picture, answer, 2);
     assert_float_equal(answer[0], 3, 1e-6f);
     assert_float_equal(answer[1], 35, 1e-5f);
+}
+
+/* ---- operators that exporters write out ---- */
+
+static void sketch_number(sketch *s, const char *name, const float *value)
+{
+    sketch_floats(s, name, 0, NULL, value);
+}
+
+static onnx_attribute whole(const char *name, int64_t value)
+{
+    return (onnx_attribute){.name = name, .type = ONNX_ATTRIBUTE_INT, .i = value, .text = ""};
+}
+
+static onnx_attribute axes_of(const char *name, const int64_t *axes, size_t count)
+{
+    return (onnx_attribute){.name = name, .type = ONNX_ATTRIBUTE_INTS, .ints = axes, .int_count = count, .text = ""};
+}
+
+static double gelu(double x, bool exact)
+{
+    double t = exact ? erf(x / sqrt(2)) : tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x));
+    return 0.5 * x * (1 + t);
+}
+
+/* The sketch is one GELU and nothing else. */
+static void assert_gelu(sketch *s, nn_op op, const char *what)
+{
+    static const float row[] = {-2.5f, -0.5f, 0.25f, 3};
+    model m = {0};
+    mien_error error = {0};
+    float answer[4];
+    assert_ok(sketch_load(s, &m, &error), &error);
+    if (m.graph.node_count != 2 || m.graph.nodes[1].op != op)
+        fail_msg("%s: %d nodes, the last is %s", what, m.graph.node_count, nn_op_name(m.graph.nodes[1].op));
+    assert_string_equal(m.graph.nodes[1].name, "y");
+    model_done(&m);
+    run_row(s, row, answer, 4);
+    for (int k = 0; k < 4; k++)
+        assert_float_equal(answer[k], gelu((double)row[k], op == NN_GELU), 1e-6);
+}
+
+/* The half may stand anywhere, the root divide or its reciprocal multiply, and either factor come first. */
+static void written_out_gelu_is_one_operator(void **state)
+{
+    (void)state;
+    static const float half = 0.5f, one = 1, two = 2, root = 1.41421356f, inverse = 0.70710678f, eight = 8;
+    for (int form = 0; form < 8; form++) {
+        sketch s;
+        char what[32];
+        snprintf(what, sizeof what, "GELU, form %d", form);
+        sketch_init(&s, 13, 2, DIMS(-1, 4));
+        sketch_number(&s, "half", &half);
+        sketch_number(&s, "one", &one);
+        sketch_number(&s, "two", &two);
+        sketch_number(&s, "root", form & 1 ? &inverse : &root);
+        sketch_step(&s, form & 1 ? "Mul" : "Div", "x", "root", "d");
+        sketch_step(&s, "Erf", "d", NULL, "e");
+        if (form / 2 == 3) { /* x · (erf/2 + 1/2) */
+            sketch_step(&s, "Mul", "e", "half", "f");
+            sketch_step(&s, "Add", "half", "f", "g");
+            sketch_step(&s, "Mul", "x", "g", "y");
+        } else {
+            sketch_step(&s, "Add", form & 1 ? "one" : "e", form & 1 ? "e" : "one", "f");
+            if (form / 2 == 0) {
+                sketch_step(&s, "Mul", "x", "f", "g");
+                sketch_step(&s, "Mul", "g", "half", "y");
+            } else if (form / 2 == 1) {
+                sketch_step(&s, "Mul", "half", "x", "g");
+                sketch_step(&s, "Mul", "f", "g", "y");
+            } else {
+                sketch_step(&s, "Mul", "f", "x", "g");
+                sketch_step(&s, "Div", "g", "two", "y");
+            }
+        }
+        assert_gelu(&s, NN_GELU, what);
+    }
+    sketch s; /* not quite: 8 · x · (1 + erf) stays what it is */
+    model m = {0};
+    mien_error error = {0};
+    sketch_init(&s, 13, 2, DIMS(-1, 4));
+    sketch_number(&s, "eight", &eight);
+    sketch_number(&s, "one", &one);
+    sketch_number(&s, "root", &root);
+    sketch_step(&s, "Div", "x", "root", "d");
+    sketch_step(&s, "Erf", "d", NULL, "e");
+    sketch_step(&s, "Add", "e", "one", "f");
+    sketch_step(&s, "Mul", "x", "f", "g");
+    sketch_step(&s, "Mul", "g", "eight", "y");
+    assert_ok(sketch_load(&s, &m, &error), &error);
+    assert_true(m.graph.node_count > 2);
+    model_done(&m);
+    float answer[4];
+    run_row(&s, (const float[]){-2.5f, -0.5f, 0.25f, 3}, answer, 4);
+    assert_float_equal(answer[3], 16 * gelu(3, true), 1e-4);
+}
+
+static void written_out_gelu_by_tanh_is_one_operator(void **state)
+{
+    (void)state;
+    static const float half = 0.5f, one = 1, three = 3, slope = 0.79788456f, kappa = 0.044715f;
+    for (int form = 0; form < 3; form++) {
+        sketch s;
+        char what[40];
+        snprintf(what, sizeof what, "GELU by tanh, form %d", form);
+        sketch_init(&s, 13, 2, DIMS(-1, 4));
+        sketch_number(&s, "half", &half);
+        sketch_number(&s, "one", &one);
+        sketch_number(&s, "three", &three);
+        sketch_number(&s, "slope", &slope);
+        sketch_number(&s, "kappa", &kappa);
+        if (form == 0) {
+            sketch_step(&s, "Pow", "x", "three", "cube");
+        } else {
+            sketch_step(&s, "Mul", "x", "x", "square");
+            sketch_step(&s, "Mul", "x", "square", "cube");
+        }
+        if (form == 2) { /* slope · x · (1 + kappa · x²) */
+            sketch_step(&s, "Mul", "kappa", "square", "k");
+            sketch_step(&s, "Add", "one", "k", "sum");
+            sketch_step(&s, "Mul", "slope", "x", "scaled");
+            sketch_step(&s, "Mul", "scaled", "sum", "inner");
+        } else {
+            sketch_step(&s, "Mul", "kappa", "cube", "k");
+            sketch_step(&s, "Add", "x", "k", "sum");
+            sketch_step(&s, "Mul", "slope", "sum", "inner");
+        }
+        sketch_step(&s, "Tanh", "inner", NULL, "t");
+        sketch_step(&s, "Add", "one", "t", "f");
+        sketch_step(&s, "Mul", "x", "f", "g");
+        sketch_step(&s, "Mul", "half", "g", "y");
+        assert_gelu(&s, NN_GELU_TANH, what);
+    }
+}
+
+/* d / √(mean(d²) + ε) of a row, with what Linear layers put behind it. */
+static void written_out_normalisation_is_one_operator(void **state)
+{
+    (void)state;
+    static const float two = 2, epsilon = 1e-5f, half = 0.5f, gamma[] = {1, 2, 3, 4}, beta[] = {0, 1, 0, -1};
+    static const float row[] = {-2.5f, -0.5f, 0.25f, 3};
+    static const int64_t last = -1;
+    for (int form = 0; form < 4; form++) {
+        sketch s;
+        model m = {0};
+        mien_error error = {0};
+        onnx_attribute axes = axes_of("axes", &last, 1);
+        bool listed = form & 1; /* since set 18 the axes are an input */
+        sketch_init(&s, listed ? 18 : 11, 2, DIMS(-1, 4));
+        sketch_number(&s, "two", &two);
+        sketch_number(&s, "half", &half);
+        sketch_number(&s, "epsilon", &epsilon);
+        sketch_ints(&s, "last", 1, &last);
+        sketch_floats(&s, "gamma", 1, DIMS(4), gamma);
+        sketch_floats(&s, "beta", 1, DIMS(4), beta);
+        onnx_node *mean = sketch_node(&s, "ReduceMean", listed ? 2 : 1, NAMES("x", "last"), NAMES("m"));
+        sketch_node(&s, "Sub", 2, NAMES("x", "m"), NAMES("d"));
+        sketch_node(&s, form & 2 ? "Mul" : "Pow", 2, form & 2 ? NAMES("d", "d") : NAMES("d", "two"), NAMES("q"));
+        onnx_node *variance = sketch_node(&s, "ReduceMean", listed ? 2 : 1, NAMES("q", "last"), NAMES("v"));
+        sketch_node(&s, "Add", 2, form & 2 ? NAMES("epsilon", "v") : NAMES("v", "epsilon"), NAMES("w"));
+        sketch_node(&s, form & 2 ? "Pow" : "Sqrt", form & 2 ? 2 : 1, NAMES("w", "half"), NAMES("r"));
+        sketch_node(&s, "Div", 2, NAMES("d", "r"), NAMES("n"));
+        sketch_node(&s, "Mul", 2, NAMES("n", "gamma"), NAMES("g"));
+        sketch_node(&s, "Add", 2, NAMES("g", "beta"), NAMES("y"));
+        if (!listed) {
+            mean->attributes = variance->attributes = &axes;
+            mean->attribute_count = variance->attribute_count = 1;
+        }
+        assert_ok(sketch_load(&s, &m, &error), &error);
+        assert_int_equal(m.graph.node_count, 3);
+        assert_int_equal(m.graph.nodes[1].op, NN_LAYER_NORM);
+        assert_true(m.graph.nodes[1].epsilon == epsilon);
+        assert_int_equal(m.graph.nodes[2].op, NN_SCALE_SHIFT);
+        model_done(&m);
+        float answer[4];
+        run_row(&s, row, answer, 4);
+        double average = 0.0625, sum = 0;
+        for (int i = 0; i < 4; i++)
+            sum += ((double)row[i] - average) * ((double)row[i] - average) / 4;
+        for (int i = 0; i < 4; i++)
+            assert_float_equal(
+                answer[i], ((double)row[i] - average) / sqrt(sum + 1e-5) * (double)gamma[i] + (double)beta[i], 1e-5);
+    }
+}
+
+/* Transposed to [N,H,W,C], normalised, multiplied by matrices, and back, as ConvNeXt is exported: nothing is moved. */
+static void channels_last_inside_a_network_moves_nothing(void **state)
+{
+    (void)state;
+    static const int64_t there[] = {0, 2, 3, 1}, back[] = {0, 3, 1, 2};
+    static const float scale[] = {1, 2}, shift[] = {0, 0.5f}, matrix[] = {1, 0, 2, 0, 1, -1}, bias[] = {1, 0, 0},
+                       down[] = {1, 2, 3, 4, 5, 6}, gamma[] = {0.5f, -0.5f};
+    static const nn_op expected[] = {NN_INPUT, NN_LAYER_NORM, NN_CONV,        NN_SCALE_SHIFT,
+                                     NN_GELU,  NN_CONV,       NN_SCALE_SHIFT, NN_ADD};
+    sketch s;
+    model m = {0};
+    mien_error error = {0};
+    onnx_attribute turn = axes_of("perm", there, 4), turn_back = axes_of("perm", back, 4);
+    sketch_init(&s, 20, 4, DIMS(-1, 2, 1, 2));
+    sketch_floats(&s, "scale", 1, DIMS(2), scale);
+    sketch_floats(&s, "shift", 1, DIMS(2), shift);
+    sketch_floats(&s, "up", 2, DIMS(2, 3), matrix);
+    sketch_floats(&s, "bias", 1, DIMS(3), bias);
+    sketch_floats(&s, "down", 2, DIMS(3, 2), down);
+    sketch_floats(&s, "gamma", 1, DIMS(2), gamma);
+    onnx_node *first = sketch_node(&s, "Transpose", 1, NAMES("x"), NAMES("t"));
+    first->attributes = &turn;
+    first->attribute_count = 1;
+    sketch_node(&s, "LayerNormalization", 3, NAMES("t", "scale", "shift"), NAMES("n"));
+    sketch_node(&s, "MatMul", 2, NAMES("n", "up"), NAMES("u"));
+    sketch_node(&s, "Add", 2, NAMES("bias", "u"), NAMES("v"));
+    sketch_node(&s, "Gelu", 1, NAMES("v"), NAMES("g"));
+    sketch_node(&s, "MatMul", 2, NAMES("g", "down"), NAMES("d"));
+    sketch_node(&s, "Mul", 2, NAMES("d", "gamma"), NAMES("e"));
+    onnx_node *last = sketch_node(&s, "Transpose", 1, NAMES("e"), NAMES("f"));
+    last->attributes = &turn_back;
+    last->attribute_count = 1;
+    sketch_node(&s, "Add", 2, NAMES("x", "f"), NAMES("y"));
+    assert_ok(sketch_load(&s, &m, &error), &error);
+    assert_int_equal(m.graph.node_count, sizeof expected / sizeof *expected);
+    for (int i = 0; i < m.graph.node_count; i++)
+        assert_int_equal(m.graph.nodes[i].op, expected[i]);
+    assert_string_equal(m.graph.nodes[6].name, "f"); /* the name that it has in this order of axes */
+    model_done(&m);
+    static const float picture[] = {1, 4, 3, -2}; /* two channels of two pixels: (1, 3) and (4, -2) */
+    float answer[4];
+    run_row(&s, picture, answer, 4);
+    for (int p = 0; p < 2; p++) {
+        double a = (double)picture[p], b = (double)picture[2 + p], mean = (a + b) / 2;
+        double deviation = sqrt(((a - mean) * (a - mean) + (b - mean) * (b - mean)) / 2 + 1e-5);
+        double n[2] = {(a - mean) / deviation, (b - mean) / deviation * 2 + 0.5};
+        double up[3] = {gelu(n[0] + 1, true), gelu(n[1], true), gelu(2 * n[0] - n[1], true)};
+        assert_float_equal(answer[p], a + 0.5 * (up[0] + 3 * up[1] + 5 * up[2]), 1e-4);
+        assert_float_equal(answer[2 + p], b - 0.5 * (2 * up[0] + 4 * up[1] + 6 * up[2]), 1e-4);
+    }
+}
+
+/* ConvNeXt's own normalisation of [N,C,H,W], written out over axis 1; and one whose value is wanted in both orders. */
+static void channels_are_normalised_where_they_stand(void **state)
+{
+    (void)state;
+    static const float two = 2, epsilon = 1e-6f;
+    static const int64_t channels = 1, there[] = {0, 2, 3, 1};
+    sketch s;
+    model m = {0};
+    mien_error error = {0};
+    onnx_attribute axes = axes_of("axes", &channels, 1), turn = axes_of("perm", there, 4);
+    sketch_init(&s, 13, 4, DIMS(-1, 3, 2, 2));
+    sketch_number(&s, "two", &two);
+    sketch_number(&s, "epsilon", &epsilon);
+    onnx_node *mean = sketch_node(&s, "ReduceMean", 1, NAMES("x"), NAMES("m"));
+    sketch_node(&s, "Sub", 2, NAMES("x", "m"), NAMES("d"));
+    sketch_node(&s, "Pow", 2, NAMES("d", "two"), NAMES("q"));
+    onnx_node *variance = sketch_node(&s, "ReduceMean", 1, NAMES("q"), NAMES("v"));
+    sketch_node(&s, "Add", 2, NAMES("v", "epsilon"), NAMES("w"));
+    sketch_node(&s, "Sqrt", 1, NAMES("w"), NAMES("r"));
+    sketch_node(&s, "Div", 2, NAMES("d", "r"), NAMES("n"));
+    mean->attributes = variance->attributes = &axes;
+    mean->attribute_count = variance->attribute_count = 1;
+    onnx_node *turned = sketch_node(&s, "Transpose", 1, NAMES("n"), NAMES("t"));
+    turned->attributes = &turn;
+    turned->attribute_count = 1;
+    sketch_node(&s, "Relu", 1, NAMES("t"), NAMES("h"));
+    sketch_node(&s, "Softmax", 1, NAMES("h"), NAMES("y"));
+    s.ports[2] = (onnx_port){.name = "n", .type = ONNX_FLOAT, .rank = 0};
+    s.d.output_count = 2;
+    assert_ok(sketch_load(&s, &m, &error), &error);
+    assert_int_equal(m.graph.nodes[1].op, NN_LAYER_NORM);
+    assert_int_equal(m.graph.nodes[1].axis, 1);
+    const nn_node *output = &m.graph.nodes[m.graph.outputs[0]], *before = &m.graph.nodes[output->inputs[0]];
+    assert_string_equal(output->name, "y");
+    assert_true(output->op == NN_SOFTMAX && output->shape.dim[3] == 3 && before->op == NN_TRANSPOSE);
+    assert_int_equal(m.graph.nodes[before->inputs[0]].op, NN_RELU);
+    assert_string_equal(m.graph.nodes[m.graph.outputs[1]].name, "n");
+    model_done(&m);
+}
+
+/* Instances and groups; scales per group (set 18) and per channel (set 21). */
+static void groups_of_channels_are_normalised(void **state)
+{
+    (void)state;
+    static const float picture[] = {1, 2, 3, 6, -1, 5, 0, 2}; /* four channels of two pixels */
+    static const float four[] = {1, 2, 3, 4}, pair[] = {2, -1}, zeros[] = {0, 1, 0, 1};
+    for (int form = 0; form < 3; form++) { /* instances, two groups with a scale each, two groups with four scales */
+        sketch s;
+        float answer[8];
+        onnx_attribute groups = whole("num_groups", 2);
+        sketch_init(&s, form == 2 ? 21 : 18, 4, DIMS(-1, 4, 1, 2));
+        sketch_floats(&s, "scale", 1, DIMS(form == 1 ? 2 : 4), form == 1 ? pair : four);
+        sketch_floats(&s, "shift", 1, DIMS(form == 1 ? 2 : 4), zeros);
+        onnx_node *norm = sketch_node(&s, form ? "GroupNormalization" : "InstanceNormalization", 3,
+                                      NAMES("x", "scale", "shift"), NAMES("y"));
+        norm->attributes = &groups;
+        norm->attribute_count = form > 0;
+        run_row(&s, picture, answer, 8);
+        int length = form ? 4 : 2;
+        for (int i = 0; i < 8; i++) {
+            double mean = 0, variance = 0;
+            for (int k = i / length * length; k < i / length * length + length; k++)
+                mean += (double)picture[k] / length;
+            for (int k = i / length * length; k < i / length * length + length; k++)
+                variance += ((double)picture[k] - mean) * ((double)picture[k] - mean) / length;
+            int slot = form == 1 ? i / 4 : i / 2;
+            double scale = form == 1 ? (double)pair[slot] : (double)four[slot];
+            assert_float_equal(answer[i],
+                               ((double)picture[i] - mean) / sqrt(variance + 1e-5) * scale + (double)zeros[slot], 1e-5);
+        }
+    }
+}
+
+/* Woo et al. 2018: the gate has one number for each pixel, and may be the first factor. */
+static void spatial_attention_is_read(void **state)
+{
+    (void)state;
+    static const float picture[] = {1, 4, 3, -2};
+    static const int64_t channels = 1;
+    for (int form = 0; form < 2; form++) {
+        sketch s;
+        float answer[4];
+        onnx_attribute reduce[] = {axes_of("axes", &channels, 1), whole("keepdims", form)};
+        onnx_attribute insert = axes_of("axes", &channels, 1);
+        sketch_init(&s, 11, 4, DIMS(-1, 2, 1, 2));
+        onnx_node *mean = sketch_node(&s, "ReduceMean", 1, NAMES("x"), NAMES("m"));
+        onnx_node *most = sketch_node(&s, "ReduceMax", 1, NAMES("x"), NAMES("w"));
+        mean->attributes = most->attributes = reduce;
+        mean->attribute_count = most->attribute_count = 2;
+        sketch_node(&s, "Add", 2, NAMES("m", "w"), NAMES("a"));
+        if (!form) { /* torch.max(x, 1)[0].unsqueeze(1) */
+            sketch_step(&s, "Unsqueeze", "a", NULL, "b");
+            s.nodes[3].attributes = &insert;
+            s.nodes[3].attribute_count = 1;
+        }
+        sketch_node(&s, "Mul", 2, form ? NAMES("x", "a") : NAMES("b", "x"), NAMES("y"));
+        run_row(&s, picture, answer, 4);
+        for (int p = 0; p < 2; p++) {
+            double gate = (double)(picture[p] + picture[2 + p]) / 2 + fmax(picture[p], picture[2 + p]);
+            assert_float_equal(answer[p], (double)picture[p] * gate, 1e-5);
+            assert_float_equal(answer[2 + p], (double)picture[2 + p] * gate, 1e-5);
+        }
+    }
+}
+
+/* How large the result is may be said in four ways. */
+static void transposed_convolutions_are_read(void **state)
+{
+    (void)state;
+    static const float row[] = {1, -1, 2, 0.5f}, kernel[] = {1, 2, 3};
+    static const struct {
+        const char *what;
+        int64_t pads[4], extra[2], shape[2];
+        const char *automatic;
+        int count; /* numbers of the result */
+        int cut;   /* off the beginning of the whole, which has nine */
+    } cases[] = {
+        {"plain", {0, 0, 0, 0}, {0, 0}, {0, 0}, NULL, 9, 0},
+        {"pads", {0, 1, 0, 2}, {0, 0}, {0, 0}, NULL, 6, 1},
+        {"output_padding", {0, 1, 0, 1}, {0, 1}, {0, 0}, NULL, 8, 1},
+        {"SAME_UPPER", {0, 0, 0, 0}, {0, 0}, {0, 0}, "SAME_UPPER", 8, 0},
+        {"SAME_LOWER", {0, 0, 0, 0}, {0, 0}, {0, 0}, "SAME_LOWER", 8, 1},
+        {"output_shape", {0, 0, 0, 0}, {0, 0}, {1, 6}, NULL, 6, 2},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        static const int64_t strides[] = {1, 2};
+        sketch s;
+        float answer[10];
+        double whole_row[10] = {0};
+        onnx_attribute attributes[4] = {axes_of("strides", strides, 2), axes_of("pads", cases[c].pads, 4),
+                                        axes_of("output_padding", cases[c].extra, 2)};
+        size_t count = 3;
+        if (cases[c].automatic)
+            attributes[count++] =
+                (onnx_attribute){.name = "auto_pad", .type = ONNX_ATTRIBUTE_TEXT, .text = cases[c].automatic};
+        if (cases[c].shape[0])
+            attributes[count++] = axes_of("output_shape", cases[c].shape, 2);
+        sketch_init(&s, 11, 4, DIMS(-1, 1, 1, 4));
+        sketch_floats(&s, "k", 4, DIMS(1, 1, 1, 3), kernel);
+        onnx_node *node = sketch_node(&s, "ConvTranspose", 2, NAMES("x", "k"), NAMES("y"));
+        node->attributes = attributes;
+        node->attribute_count = count;
+        for (int i = 0; i < 4; i++)
+            for (int k = 0; k < 3; k++)
+                whole_row[2 * i + k] += (double)row[i] * (double)kernel[k];
+        run_row(&s, row, answer, (size_t)cases[c].count);
+        for (int i = 0; i < cases[c].count; i++)
+            if (fabs((double)answer[i] - whole_row[i + cases[c].cut]) > 1e-5)
+                fail_msg("%s: number %d is %g", cases[c].what, i, (double)answer[i]);
+    }
+}
+
+static void hostile_transposed_convolutions_are_refused(void **state)
+{
+    (void)state;
+    static const float kernel[12] = {0};
+    static const int64_t far[] = {INT32_MAX, 1}, none[] = {0, -3}, huge[] = {1, INT64_MAX}, pads[] = {0, 9, 0, 9};
+    const onnx_attribute attributes[] = {axes_of("strides", far, 2),       axes_of("output_padding", none, 2),
+                                         axes_of("output_shape", huge, 2), axes_of("output_shape", none, 2),
+                                         axes_of("pads", pads, 4),         whole("group", 3),
+                                         whole("group", INT64_MAX)};
+    for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++) {
+        sketch s;
+        onnx_attribute attribute = attributes[i];
+        sketch_init(&s, 13, 4, DIMS(-1, 2, 3, 4));
+        sketch_floats(&s, "k", 4, DIMS(2, 2, 1, 3), kernel);
+        onnx_node *node = sketch_node(&s, "ConvTranspose", 2, NAMES("x", "k"), NAMES("y"));
+        node->attributes = &attribute;
+        node->attribute_count = 1;
+        assert_refused(&s, MIEN_EFORMAT, "ConvTranspose");
+    }
 }
 
 /* ---- broken bytes ---- */
@@ -736,6 +1155,15 @@ int main(void)
         cmocka_unit_test(functions_without_an_operator_are_composed),
         cmocka_unit_test(extremes_and_sums_of_activations),
         cmocka_unit_test(means_over_one_axis_after_another),
+        cmocka_unit_test(written_out_gelu_is_one_operator),
+        cmocka_unit_test(written_out_gelu_by_tanh_is_one_operator),
+        cmocka_unit_test(written_out_normalisation_is_one_operator),
+        cmocka_unit_test(channels_last_inside_a_network_moves_nothing),
+        cmocka_unit_test(channels_are_normalised_where_they_stand),
+        cmocka_unit_test(groups_of_channels_are_normalised),
+        cmocka_unit_test(spatial_attention_is_read),
+        cmocka_unit_test(transposed_convolutions_are_read),
+        cmocka_unit_test(hostile_transposed_convolutions_are_refused),
         cmocka_unit_test(faults_are_named),
         cmocka_unit_test(truncation_is_an_error_at_every_length),
         cmocka_unit_test(flipped_bits_never_crash),
