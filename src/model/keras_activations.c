@@ -108,6 +108,7 @@ mien_status keras_activate(keras_reader *r, const keras_call *call, const char *
         {"silu", {.op = NN_SWISH}},
         {"hard_swish", {.op = NN_HARD_SWISH}},
         {"hard_silu", {.op = NN_HARD_SWISH}},
+        {"gelu", {.op = NN_GELU}}, /* approximate only where a model says so */
         {"exponential", {.op = NN_EXP}},
         {"softplus", {.op = NN_SOFTPLUS}},
         {"leaky_relu", {.op = NN_LEAKY_RELU, .alpha = 0.2f}},
@@ -143,6 +144,21 @@ static mien_status read_activation(keras_reader *r, const keras_call *call, kera
     if (strcmp(name, "linear"))
         return keras_activate(r, call, name, "", &call->inputs[0], out);
     return elementwise(r, call, "", (nn_node){.op = NN_IDENTITY}, &call->inputs[0], out);
+}
+
+mien_status keras_gelu(keras_reader *r, const keras_call *call, bool approximate, keras_value *out)
+{
+    const json_t *given = keras_member(call, "approximate", NULL);
+    if (!given)
+        given = json_object_get(call->arguments, "approximate");
+    bool by_tanh = json_is_boolean(given) ? json_is_true(given) : approximate;
+    return elementwise(r, call, "", (nn_node){.op = by_tanh ? NN_GELU_TANH : NN_GELU}, &call->inputs[0], out);
+}
+
+/* Keras 3's operator. */
+static mien_status read_gelu(keras_reader *r, const keras_call *call, keras_value *out)
+{
+    return keras_gelu(r, call, true, out);
 }
 
 static mien_status read_relu(keras_reader *r, const keras_call *call, keras_value *out)
@@ -242,12 +258,14 @@ keras_handler keras_activation_handler(const char *type)
     } table[] = {
         {"Activation", read_activation},
         {"ReLU", read_relu},
+        {"Gelu", read_gelu},
         {"LeakyReLU", read_leaky_relu},
         {"ELU", read_elu},
         {"PReLU", read_prelu},
         {"Softmax", read_softmax},
         {"Dropout", read_dropout},
         {"SpatialDropout2D", read_nothing},
+        {"StochasticDepth", read_nothing},
         {"GaussianDropout", read_nothing},
         {"GaussianNoise", read_nothing},
         {"AlphaDropout", read_nothing},

@@ -183,6 +183,92 @@ static mien_status read_separable(keras_reader *r, const keras_call *call, keras
     return finish_layer(r, call, "", kernel.dim[3], &point, out);
 }
 
+/* ---- transposed convolution ---- */
+
+/* Keras says how large the result is: the size times the stride ("same"), or as much as the last window needs. What is
+ * more is cut off, the odd row at the end; what is less is added there. */
+static mien_status transposed_padding(keras_reader *r, const keras_call *call, int kernel, int stride, int dilation,
+                                      int64_t given, int *before, int *after, int *extra)
+{
+    const char *padding = keras_text(call, "padding", NULL, "valid");
+    int64_t extent = (int64_t)dilation * ((int64_t)kernel - 1) + 1, cut = extent - stride;
+    bool same = !strcmp(padding, "same");
+    if (!same && strcmp(padding, "valid"))
+        return keras_fail(r, call, MIEN_EUNSUPPORTED, "padding \"%.40s\"", padding);
+    if (given >= 0)
+        cut = (same ? extent / 2 * 2 : 0) - given;
+    else if (!same && cut > 0)
+        cut = 0;
+    if (cut > NN_MAX_ATTRIBUTE)
+        return keras_fail(r, call, MIEN_EFORMAT, "padding of %lld", (long long)cut);
+    *extra = cut < 0 ? (int)-cut : 0;
+    *before = cut < 0 ? 0 : (int)(cut / 2);
+    *after = cut < 0 ? 0 : (int)cut - *before;
+    return MIEN_OK;
+}
+
+/* output_padding: one or two whole numbers, -1 where there is none. */
+static mien_status read_output_padding(keras_reader *r, const keras_call *call, int64_t *given)
+{
+    const json_t *member = keras_member(call, "output_padding", NULL);
+    given[0] = given[1] = -1;
+    for (size_t i = 0; i < 2 && member && !json_is_null(member); i++) {
+        const json_t *number = json_is_array(member) ? json_array_get(member, i) : member;
+        given[i] = json_is_integer(number) ? json_integer_value(number) : -1;
+        if (given[i] < 0 || given[i] > NN_MAX_ATTRIBUTE)
+            return keras_fail(r, call, MIEN_EFORMAT, "output_padding is not one or two whole numbers");
+    }
+    return MIEN_OK;
+}
+
+/* The file has [h, w, out, in]: turned like a convolution's it is [in, out, h, w], and the graph wants the other. */
+static mien_status transposed_kernel(keras_reader *r, const keras_call *call, nn_node *node, int64_t *outputs)
+{
+    keras_tensor kernel = {0};
+    mien_status status = keras_tensor_get(r, call, "kernel", &kernel);
+    if (!status && (kernel.rank != 4 || kernel.dim[0] > NN_MAX_ATTRIBUTE || kernel.dim[1] > NN_MAX_ATTRIBUTE))
+        status = keras_fail(r, call, MIEN_EFORMAT, "its kernel is not of rank 4");
+    if (status)
+        return status;
+    const int64_t *k = kernel.dim;
+    float *data = keras_room(r, kernel.count);
+    size_t places = (size_t)(k[0] * k[1]), pairs = (size_t)(k[2] * k[3]);
+    for (size_t p = 0; data && p < places; p++)
+        for (size_t i = 0; i < pairs; i++)
+            data[i * places + p] = kernel.data[p * pairs + i];
+    node->kernel_h = (int)k[0];
+    node->kernel_w = (int)k[1];
+    node->groups = 1;
+    *outputs = k[2];
+    nn_shape shape = {4, {k[2], k[3], k[0], k[1]}};
+    return data ? keras_weight(r, call, "weight", shape, KERNEL, data, &node->weights[0]) : MIEN_ELIMIT;
+}
+
+static mien_status read_conv_transpose(keras_reader *r, const keras_call *call, keras_value *out)
+{
+    nn_node node = keras_unary(NN_CONV_TRANSPOSE, call->inputs[0].node);
+    int64_t outputs = 0, given[2];
+    node.stride_h = node.stride_w = node.dilation_h = node.dilation_w = 1;
+    mien_status status = refuse_channels_first(r, call);
+    if (!status && keras_number(call, "groups", NULL, 1) != 1)
+        status = keras_fail(r, call, MIEN_EUNSUPPORTED, "groups");
+    if (!status)
+        status = transposed_kernel(r, call, &node, &outputs);
+    if (!status)
+        status = keras_pair(r, call, "strides", NULL, &node.stride_h, &node.stride_w);
+    if (!status)
+        status = keras_pair(r, call, "dilation_rate", NULL, &node.dilation_h, &node.dilation_w);
+    if (!status)
+        status = read_output_padding(r, call, given);
+    if (!status)
+        status = transposed_padding(r, call, node.kernel_h, node.stride_h, node.dilation_h, given[0], &node.pad_top,
+                                    &node.pad_bottom, &node.extra_h);
+    if (!status)
+        status = transposed_padding(r, call, node.kernel_w, node.stride_w, node.dilation_w, given[1], &node.pad_left,
+                                    &node.pad_right, &node.extra_w);
+    return status ? status : finish_layer(r, call, "", outputs, &node, out);
+}
+
 /* ---- dense ---- */
 
 /* [in, out] to [out, in]; row `i` of the file belongs to column `i` of the graph, or, behind a flattened picture, to
@@ -389,6 +475,8 @@ keras_handler keras_layer_handler(const char *type)
     } table[] = {
         {"Conv2D", read_conv},
         {"Convolution2D", read_conv},
+        {"Conv2DTranspose", read_conv_transpose},
+        {"Deconvolution2D", read_conv_transpose},
         {"DepthwiseConv2D", read_depthwise},
         {"SeparableConv2D", read_separable},
         {"SeparableConvolution2D", read_separable},

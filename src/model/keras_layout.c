@@ -126,6 +126,13 @@ static bool is_channel_vector(const nn_shape *shape)
     return shape->rank == 4 && shape->dim[2] == 1 && shape->dim[3] == 1;
 }
 
+/* One number for each pixel of the other. */
+static bool is_plane(const nn_shape *shape, const nn_shape *like)
+{
+    return shape->rank == 4 && like->rank == 4 && shape->dim[1] == 1 && shape->dim[2] == like->dim[2] &&
+           shape->dim[3] == like->dim[3];
+}
+
 /* Keras lets a row [N,C] meet a picture: it counts as [N,1,1,C]. */
 static mien_status as_channels(keras_reader *r, const keras_call *call, int other_rank, keras_value *value)
 {
@@ -148,7 +155,9 @@ static mien_status merge_two(keras_reader *r, const keras_call *call, nn_op op, 
     if (status)
         return status;
     nn_node node = {.op = op, .input_count = 2, .inputs = {a.node, b.node}, .weights = {-1, -1, -1, -1}};
-    if (op != NN_SUB && is_channel_vector(keras_shape(r, &a)) && !is_channel_vector(keras_shape(r, &b))) {
+    const nn_shape *first = keras_shape(r, &a), *second = keras_shape(r, &b);
+    bool repeated = (is_channel_vector(first) && !is_channel_vector(second)) || is_plane(first, second);
+    if (op != NN_SUB && op != NN_DIV && repeated && !nn_shape_equal(first, second)) {
         node.inputs[0] = b.node;
         node.inputs[1] = a.node;
     }
@@ -385,6 +394,11 @@ static mien_status read_operator(keras_reader *r, const keras_call *call, keras_
         {"Multiply", NN_MUL},     {"multiply", NN_MUL},
     };
     const char *function = keras_text(call, "function", NULL, call->type);
+    bool mean = !strcmp(function, "math.reduce_mean");
+    if (mean || !strcmp(function, "math.reduce_max"))
+        return keras_reduce(r, call, !mean, out);
+    if (!strcmp(function, "nn.gelu"))
+        return keras_gelu(r, call, false, out);
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (!strcmp(table[i].name, function))
             return operate(r, call, table[i].op, out);

@@ -62,6 +62,8 @@ static keras_handler find_handler(const char *type)
 {
     keras_handler handler = keras_layer_handler(type);
     if (!handler)
+        handler = keras_norm_handler(type);
+    if (!handler)
         handler = keras_activation_handler(type);
     return handler ? handler : keras_layout_handler(type);
 }

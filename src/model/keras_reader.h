@@ -102,8 +102,14 @@ mien_status keras_activate(keras_reader *r, const keras_call *call, const char *
 
 /** The handler of a layer type, NULL when there is none. */
 keras_handler keras_layer_handler(const char *type);
+keras_handler keras_norm_handler(const char *type);
 keras_handler keras_activation_handler(const char *type);
 keras_handler keras_layout_handler(const char *type);
+
+/** Mean or maximum along the axes that the call was given. */
+mien_status keras_reduce(keras_reader *r, const keras_call *call, bool largest, keras_value *out);
+/** GELU; `approximate` by tanh where the call was not given it. */
+mien_status keras_gelu(keras_reader *r, const keras_call *call, bool approximate, keras_value *out);
 
 /* ---- models ---- */
 

@@ -304,11 +304,11 @@ static bool is_mean(const onnx_reader *r, const onnx_node *node, int64_t *axis)
 static bool is_centred(const onnx_reader *r, const char *name, const char **x, int64_t *axis)
 {
     const onnx_node *minus = made_by(r, name, "Sub");
-    const onnx_node *mean = minus && minus->input_count == 2 ? maker_of(r, minus->inputs[1]) : NULL;
-    if (!is_mean(r, mean, axis) || !*minus->inputs[0] || strcmp(mean->inputs[0], minus->inputs[0]))
+    if (!minus || minus->input_count != 2)
         return false;
     *x = minus->inputs[0];
-    return true;
+    const onnx_node *mean = maker_of(r, minus->inputs[1]);
+    return is_mean(r, mean, axis) && **x && !strcmp(input_of(mean, 0), *x);
 }
 
 /* The square of x − mean(x) along that axis. */

@@ -479,6 +479,28 @@ static void layers_are_composed_of_operators(void **state)
                                                                             "[[\"i\",0,0,{}],[\"g\",0,0,{}]]"),
          {-2, 4, 9, -12}},
         {NODE2("Activation", "y", ",\"activation\":\"softsign\"", "[[\"i\",0,0,{}]]"), {-0.5f, 2 / 3.0f, 0.75f, -0.8f}},
+        {NODE2("Activation", "y", ",\"activation\":\"gelu\"", "[[\"i\",0,0,{}]]"),
+         {-0.158655f, 1.954500f, 2.995950f, -0.000127f}},
+        {NODE2("TFOpLambda", "y", ",\"function\":\"nn.gelu\"", "[[\"i\",0,0,{\"approximate\":true}]]"),
+         {-0.158808f, 1.954598f, 2.996363f, -0.000070f}},
+        {NODE2("Gelu", "y", ",\"approximate\":false", "[[\"i\",0,0,{}]]"),
+         {-0.158655f, 1.954500f, 2.995950f, -0.000127f}},
+        /* spatial attention as Keras 2 and 3 have it: a number for each pixel, on either side */
+        {NODE2("TFOpLambda", "m", ",\"function\":\"math.reduce_mean\"",
+               "[[\"i\",0,0,{\"axis\":-1,\"keepdims\":true}]]") "," NODE2("Multiply", "y", "",
+                                                                          "[[\"i\",0,0,{}],[\"m\",0,0,{}]]"),
+         {-1, -2, 3, 4}},
+        {NODE2("Max", "m", ",\"axis\":[3],\"keepdims\":true",
+               "[[\"i\",0,0,{}]]") "," NODE2("Add", "y", "", "[[\"m\",0,0,{}],[\"i\",0,0,{}]]"),
+         {2, 4, 6, -2}},
+        {NODE2("Mean", "m", ",\"axis\":[1,2],\"keepdims\":false",
+               "[[\"i\",0,0,{}]]") "," NODE2("Multiply", "y", "", "[[\"m\",0,0,{}],[\"i\",0,0,{}]]"),
+         {-0.5f, 1, -1.5f, 2}},
+        {NODE2("LayerNormalization", "y", ",\"epsilon\":1e-6,\"scale\":false,\"center\":false", "[[\"i\",0,0,{}]]"),
+         {-1, 1, 1, -1}},
+        {NODE2("GroupNormalization", "y", ",\"groups\":-1,\"epsilon\":1e-6,\"scale\":false,\"center\":false",
+               "[[\"i\",0,0,{}]]"),
+         {-1, 1, 1, -1}},
         {NODE2("Activation", "y", ",\"activation\":\"softplus\"", "[[\"i\",0,0,{}]]"),
          {0.313262f, 2.126928f, 3.048587f, 0.018150f}},
         {NODE2("Activation", "y", ",\"activation\":\"mish\"", "[[\"i\",0,0,{}]]"),
@@ -504,6 +526,78 @@ static void layers_are_composed_of_operators(void **state)
         buffer_done(&config);
         model_done(&m);
     }
+}
+
+/* How large the result is: of two pixels with a kernel of three and a stride of two, and of one of one. */
+static void transposed_convolutions_have_keras_sizes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *more;
+        int64_t kernel;
+        int count;
+        float answer[6];
+    } cases[] = {
+        {"", 3, 5, {1, 2, 3 + 2, 4, 6}},
+        {",\"padding\":\"same\"", 3, 4, {1, 2, 3 + 2, 4}},
+        {",\"padding\":\"same\",\"output_padding\":[0,1]", 3, 4, {1, 2, 3 + 2, 4}},
+        {",\"padding\":\"valid\",\"output_padding\":[0,1]", 3, 6, {1, 2, 3 + 2, 4, 6, 0}},
+        {",\"padding\":\"same\"", 1, 4, {1, 0, 2, 0}},
+        {",\"padding\":\"valid\"", 1, 4, {1, 0, 2, 0}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        keras_writer w = {0};
+        model m = {0};
+        buffer config = {0};
+        float answer[12];
+        buffer_append_format(&config,
+                             SEQUENTIAL(LAYER("Conv2DTranspose", "t",
+                                              ",\"batch_input_shape\":[null,1,2,1],\"use_bias\":false,"
+                                              "\"strides\":[1,2]%s")),
+                             cases[i].more);
+        writer_begin(&w, buffer_text(&config), "t", "t/kernel:0");
+        /* [1, w, 2, 1]: the second output channel is the first one's negative */
+        static const float kernel[] = {1, -1, 2, -2, 3, -3};
+        hsize_t dims[] = {1, (hsize_t)cases[i].kernel, 2, 1};
+        writer_array(&w, "model_weights/t/t/kernel:0", 4, dims, kernel);
+        finish(&w, &m);
+        run(&m, (const float[]){1, 2}, answer, 2 * (size_t)cases[i].count);
+        for (int k = 0; k < cases[i].count; k++)
+            if (answer[k] != cases[i].answer[k] || answer[cases[i].count + k] != -cases[i].answer[k])
+                fail_msg("case %zu: number %d is %g", i, k, (double)answer[k]);
+        buffer_done(&config);
+        model_done(&m);
+    }
+}
+
+/* A ConvNeXt block as keras.applications writes it. */
+static void normalisation_over_channels_has_weights(void **state)
+{
+    (void)state;
+    keras_writer w = {0};
+    model m = {0};
+    writer_begin(
+        &w,
+        SEQUENTIAL(LAYER(
+            "LayerNormalization", "n",
+            ",\"batch_input_shape\":[null,1,2,2],\"axis\":[3],\"epsilon\":1e-06") "," LAYER("LayerScale", "s",
+                                                                                            "") "," LAYER("StochasticDe"
+                                                                                                          "pth",
+                                                                                                          "d", "")),
+        "n", "n/gamma:0 n/beta:0");
+    writer_group(&w, "model_weights/s");
+    writer_list(&w, "model_weights/s", "weight_names", "s/gamma:0");
+    ARRAY(&w, "model_weights/n/n/gamma:0", ((const float[]){1, 2}), 2);
+    ARRAY(&w, "model_weights/n/n/beta:0", ((const float[]){0.5f, 0}), 2);
+    ARRAY(&w, "model_weights/s/s/gamma:0", ((const float[]){10, 100}), 2);
+    finish(&w, &m);
+    assert_true(named(&m, "n")->op == NN_LAYER_NORM && named(&m, "n")->axis == 1);
+    float answer[4];
+    run(&m, (const float[]){1, 3, 5, -1}, answer, 4); /* pixels (1, 5) and (3, -1) */
+    static const float expected[] = {-5, 15, 200, -200};
+    for (int i = 0; i < 4; i++)
+        assert_float_equal(answer[i], expected[i], 1e-3f);
+    model_done(&m);
 }
 
 /* Keras's own default: a slope for each place, in its own order. */
@@ -724,6 +818,8 @@ int main(void)
         cmocka_unit_test(models_inside_models_are_read),
         cmocka_unit_test(neighbours_in_a_group_keep_their_weights),
         cmocka_unit_test(layers_are_composed_of_operators),
+        cmocka_unit_test(transposed_convolutions_have_keras_sizes),
+        cmocka_unit_test(normalisation_over_channels_has_weights),
         cmocka_unit_test(slopes_of_each_place),
         cmocka_unit_test(keras_1_names_are_understood),
         cmocka_unit_test(faults_of_the_description_are_named),
