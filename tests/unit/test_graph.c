@@ -88,6 +88,16 @@ static void test_moving_shapes(void **state)
     int gap = nn_unary(&g, NN_GLOBAL_AVG_POOL, "gap", x);
     int m = nn_binary(&g, NN_MUL, "m", x, gap);
     assert_shape(g, m, NN_BATCH, 6, 10, 12);
+    int plane = nn_unary(&g, NN_CHANNEL_MAX, "plane", x);
+    assert_shape(g, plane, NN_BATCH, 1, 10, 12);
+    int minus = nn_binary(&g, NN_SUB, "minus", m, plane);
+    assert_shape(g, minus, NN_BATCH, 6, 10, 12);
+    nn_node spread = {.stride_h = 2, .stride_w = 3, .pad_top = 1, .pad_bottom = 1, .pad_left = 2, .extra_w = 2};
+    spread.weights[0] = nn_graph_weight(&g, "spread.kernel", (nn_shape){4, {4, 6, 3, 5}}, 0);
+    spread.weights[1] = -1;
+    int t2 = plain(&g, spread, NN_CONV_TRANSPOSE, "spread", x);
+    assert_shape(g, t2, NN_BATCH, 4, 9 * 2 + 3 - 2, 11 * 3 + 5 - 2 + 2);
+    assert_true(nn_graph_multiply_adds(&g) == 10 * 12 * 4 * 6 * 3 * 5); /* on each pixel of the input */
     assert_ok(g.failed, &g.error);
     nn_graph_done(&g);
 }
@@ -189,6 +199,20 @@ static void test_senseless_nodes_are_refused(void **state)
     refuse((nn_node){.axis = 9}, NN_SOFTMAX, MIEN_EINVAL);
     refuse((nn_node){0}, NN_OP_COUNT, MIEN_EINVAL);
     refuse((nn_node){0}, (nn_op)-3, MIEN_EINVAL);
+    refuse((nn_node){.weights = {1, -1}, .groups = 2, .stride_h = 2, .extra_h = 2}, NN_CONV_TRANSPOSE, MIEN_EINVAL);
+    refuse((nn_node){.weights = {1, -1}, .groups = 2, .extra_h = -1}, NN_CONV_TRANSPOSE, MIEN_EINVAL);
+    refuse((nn_node){.weights = {1, -1}, .groups = 2, .pad_top = 9, .pad_bottom = 9}, NN_CONV_TRANSPOSE, MIEN_EINVAL);
+    refuse((nn_node){.weights = {1, -1}, .groups = 2, .pad_top = 1 << 20}, NN_CONV_TRANSPOSE, MIEN_EINVAL);
+    refuse((nn_node){.weights = {1, -1}, .groups = 1}, NN_CONV_TRANSPOSE, MIEN_EINVAL);
+    refuse((nn_node){.weights = {1, -1}, .groups = 2, .stride_h = 1 << 20, .stride_w = 1 << 20}, NN_CONV_TRANSPOSE,
+           MIEN_ELIMIT);
+    refuse((nn_node){.weights = {1, -1}, .groups = 2, .dilation_h = 1 << 20, .dilation_w = 1 << 20}, NN_CONV_TRANSPOSE,
+           MIEN_ELIMIT);
+    refuse((nn_node){.weights = {-1, -1}}, NN_LAYER_NORM, MIEN_EINVAL);
+    refuse((nn_node){.weights = {-1, -1}, .axis = 4}, NN_LAYER_NORM, MIEN_EINVAL);
+    refuse((nn_node){.weights = {-1, -1}, .axis = 1, .epsilon = NAN}, NN_LAYER_NORM, MIEN_EINVAL);
+    refuse((nn_node){.weights = {0, -1}, .axis = 2}, NN_LAYER_NORM, MIEN_EINVAL);
+    refuse((nn_node){.weights = {-1, 7}, .axis = 1}, NN_LAYER_NORM, MIEN_EINVAL);
     refuse((nn_node){.stride_h = 1 << 20, .stride_w = 1 << 20}, NN_UPSAMPLE, MIEN_ELIMIT);
     refuse((nn_node){.pad_top = 1 << 20, .pad_left = 1 << 20}, NN_PAD, MIEN_ELIMIT);
 }
