@@ -1,17 +1,12 @@
-/* The settings' table and the little language of their file. One table serves the file, the flags, the help text and
- * the copy that each run keeps, so that a setting cannot exist in one place and be missing in another. */
+/* The settings' table. One table serves the file, the flags, the help text and the copy that each run keeps, so that a
+ * setting cannot exist in one place and be missing in another. */
 #include "train/config.h"
 
-#include <errno.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "base/file.h"
-
-enum { CONFIG_FILE_MOST = 1 << 20, CONFIG_LINE_MOST = 2048 };
 
 #define AT(field) offsetof(train_config, field), sizeof(((train_config *)0)->field)
 #define TEXT(field, help)                                                                                              \
@@ -203,6 +198,9 @@ static mien_status config_set_text(void *field, const config_key *key, const cha
         return error_set(error, MIEN_EINVAL, "%s: '%s' is not one of %s", key->name, value, key->choices);
     if (length >= key->capacity)
         return error_set(error, MIEN_EINVAL, "%s: longer than %zu characters", key->name, key->capacity - 1);
+    /* a line break would end the line that the run's configuration keeps the value in */
+    if (strpbrk(value, "\n\r"))
+        return error_set(error, MIEN_EINVAL, "%s: holds a line break", key->name);
     memcpy(field, value, length + 1);
     return MIEN_OK;
 }
@@ -250,105 +248,4 @@ mien_status config_set(train_config *config, const char *name, const char *value
         return config_set_number(field, &keys[i], value, error);
     }
     return error_set(error, MIEN_EINVAL, "no setting is called '%s'", name);
-}
-
-static char *config_trim(char *text)
-{
-    while (*text == ' ' || *text == '\t')
-        text++;
-    size_t length = strlen(text);
-    while (length && strchr(" \t\r", text[length - 1]))
-        text[--length] = '\0';
-    return text;
-}
-
-static mien_status config_parse_line(train_config *config, char *line, mien_error *error)
-{
-    for (char *at = line; *at; at++)
-        if (*at == '#' && (at == line || at[-1] == ' ' || at[-1] == '\t')) {
-            *at = '\0';
-            break;
-        }
-    line = config_trim(line);
-    if (!*line)
-        return MIEN_OK;
-    char *equals = strchr(line, '=');
-    if (!equals)
-        return error_set(error, MIEN_EFORMAT, "'%s' is not of the form key = value", line);
-    *equals = '\0';
-    return config_set(config, config_trim(line), config_trim(equals + 1), error);
-}
-
-mien_status config_parse(train_config *config, const char *text, const char *path, mien_error *error)
-{
-    train_config parsed = *config;
-    int number = 0;
-    for (const char *at = text; *at;) {
-        const char *end = strchrnul(at, '\n');
-        size_t length = (size_t)(end - at);
-        char line[CONFIG_LINE_MOST];
-        number++;
-        if (length >= sizeof(line))
-            return error_set(error, MIEN_EFORMAT, "%s, line %d: longer than %d characters", path, number,
-                             CONFIG_LINE_MOST - 1);
-        memcpy(line, at, length);
-        line[length] = '\0';
-        mien_status status = config_parse_line(&parsed, line, error);
-        if (status)
-            return error_prefix(error, status, "%s, line %d", path, number);
-        at = *end ? end + 1 : end;
-    }
-    *config = parsed;
-    return MIEN_OK;
-}
-
-mien_status config_read(train_config *config, const char *path, mien_error *error)
-{
-    buffer text = {0};
-    mien_status status = file_read(path, CONFIG_FILE_MOST, &text, error);
-    if (!status)
-        status = config_parse(config, buffer_text(&text), path, error);
-    buffer_done(&text);
-    return status;
-}
-
-/* As short as can be read back to the same value. */
-static void config_write_number(float value, buffer *out)
-{
-    char text[32];
-    for (int digits = 6; digits <= 9; digits++) {
-        snprintf(text, sizeof(text), "%.*g", digits, (double)value);
-        if (strtof(text, NULL) == value)
-            break;
-    }
-    buffer_append_text(out, text);
-}
-
-mien_status config_write(const train_config *config, buffer *out)
-{
-    size_t count;
-    const config_key *keys = config_keys(&count);
-    for (size_t i = 0; i < count; i++) {
-        const void *field = (const char *)config + keys[i].offset;
-        buffer_append_format(out, "%s = ", keys[i].name);
-        switch (keys[i].kind) {
-        case CONFIG_STRING:
-            buffer_append_text(out, field);
-            break;
-        case CONFIG_INTEGER:
-            buffer_append_format(out, "%d", *(const int *)field);
-            break;
-        case CONFIG_LONG:
-            buffer_append_format(out, "%lld", (long long)*(const int64_t *)field);
-            break;
-        case CONFIG_NUMBER:
-            config_write_number(*(const float *)field, out);
-            break;
-        case CONFIG_SWITCH:
-            buffer_append_text(out, *(const bool *)field ? "on" : "off");
-            break;
-        }
-        buffer_append_byte(out, '\n');
-    }
-    return out->failed;
 }

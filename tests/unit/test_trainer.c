@@ -144,7 +144,7 @@ static void test_configuration(void **state)
     buffer_done(&text);
     static const char *const wrong[] = {"lr = fast", "lr = -1",          "epochs = 1.5",          "nonsense = 1",
                                         "lr",        "optimizer = best", "drop_not_face = maybe", "epochs = 1e9",
-                                        "lr = nan"};
+                                        "lr = nan",  "data = \"open",    "data = \"a\" b"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         char lines[64];
         snprintf(lines, sizeof(lines), "epochs = 3\n%s\n", wrong[i]);
@@ -152,6 +152,36 @@ static void test_configuration(void **state)
         assert_non_null(strstr(error.message, "file.txt, line 2"));
         assert_int_not_equal(again.epochs, 3);
     }
+}
+
+/* A folder may be called anything, and a file may come from any editor. */
+static void test_configuration_as_it_was(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"my #1 run/data", "#top", " blanks ", "a \"b\" # c", "\"quoted\"", "a\t#b"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        train_config config, again;
+        mien_error error = {0};
+        buffer text = {0};
+        config_default(&config);
+        assert_ok(config_set(&config, "data", names[i], &error), &error);
+        assert_int_equal(config_write(&config, &text), MIEN_OK);
+        config_default(&again);
+        assert_ok(config_parse(&again, buffer_text(&text), "f", &error), &error);
+        assert_string_equal(again.data, names[i]);
+        assert_int_equal(again.epochs, config.epochs);
+        buffer_done(&text);
+    }
+    train_config config;
+    mien_error error = {0};
+    config_default(&config);
+    assert_int_equal(config_set(&config, "data", "two\nlines", &error), MIEN_EINVAL);
+    assert_ok(config_parse(&config, "\xef\xbb\xbf# from an editor\r\ndata = \"a # b\" # c\r\n", "f", &error), &error);
+    assert_string_equal(config.data, "a # b");
+    testing_put("zero.conf", "epochs = 3\0\nbatch = 7\n", 23);
+    assert_int_equal(config_read(&config, testing_path("zero.conf"), &error), MIEN_EFORMAT);
+    assert_non_null(strstr(error.message, "zero.conf: is not text"));
+    assert_int_not_equal(config.epochs, 3);
 }
 
 /* --- architectures --- */
@@ -781,6 +811,7 @@ int main(void)
         cmocka_unit_test(test_losses_by_hand),
         cmocka_unit_test(test_schedules),
         cmocka_unit_test(test_configuration),
+        cmocka_unit_test(test_configuration_as_it_was),
         cmocka_unit_test(test_architectures),
         cmocka_unit_test(test_optimisers),
         cmocka_unit_test(test_learns),
