@@ -15,8 +15,11 @@
 #include "train/dataset_builder.h"
 
 enum { DATASET_SIDE = 48, DATASET_MOST_SIDE = 4096, DATASET_FIELDS = 32, DATASET_FIRST_ROWS = 1024 };
+/* Models that have this class answer "disgust" with it; pictures of it must not teach disgust. */
+static const char dataset_contempt[] = "contempt";
 static const size_t dataset_most_rows = 10000000;
 
+static const char dataset_test[] = "test";
 static const char *const dataset_split_names[DATASET_SPLITS] = {"Training", "PublicTest", "PrivateTest"};
 
 const char *dataset_split_name(dataset_split split)
@@ -32,7 +35,7 @@ mien_status dataset_split_from_name(const char *name, dataset_split *split, mien
     } names[] = {{"Training", DATASET_TRAINING},      {"train", DATASET_TRAINING},
                  {"PublicTest", DATASET_PUBLIC_TEST}, {"validation", DATASET_PUBLIC_TEST},
                  {"val", DATASET_PUBLIC_TEST},        {"valid", DATASET_PUBLIC_TEST},
-                 {"test", DATASET_PUBLIC_TEST},       {"PrivateTest", DATASET_PRIVATE_TEST}};
+                 {dataset_test, DATASET_PUBLIC_TEST}, {"PrivateTest", DATASET_PRIVATE_TEST}};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (!strcasecmp(name, names[i].name)) {
             *split = names[i].split;
@@ -78,7 +81,7 @@ static mien_status dataset_builder_grow(dataset_builder *builder, mien_error *er
     return MIEN_OK;
 }
 
-mien_status dataset_builder_add(dataset_builder *builder, uint8_t label, dataset_split split, const char *path,
+mien_status dataset_builder_add(dataset_builder *builder, uint8_t label, uint8_t split, const char *path,
                                 uint8_t **pixels, mien_error *error)
 {
     dataset *data = &builder->data;
@@ -94,27 +97,64 @@ mien_status dataset_builder_add(dataset_builder *builder, uint8_t label, dataset
         return error_no_memory(error, strlen(path) + 1);
     data->paths[data->count] = kept;
     data->labels[data->count] = label;
-    data->splits[data->count] = (uint8_t)split;
+    data->splits[data->count] = split;
     *pixels = data->pixels + data->count * data->height * data->width;
     data->count++;
     return MIEN_OK;
+}
+
+/* The field in double quotes that begins at `text`, a quote inside being doubled (RFC 4180); returns where it ends. */
+static char *dataset_unquote(char *text)
+{
+    char *to = text, *at = text + 1;
+    for (; *at && (*at != '"' || at[1] == '"'); at++) {
+        at += *at == '"';
+        *to++ = *at;
+    }
+    char *end = *at ? at + 1 : at;
+    *to = '\0';
+    return end;
 }
 
 int dataset_split_fields(char *line, char **fields, int capacity)
 {
     int count = 0;
     for (char *at = line; at; count++) {
-        bool quoted = *at == '"';
-        char *begin = quoted ? at + 1 : at;
-        char *end = quoted ? strchr(begin, '"') : strchr(begin, ',');
-        char *comma = end && quoted ? strchr(end, ',') : end;
-        if (end)
-            *end = '\0';
         if (count < capacity)
-            fields[count] = begin;
+            fields[count] = at;
+        char *comma = strchr(*at == '"' ? dataset_unquote(at) : at, ',');
+        if (comma)
+            *comma = '\0';
         at = comma ? comma + 1 : NULL;
     }
     return count;
+}
+
+mien_status dataset_parse_split(const char *text, uint8_t *split, mien_error *error)
+{
+    char name[16] = "";
+    dataset_split found = DATASET_TRAINING;
+    text += strspn(text, " ");
+    size_t length = strlen(text);
+    while (length && text[length - 1] == ' ')
+        length--;
+    if (length < sizeof(name))
+        snprintf(name, sizeof(name), "%.*s", (int)length, text);
+    mien_status status = dataset_split_from_name(length < sizeof(name) ? name : text, &found, error);
+    if (!status)
+        *split = strcasecmp(name, dataset_test) ? (uint8_t)found : DATASET_TEST;
+    return status;
+}
+
+/* Who has test pictures beside those to validate on keeps them for the end; else they are what there is to validate on.
+ */
+static void dataset_place_tests(dataset *data)
+{
+    bool public = memchr(data->splits, DATASET_PUBLIC_TEST, data->count);
+    data->test_apart = public && memchr(data->splits, DATASET_TEST, data->count);
+    for (size_t i = 0; i < data->count; i++)
+        if (data->splits[i] == DATASET_TEST)
+            data->splits[i] = public ? DATASET_PRIVATE_TEST : DATASET_PUBLIC_TEST;
 }
 
 bool dataset_parse_label(const char *text, uint8_t *label)
@@ -129,7 +169,8 @@ bool dataset_parse_label(const char *text, uint8_t *label)
         return true;
     }
     mien_emotion found = emotion_from_label(text, length);
-    if (found >= MIEN_EMOTION_COUNT)
+    bool contempt = length == strlen(dataset_contempt) && !strncasecmp(text, dataset_contempt, length);
+    if (found >= MIEN_EMOTION_COUNT || contempt)
         return false;
     *label = (uint8_t)found;
     return true;
@@ -143,29 +184,38 @@ static bool dataset_is_one_of(const char *name, const char *const *names)
     return false;
 }
 
+/* The first column of a kind; a second one would make it a matter of chance which is read. */
+static mien_status dataset_take_column(int index, char *const *fields, int *column, mien_error *error)
+{
+    if (*column >= 0)
+        return error_set(error, MIEN_EFORMAT, "'%.40s' and '%.40s' both tell the same: which column counts?",
+                         fields[*column], fields[index]);
+    *column = index;
+    return MIEN_OK;
+}
+
 /* Columns by their names in the header, in any order. */
-static dataset_columns dataset_find_columns(char *header)
+static mien_status dataset_find_columns(char *header, dataset_columns *columns, mien_error *error)
 {
     static const char *const labels[] = {"emotion", "label", "class", NULL};
     static const char *const paths[] = {"path", "file", "image", "filename", NULL};
     static const char *const splits[] = {"usage", "split", NULL};
     static const char *const pixels[] = {"pixels", NULL};
-    dataset_columns columns = {-1, -1, -1, -1};
+    mien_status status = MIEN_OK;
     char *fields[DATASET_FIELDS];
     int count = dataset_split_fields(header, fields, DATASET_FIELDS);
-    for (int i = 0; i < count && i < DATASET_FIELDS; i++) {
-        char *name = fields[i] + strspn(fields[i], " ");
-        name[strcspn(name, " ")] = '\0';
-        if (dataset_is_one_of(name, labels))
-            columns.label = i;
-        else if (dataset_is_one_of(name, pixels))
-            columns.pixels = i;
-        else if (dataset_is_one_of(name, paths))
-            columns.path = i;
-        else if (dataset_is_one_of(name, splits))
-            columns.split = i;
+    for (int i = 0; i < count && i < DATASET_FIELDS && !status; i++) {
+        fields[i] += strspn(fields[i], " ");
+        fields[i][strcspn(fields[i], " ")] = '\0';
+        int *column = dataset_is_one_of(fields[i], labels)   ? &columns->label
+                      : dataset_is_one_of(fields[i], pixels) ? &columns->pixels
+                      : dataset_is_one_of(fields[i], paths)  ? &columns->path
+                      : dataset_is_one_of(fields[i], splits) ? &columns->split
+                                                             : NULL;
+        if (column)
+            status = dataset_take_column(i, fields, column, error);
     }
-    return columns;
+    return status;
 }
 
 static mien_status dataset_read_csv(dataset_builder *builder, const char *path, mien_error *error)
@@ -181,8 +231,10 @@ static mien_status dataset_read_csv(dataset_builder *builder, const char *path, 
         goto out;
     dataset_columns columns = {-1, -1, -1, -1};
     if (header)
-        columns = dataset_find_columns(header);
-    if (columns.label < 0 || (columns.pixels < 0 && columns.path < 0))
+        status = dataset_find_columns(header, &columns, error);
+    if (status)
+        error_prefix(error, status, "%s, line 1", path);
+    else if (columns.label < 0 || (columns.pixels < 0 && columns.path < 0))
         status = error_set(error, MIEN_EFORMAT,
                            "%s, line 1: no header with emotion,pixels[,Usage] or path,label[,split]", path);
     else if (columns.pixels >= 0)
@@ -231,6 +283,8 @@ mien_status dataset_read(const char *path, const dataset_options *options, datas
     mien_status status = folder ? dataset_read_folder(&builder, path, error) : dataset_read_csv(&builder, path, error);
     if (!status && !builder.data.count)
         status = error_set(error, MIEN_EFORMAT, "%s: holds no pictures", path);
+    if (!status)
+        dataset_place_tests(&builder.data);
     if (!status && builder.options.votes)
         status = dataset_add_votes(&builder.data, folder, builder.options.votes, error);
     if (status)
@@ -261,6 +315,8 @@ mien_status dataset_rows(const dataset *data, const char *split, bool drop_not_f
         mien_status status = dataset_split_from_name(split, &wanted, error);
         if (status)
             return status;
+        if (data->test_apart && !strcasecmp(split, dataset_test))
+            wanted = DATASET_PRIVATE_TEST;
     }
     size_t *found = memory_array(data->count, sizeof(*found));
     if (!found)

@@ -43,6 +43,7 @@ typedef struct dataset {
     uint8_t *not_face;    /* 1: FER+ has no name for the row, or most voted that there is no face; NULL without votes */
     char **paths;         /* of the pictures, NULL for a CSV of pixels */
     size_t skipped;       /* pictures that could not be read */
+    bool test_apart;      /* rows called "test" are of PrivateTest, since others are there to validate on */
 } dataset;
 
 typedef struct dataset_options {

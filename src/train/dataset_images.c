@@ -63,6 +63,15 @@ static mien_status images_cut_face(const dataset_options *options, mien_image *i
     return MIEN_OK;
 }
 
+/* A pipe would be waited for without end. */
+static mien_status images_read_file(const char *path, buffer *bytes, mien_error *error)
+{
+    struct stat about;
+    if (!stat(path, &about) && !S_ISREG(about.st_mode))
+        return error_set(error, MIEN_EFORMAT, "%s: is not a file", path);
+    return file_read(path, IMAGES_MOST_BYTES, bytes, error);
+}
+
 static mien_status images_load(const char *path, const dataset *data, const dataset_options *how, uint8_t *pixels,
                                mien_error *error)
 {
@@ -71,7 +80,7 @@ static mien_status images_load(const char *path, const dataset *data, const data
     mien_decode_options options;
     mien_decode_default_options(&options);
     options.format = how->locate ? MIEN_PIXEL_RGB8 : MIEN_PIXEL_GREY8;
-    mien_status status = file_read(path, IMAGES_MOST_BYTES, &bytes, error);
+    mien_status status = images_read_file(path, &bytes, error);
     if (status)
         goto out;
     status = mien_image_decode(bytes.data, bytes.length, &options, &image, error);
@@ -96,7 +105,17 @@ out:
     return status;
 }
 
-static mien_status images_add(dataset_builder *builder, const char *path, uint8_t label, dataset_split split,
+static mien_status images_leave_out(dataset_builder *builder, const char *path, const mien_error *why,
+                                    mien_error *error)
+{
+    if (!builder->options.skip || why->code == MIEN_ENOMEM)
+        return error_set(error, why->code, "%s", why->message);
+    builder->options.skip(builder->options.skip_context, path, why);
+    builder->data.skipped++;
+    return MIEN_OK;
+}
+
+static mien_status images_add(dataset_builder *builder, const char *path, uint8_t label, uint8_t split,
                               mien_error *error)
 {
     dataset *data = &builder->data;
@@ -108,13 +127,10 @@ static mien_status images_add(dataset_builder *builder, const char *path, uint8_
     status = images_load(path, data, &builder->options, pixels, &local);
     if (!status)
         return MIEN_OK;
-    if (!builder->options.skip || status == MIEN_ENOMEM)
-        return error_set(error, status, "%s", local.message);
-    builder->options.skip(builder->options.skip_context, path, &local);
-    data->count--;
-    memory_free(data->paths[data->count]);
-    data->skipped++;
-    return MIEN_OK;
+    status = images_leave_out(builder, path, &local, error);
+    if (!status)
+        memory_free(data->paths[--data->count]);
+    return status;
 }
 
 static mien_status images_read_row(dataset_builder *builder, const char *folder, int folder_length, char *line,
@@ -127,9 +143,9 @@ static mien_status images_read_row(dataset_builder *builder, const char *folder,
     uint8_t label = 0;
     if (!dataset_parse_label(fields[columns.label], &label))
         return dataset_unknown_label(fields[columns.label], error);
-    dataset_split split = DATASET_TRAINING;
+    uint8_t split = DATASET_TRAINING;
     if (columns.split >= 0) {
-        mien_status status = dataset_split_from_name(fields[columns.split], &split, error);
+        mien_status status = dataset_parse_split(fields[columns.split], &split, error);
         if (status)
             return status;
     }
@@ -183,15 +199,16 @@ static mien_status images_walk(dataset_builder *builder, const char *folder, int
     int count = scandir(folder, &names, images_visible, alphasort);
     if (count < 0)
         return error_set(error, MIEN_EIO, "%s: cannot list the folder", folder);
-    mien_status status = MIEN_OK;
+    char *path = memory_array(IMAGES_PATH, 1); /* on the stack it would not do for folders a thousand deep */
+    mien_status status = path ? MIEN_OK : error_no_memory(error, IMAGES_PATH);
     for (int i = 0; i < count && !status; i++) {
-        char path[IMAGES_PATH];
-        int length = snprintf(path, sizeof(path), "%s/%s", folder, names[i]->d_name);
-        if (length < 0 || (size_t)length >= sizeof(path))
+        int length = snprintf(path, IMAGES_PATH, "%s/%s", folder, names[i]->d_name);
+        if (length < 0 || length >= IMAGES_PATH)
             status = error_set(error, MIEN_ELIMIT, "%s: a path longer than %d bytes", folder, IMAGES_PATH - 1);
         else
             status = visit(builder, path, names[i]->d_name, context, error);
     }
+    memory_free(path);
     images_free_names(names, count);
     return status;
 }
@@ -202,23 +219,34 @@ static bool images_is_folder(const char *path)
     return !stat(path, &about) && S_ISDIR(about.st_mode);
 }
 
-/* `context` holds label and split in one number. */
+/* `context` holds label and split in one number. Folders inside a class's are of that class; a link to one could lead
+ * round in a circle. */
 static mien_status images_visit_picture(dataset_builder *builder, const char *path, const char *name, int context,
                                         mien_error *error)
 {
     (void)name;
-    if (images_is_folder(path))
-        return MIEN_OK;
-    return images_add(builder, path, (uint8_t)(context % DATASET_CLASSES), (dataset_split)(context / DATASET_CLASSES),
-                      error);
+    struct stat about;
+    bool folder = images_is_folder(path);
+    if (folder && !lstat(path, &about) && S_ISLNK(about.st_mode)) {
+        mien_error why = {0};
+        error_set(&why, MIEN_EFORMAT, "%s: a link to a folder inside the folder of a class", path);
+        return images_leave_out(builder, path, &why, error);
+    }
+    if (folder)
+        return images_walk(builder, path, context, images_visit_picture, error);
+    return images_add(builder, path, (uint8_t)(context % DATASET_CLASSES), (uint8_t)(context / DATASET_CLASSES), error);
 }
 
 static mien_status images_visit_class(dataset_builder *builder, const char *path, const char *name, int context,
                                       mien_error *error)
 {
     uint8_t label = 0;
-    if (!images_is_folder(path))
-        return MIEN_OK;
+    if (!images_is_folder(path)) {
+        mien_error why = {0};
+        error_set(&why, MIEN_EFORMAT, "%s: lies in no class's folder", path);
+        /* no picture was promised here, so its absence shifts none */
+        return builder->options.skip ? images_leave_out(builder, path, &why, error) : MIEN_OK;
+    }
     if (!dataset_parse_label(name, &label))
         return error_prefix(error, dataset_unknown_label(name, error), "%s", path);
     return images_walk(builder, path, context * DATASET_CLASSES + label, images_visit_picture, error);
@@ -227,9 +255,9 @@ static mien_status images_visit_class(dataset_builder *builder, const char *path
 static mien_status images_visit_top(dataset_builder *builder, const char *path, const char *name, int context,
                                     mien_error *error)
 {
-    dataset_split split = DATASET_TRAINING;
-    if (images_is_folder(path) && !dataset_split_from_name(name, &split, NULL))
-        return images_walk(builder, path, (int)split, images_visit_class, error);
+    uint8_t split = DATASET_TRAINING;
+    if (images_is_folder(path) && !dataset_parse_split(name, &split, NULL))
+        return images_walk(builder, path, split, images_visit_class, error);
     return images_visit_class(builder, path, name, context, error);
 }
 

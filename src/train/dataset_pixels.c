@@ -51,10 +51,10 @@ static mien_status pixels_read_row(dataset_builder *builder, char *line, dataset
     uint8_t label = 0;
     if (!dataset_parse_label(fields[columns.label], &label))
         return dataset_unknown_label(fields[columns.label], error);
-    dataset_split split = DATASET_TRAINING;
+    uint8_t split = DATASET_TRAINING;
     mien_status status = MIEN_OK;
     if (columns.split >= 0)
-        status = dataset_split_from_name(fields[columns.split], &split, error);
+        status = dataset_parse_split(fields[columns.split], &split, error);
     if (!status && !builder->data.count)
         status = pixels_find_size(&builder->data, fields[columns.pixels], error);
     uint8_t *pixels = NULL;

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/error.h"
 #include "base/memory.h"
@@ -60,6 +61,21 @@ bool dataset_majority(const uint8_t votes[DATASET_VOTES], uint8_t *label)
     return most > 1 && 2 * most > sum && dataset_plurality(votes, label);
 }
 
+/* Columns have no other names in the rows, so another order of them would be another meaning. */
+static mien_status votes_check_header(char *line, mien_error *error)
+{
+    static const char *const names[VOTES_FIELDS] = {"Usage",    "Image name", "neutral", "happiness",
+                                                    "surprise", "sadness",    "anger",   "disgust",
+                                                    "fear",     "contempt",   "unknown", "NF"};
+    char *fields[VOTES_FIELDS];
+    int count = dataset_split_fields(line, fields, VOTES_FIELDS);
+    for (int i = 0; i < VOTES_FIELDS; i++)
+        if (i >= count || strcasecmp(fields[i], names[i]))
+            return error_set(error, MIEN_EFORMAT, "column %d is '%.40s' instead of '%s' as in fer2013new.csv", i + 1,
+                             i < count ? fields[i] : "", names[i]);
+    return MIEN_OK;
+}
+
 static mien_status votes_parse_row(char *line, uint8_t votes[DATASET_VOTES], uint8_t *not_face, char **usage,
                                    mien_error *error)
 {
@@ -106,9 +122,10 @@ static mien_status votes_read_lines(dataset *data, const char *path, dataset_lin
             return status;
         if (!line || row == data->count)
             break;
-        if (!length || dataset_lines_number(lines) == 1)
-            continue;
-        status = votes_read_line(data, row++, line, error);
+        if (dataset_lines_number(lines) == 1)
+            status = votes_check_header(line, error);
+        else if (length)
+            status = votes_read_line(data, row++, line, error);
         if (status)
             return error_prefix(error, status, "%s, line %zu", path, dataset_lines_number(lines));
     }

@@ -50,9 +50,12 @@ static int groups_find_column(char *header)
 {
     char *fields[GROUPS_FIELDS];
     int count = header ? dataset_split_fields(header, fields, GROUPS_FIELDS) : 0;
-    for (int i = 0; i < count && i < GROUPS_FIELDS; i++)
+    for (int i = 0; i < count && i < GROUPS_FIELDS; i++) {
+        fields[i] += strspn(fields[i], " ");
+        fields[i][strcspn(fields[i], " ")] = '\0';
         if (!strcasecmp(fields[i], "group"))
             return i;
+    }
     return -1;
 }
 
@@ -63,18 +66,27 @@ static mien_status groups_read_lines(groups *g, dataset_lines *lines, mien_error
     mien_status status = dataset_lines_next(lines, &line, &length, error);
     int column = status ? -1 : groups_find_column(line);
     if (!status && column < 0)
-        return error_set(error, MIEN_EFORMAT, "no column is called 'group'");
+        return error_set(error, MIEN_EFORMAT, "line 1: no column is called 'group'");
     while (!status) {
         status = dataset_lines_next(lines, &line, &length, error);
         if (status || !line)
             break;
+        if (row == g->count && !length) /* an empty line is a picture of no group, but not behind the last one */
+            continue;
         int count = dataset_split_fields(line, fields, GROUPS_FIELDS);
         if (row == g->count)
-            return error_set(error, MIEN_EFORMAT, "more lines than the %zu pictures", g->count);
-        status = groups_index(g, column < count ? fields[column] : "", &g->of_row[row++], error);
+            status = error_set(error, MIEN_EFORMAT, "more lines than the %zu pictures", g->count);
+        else if (column >= count && length)
+            status = error_set(error, MIEN_EFORMAT, "%d fields are too few", count);
+        else
+            status = groups_index(g, column < count ? fields[column] : "", &g->of_row[row++], error);
+        if (status)
+            error_prefix(error, status, "line %zu", dataset_lines_number(lines));
     }
     if (!status && row != g->count)
         return error_set(error, MIEN_EFORMAT, "%zu lines for %zu pictures", row, g->count);
+    if (!status && !g->name_count)
+        return error_set(error, MIEN_EFORMAT, "no picture belongs to any group");
     return status;
 }
 

@@ -3,9 +3,10 @@
 #include "folder.h"
 
 #include <lzma.h>
+#include <unistd.h>
 
 #include "base/memory.h"
-#include "train/dataset.h"
+#include "train/dataset_builder.h"
 
 static const char three_rows[] = "emotion,pixels,Usage\n"
                                  "0,0 1 2 255,Training\n"
@@ -75,6 +76,8 @@ static void test_names_the_line_of_what_is_wrong(void **state)
         {"emotion,pixels,Usage\n0,1 2 3,Training\n", "line 2: 3 pixels do not make a square", MIEN_EFORMAT},
         {"emotion,pixels,Usage\n0,1 2 3 4,Sunday\n", "line 2: 'Sunday'", MIEN_EINVAL},
         {"emotion,pixels,Usage\n0\n", "line 2: 1 fields are too few", MIEN_EFORMAT},
+        {"emotion,pixels,Label\n0,1,0\n", "line 1: 'emotion' and 'Label' both tell the same", MIEN_EFORMAT},
+        {"emotion,pixels\ncontempt,1\n", "line 2: 'contempt' is not an emotion", MIEN_EFORMAT},
         {"a,b,c\n1,2,3\n", "line 1: no header", MIEN_EFORMAT},
         {"", "no header", MIEN_EFORMAT},
         {"emotion,pixels,Usage\n", "holds no pictures", MIEN_EFORMAT},
@@ -148,6 +151,10 @@ static void test_votes(void **state)
     dataset data = {0};
     mien_error error;
     testing_put_text("plain.csv", three_rows);
+    testing_put_text("votes.csv", strchr(text, '\n') + 1);
+    dataset_options headless = {.votes = testing_path("votes.csv")};
+    assert_int_equal(dataset_read(testing_path("plain.csv"), &headless, &data, &error), MIEN_EFORMAT);
+    assert_non_null(strstr(error.message, "line 1: column 1 is 'Training' instead of 'Usage'"));
     testing_put_text("votes.csv", text);
     dataset_options options = {.votes = testing_path("votes.csv")};
     assert_ok(dataset_read(testing_path("plain.csv"), &options, &data, &error), &error);
@@ -233,6 +240,75 @@ static void test_folders_of_classes(void **state)
     assert_non_null(strstr(error.message, "broken.png"));
 }
 
+static void count_left_out(void *context, const char *path, const mien_error *error)
+{
+    (void)path;
+    (void)error;
+    ++*(int *)context;
+}
+
+/* What lies in a folder is read or named, and nothing is waited for or walked through twice. */
+static void test_folders_as_they_are_found(void **state)
+{
+    (void)state;
+    mien_error error;
+    testing_put_folder("found/sad/subject-1/day-2");
+    put_picture("found/sad/subject-1/day-2/a.png", 10);
+    put_picture("found/sad/b.png", 20);
+    put_picture("found/stray.png", 30);
+    assert_int_equal(mkfifo(testing_path("found/sad/pipe.png"), 0600), 0);
+    assert_int_equal(symlink(".", testing_path("found/sad/round")), 0);
+    assert_int_equal(symlink("nowhere.png", testing_path("found/sad/gone.png")), 0);
+    dataset data = {0};
+    int left_out = 0;
+    dataset_options options = {.skip = count_left_out, .skip_context = &left_out};
+    assert_ok(dataset_read(testing_path("found"), &options, &data, &error), &error);
+    assert_int_equal(data.count, 2);
+    assert_int_equal(left_out, 4);
+    dataset_done(&data);
+}
+
+static size_t rows_of(const dataset *data, const char *split)
+{
+    size_t *rows = NULL, count = 0;
+    mien_error error;
+    assert_ok(dataset_rows(data, split, false, &rows, &count, &error), &error);
+    memory_free(rows);
+    return count;
+}
+
+/* Test pictures are for the end where there are others to validate on. */
+static void test_test_beside_validation(void **state)
+{
+    (void)state;
+    mien_error error;
+    dataset data = {0};
+    put_picture("a.png", 10);
+    testing_put_text("three.csv",
+                     "path,label,split\na.png,sad,train\na.png,sad,val\na.png,sad,Test\na.png,sad,test \n");
+    assert_ok(dataset_read(testing_path("three.csv"), NULL, &data, &error), &error);
+    assert_int_equal(rows_of(&data, "PublicTest"), 1);
+    assert_int_equal(rows_of(&data, "PrivateTest"), 2);
+    assert_int_equal(rows_of(&data, "test"), 2);
+    dataset_done(&data);
+    testing_put_text("two.csv", "path,label,split\na.png,sad,train\na.png,sad,test\n");
+    assert_ok(dataset_read(testing_path("two.csv"), NULL, &data, &error), &error);
+    assert_int_equal(rows_of(&data, "PublicTest"), 1);
+    assert_int_equal(rows_of(&data, "test"), 1);
+    dataset_done(&data);
+}
+
+static void test_quoted_fields(void **state)
+{
+    (void)state;
+    char line[] = "\"a, \"\"b\"\", c\",,\"\", d ,\"x\"y,\"open, end";
+    static const char *const expected[] = {"a, \"b\", c", "", "", " d ", "x", "open, end"};
+    char *fields[8];
+    assert_int_equal(dataset_split_fields(line, fields, 8), 6);
+    for (size_t i = 0; i < 6; i++)
+        assert_string_equal(fields[i], expected[i]);
+}
+
 static void test_csv_of_paths(void **state)
 {
     (void)state;
@@ -284,6 +360,9 @@ int main(void)
         cmocka_unit_test(test_votes),
         cmocka_unit_test(test_votes_that_do_not_match),
         cmocka_unit_test(test_folders_of_classes),
+        cmocka_unit_test(test_folders_as_they_are_found),
+        cmocka_unit_test(test_test_beside_validation),
+        cmocka_unit_test(test_quoted_fields),
         cmocka_unit_test(test_csv_of_paths),
         cmocka_unit_test(test_fer2013_as_published),
     };

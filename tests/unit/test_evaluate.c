@@ -212,6 +212,19 @@ static void test_groups(void **state)
     assert_true(result.gaps[GROUPS_ECE].p > chance && result.gaps[GROUPS_LOSS].gap > 1);
     groups_done(&g);
     assert_int_equal(groups_read(path, COUNT + 1, &g, &error), MIEN_EFORMAT);
+    testing_put_text("groups.csv", "\" Group\" , x\r\n\"a, \"\"b\"\"\",1\r\n\r\n");
+    assert_ok(groups_read(path, 1, &g, &error), &error);
+    assert_string_equal(g.names[0], "a, \"b\"");
+    groups_done(&g);
+    static const char *const wrong[][2] = {{"row,group\n0,a\n1\n", "line 3: 1 fields are too few"},
+                                           {"group\na\nb\nc\n", "line 4: more lines than the 2 pictures"},
+                                           {"row,group\n0,\n1,\n", "no picture belongs to any group"},
+                                           {"a\nb\n", "line 1: no column is called 'group'"}};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        testing_put_text("groups.csv", wrong[i][0]);
+        assert_int_equal(groups_read(path, 2, &g, &error), MIEN_EFORMAT);
+        assert_non_null(strstr(error.message, wrong[i][1]));
+    }
 }
 
 static void test_report_is_one_whole_page(void **state)
