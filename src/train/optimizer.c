@@ -289,6 +289,9 @@ mien_status optimizer_step(optimizer *opt, thread_pool *pool, const cluster *gro
     for (size_t i = 0; i < opt->piece_count; i++)
         square += opt->pieces[i].square;
     double norm = sqrt(square);
+    /* one such step would make every weight a NaN, and the next checkpoint as well */
+    if (!isfinite(norm))
+        return error_set(error, MIEN_ELIMIT, "the gradient is not finite any more");
     opt->steps++;
     opt->rate = (float)rate;
     opt->scale = opt->clip > 0 && norm > (double)opt->clip ? (float)((double)opt->clip / norm) : 1;

@@ -1,6 +1,7 @@
 /* The loop over epochs: shuffle, step, checkpoint, validate with the averaged weights, keep the best, stop when asked
  * or when nothing improves any more. */
 
+#include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -85,6 +86,8 @@ static mien_status run_finish_epoch(trainer *t, double rate, const trainer_event
     mien_status status = trainer_measure_statistics(t, error);
     if (!status)
         status = t->task->validate(t, &epoch, error);
+    if (!status && (!isfinite(epoch.loss) || !isfinite(epoch.validation.ece)))
+        status = error_set(error, MIEN_ELIMIT, "epoch %d: the network's answers are not finite any more", epoch.epoch);
     if (status)
         return status;
     epoch.improved = epoch.score > t->now.best_score;

@@ -107,6 +107,9 @@ mien_status trainer_step(trainer *t, trainer_signals *signals, double *rate, mie
     t->now.seen += t->config.batch;
     *rate = schedule_rate(&t->config, &t->now.schedule, position);
     status = optimizer_step(t->opt, t->pool, &t->group, *rate, &norm, error);
+    if (status)
+        return error_prefix(error, status, "epoch %d, step %lld, learning rate %g", (int)t->now.epoch + 1,
+                            (long long)t->now.step + 1, *rate);
     t->version++;
     t->now.step++;
     return status;

@@ -747,6 +747,25 @@ static void test_resumes_to_the_same_bits(void **state)
     dataset_done(&data);
 }
 
+/* A run that has lost its numbers ends with what it had before, rather than go on for a night. */
+static void test_ends_where_numbers_end(void **state)
+{
+    (void)state;
+    dataset data = make_stripes(140);
+    train_config config = small_run("diverged", 2, 1);
+    strcpy(config.optimizer, "sgd");
+    config.lr = 1e30f; /* past what the table allows, so that it takes a step or two */
+    config.clip = 0;
+    config.warmup = 0;
+    mien_error error = {0};
+    trainer *t = create(&config, &data);
+    assert_int_equal(trainer_run(t, NULL, &error), MIEN_ELIMIT);
+    assert_non_null(strstr(error.message, "epoch 1"));
+    assert_non_null(strstr(error.message, "not finite any more"));
+    trainer_destroy(&t);
+    dataset_done(&data);
+}
+
 static void test_threads_do_not_show(void **state)
 {
     (void)state;
@@ -825,6 +844,7 @@ int main(void)
         cmocka_unit_test(test_refuses_what_would_have_no_effect),
         cmocka_unit_test(test_clears_what_a_killed_run_left),
         cmocka_unit_test(test_resumes_to_the_same_bits),
+        cmocka_unit_test(test_ends_where_numbers_end),
         cmocka_unit_test(test_threads_do_not_show),
         cmocka_unit_test(test_holds_rows_out_where_none_validate),
         cmocka_unit_test(test_damaged_checkpoints),
