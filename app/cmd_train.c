@@ -90,11 +90,12 @@ static void train_forget_run(const train_config *config)
 static mien_status train_run(const train_arguments *arguments, const train_config *config, trainer *t,
                              mien_error *error)
 {
-    train_screen screen = {.quiet = train_arguments_quiet(arguments), .terminal = isatty(STDERR_FILENO)};
+    train_screen screen;
+    train_screen_init(&screen, config, train_arguments_quiet(arguments), arguments->progress);
     trainer_events events = {&screen, train_print_progress, train_print_epoch, &train_stop};
     trainer_rows rows = trainer_count_rows(t);
     if (!screen.quiet)
-        train_print_rows(config, &rows);
+        train_print_begin(config, &rows);
     if (arguments->overwrite && !arguments->resume && !arguments->group.rank)
         train_forget_run(config);
     mien_status status = arguments->resume ? trainer_resume(t, error) : MIEN_OK;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "commands.h"
 #include "train/trainer.h"
 #include "train_output.h"
@@ -16,11 +17,14 @@ enum {
     TRAIN_OPT_RESUME,
     TRAIN_OPT_OVERWRITE,
     TRAIN_OPT_QUIET,
+    TRAIN_OPT_PROGRESS,
     TRAIN_OPT_SAMPLES,
     TRAIN_OPT_LIST,
     TRAIN_OPT_HELP,
     TRAIN_FIRST_KEY = 1000
 };
+
+static const double train_progress_seconds = 60;
 
 /* One flag a line; config_write gives the defaults in the table's order. */
 static void train_print_settings(void)
@@ -60,6 +64,7 @@ static void train_print_help(void)
         "  --resume                   go on from FOLDER/checkpoint.bin\n"
         "  --overwrite                replace the run that FOLDER holds\n"
         "  --quiet                    print errors only\n"
+        "  --progress SECONDS         between lines of progress where the output is no terminal [60]; 0: only epochs\n"
         "  --show-samples FILE        draw a sheet of augmented training samples (.jpg, .png) and end\n"
         "  --list                     the architectures and their recipes\n"
         "  -h, --help                 this text\n\n"
@@ -77,6 +82,7 @@ static void train_make_options(struct option *options, char names[][64])
                                           {"resume", no_argument, NULL, TRAIN_OPT_RESUME},
                                           {"show-samples", required_argument, NULL, TRAIN_OPT_SAMPLES},
                                           {"overwrite", no_argument, NULL, TRAIN_OPT_OVERWRITE},
+                                          {"progress", required_argument, NULL, TRAIN_OPT_PROGRESS},
                                           {"quiet", no_argument, NULL, TRAIN_OPT_QUIET},
                                           {"list", no_argument, NULL, TRAIN_OPT_LIST},
                                           {"help", no_argument, NULL, TRAIN_OPT_HELP}};
@@ -99,6 +105,7 @@ int train_arguments_read(int argc, char **argv, train_arguments *arguments)
     size_t count;
     const config_key *keys = config_keys(&count);
     train_make_options(options, names);
+    arguments->progress = train_progress_seconds;
     optind = 1;
     for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         if (option >= TRAIN_FIRST_KEY) {
@@ -120,6 +127,12 @@ int train_arguments_read(int argc, char **argv, train_arguments *arguments)
             break;
         case TRAIN_OPT_QUIET:
             arguments->quiet = true;
+            break;
+        case TRAIN_OPT_PROGRESS:
+            if (!number_parse(optarg, 0, 1e9, &arguments->progress)) {
+                fprintf(stderr, "mien train: --progress: '%s' is not a number of seconds\n", optarg);
+                return EXIT_USAGE;
+            }
             break;
         case TRAIN_OPT_SAMPLES:
             arguments->samples_path = optarg;

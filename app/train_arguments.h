@@ -9,6 +9,7 @@ enum { TRAIN_MOST_KEYS = 128 };
 
 typedef struct train_arguments {
     const char *config_path, *samples_path;
+    double progress; /* seconds between lines of progress where there is no terminal; 0 = none */
     bool resume, overwrite, quiet;
     bool together; /* the run ended in all processes alike */
     cluster group;

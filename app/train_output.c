@@ -1,11 +1,28 @@
-/* A line for each epoch goes to standard output, the steps in between only to a terminal, so that a file of the output
- * can be read. */
+/* A line for each epoch goes to standard output. What happens in between goes to standard error: on a terminal as one
+ * line that is written over and over, else as a plain line now and then, since the epochs of a large network take many
+ * minutes and a file should show as well that the run lives, how fast it is and how long it will take. */
 #include "train_output.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/memory.h"
+
+enum { OUTPUT_COLUMNS = 80, OUTPUT_LINE = 256 };
+static const double output_first_ms = 10000; /* soon enough to see that a run would take a week */
+
+void train_screen_init(train_screen *screen, const train_config *config, bool quiet, double progress_seconds)
+{
+    *screen = (train_screen){.quiet = quiet,
+                             .terminal = isatty(STDERR_FILENO),
+                             .progress_ms = 1000 * progress_seconds,
+                             .told_ms = clock_monotonic_ms(),
+                             .patience = config->patience};
+}
 
 void train_print_recipe(const char *recipe, const char *before, const char *after)
 {
@@ -52,10 +69,13 @@ void train_print_changes(const train_config *before, const train_config *now)
     buffer_done(&is);
 }
 
-void train_print_rows(const train_config *config, const trainer_rows *rows)
+void train_print_begin(const train_config *config, const trainer_rows *rows)
 {
     printf("%s: %zu pictures to train on, %zu to validate on%s\n", config->arch, rows->training, rows->validation,
            rows->held_out ? ", held out of the data" : "");
+    printf("settings: epochs %d, batch %d, %s, learning rate %g (%s), %s, threads: %d; %s/config.txt has them all\n",
+           config->epochs, config->batch, config->optimizer, (double)config->lr, config->schedule, config->precision,
+           config->threads, config->out);
     fflush(stdout);
 }
 
@@ -82,16 +102,41 @@ void train_print_empty_classes(const train_config *config, const dataset *data)
                     mien_emotion_name((mien_emotion)c));
 }
 
+/* A line that is longer than the terminal is wide would begin a new one at every turn. */
+static void train_overwrite_line(const char *line)
+{
+    struct winsize window = {0};
+    int columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) || !window.ws_col ? OUTPUT_COLUMNS : window.ws_col;
+    fprintf(stderr, "\r%.*s\033[K", columns - 1, line);
+}
+
+/* Whether it is time for a line where there is no terminal. */
+static bool train_progress_due(train_screen *screen)
+{
+    double now = clock_monotonic_ms();
+    double wait = screen->told ? screen->progress_ms : fmin(screen->progress_ms, output_first_ms);
+    if (screen->progress_ms <= 0 || now - screen->told_ms < wait)
+        return false;
+    screen->told_ms = now;
+    screen->told = true;
+    return true;
+}
+
 void train_print_progress(void *context, const trainer_progress *p)
 {
-    const train_screen *screen = context;
-    if (screen->quiet || !screen->terminal)
-        return;
+    train_screen *screen = context;
+    char line[OUTPUT_LINE];
     int left = (int)p->remaining_seconds;
-    fprintf(stderr, "\repoch %d/%d step %lld/%lld  loss %.4f  %s %.3f  lr %.2g  %.0f images/s  %d:%02d:%02d left  ",
-            p->epoch, p->epochs, (long long)p->step, (long long)p->steps, p->loss,
-            p->kind == TRAINER_FACES ? "overlap" : "top-1", p->share, p->rate, p->images_per_second, left / 3600,
-            left / 60 % 60, left % 60);
+    if (screen->quiet || (!screen->terminal && !train_progress_due(screen)))
+        return;
+    snprintf(line, sizeof(line),
+             "epoch %d/%d step %lld/%lld  %.0f images/s  %d:%02d:%02d left  loss %.4f  %s %.3f  lr %.2g", p->epoch,
+             p->epochs, (long long)p->step, (long long)p->steps, p->images_per_second, left / 3600, left / 60 % 60,
+             left % 60, p->loss, p->kind == TRAINER_FACES ? "overlap" : "top-1", p->share, p->rate);
+    if (screen->terminal)
+        train_overwrite_line(line);
+    else
+        fprintf(stderr, "%s\n", line);
 }
 
 static void train_print_figures(const trainer_epoch *e)
@@ -110,15 +155,20 @@ static void train_print_figures(const trainer_epoch *e)
 
 void train_print_epoch(void *context, const trainer_epoch *e)
 {
-    const train_screen *screen = context;
+    train_screen *screen = context;
     if (screen->quiet)
         return;
     int left = (int)e->remaining_seconds;
+    screen->told_ms = clock_monotonic_ms();
+    screen->told = true;
     if (screen->terminal)
         fprintf(stderr, "\r\033[K");
     train_print_figures(e);
-    printf(" | best %.4f (%d)  %.0f images/s  %d:%02d:%02d left\n", e->best_score, e->best_epoch, e->images_per_second,
-           left / 3600, left / 60 % 60, left % 60);
+    printf(" | best %.4f (%d)  lr %.2g  %.0f images/s  %d:%02d:%02d left\n", e->best_score, e->best_epoch, e->rate,
+           e->images_per_second, left / 3600, left / 60 % 60, left % 60);
+    if (screen->patience > 0 && e->epoch - e->best_epoch >= screen->patience && e->epoch < e->epochs)
+        printf("The run ends here: no later epoch was better than epoch %d (patience = %d)\n", e->best_epoch,
+               screen->patience);
     fflush(stdout);
 }
 

@@ -7,7 +7,13 @@
 
 typedef struct train_screen {
     bool quiet, terminal;
+    double progress_ms; /* between lines of progress where there is no terminal; 0 = none */
+    double told_ms;     /* when the last line was printed, or the run began */
+    bool told;          /* a line was printed since the run began */
+    int patience;       /* epochs without improvement that end the run; 0 = it goes on */
 } train_screen;
+
+void train_screen_init(train_screen *screen, const train_config *config, bool quiet, double progress_seconds);
 
 /** A recipe's lines, each between `before` and `after`. */
 void train_print_recipe(const char *recipe, const char *before, const char *after);
@@ -15,7 +21,8 @@ void train_print_recipe(const char *recipe, const char *before, const char *afte
 void train_print_list(void);
 /** What a resumed run does otherwise from here on. */
 void train_print_changes(const train_config *before, const train_config *now);
-void train_print_rows(const train_config *config, const trainer_rows *rows);
+/** What is trained on what, and how. */
+void train_print_begin(const train_config *config, const trainer_rows *rows);
 /** Who forgot the backbone's file should see it before the night is over. */
 void train_print_random(const architecture *arch);
 /** The classes of which the rows to train on hold nothing. */

@@ -142,6 +142,14 @@ static void samples_draw_emotion(const train_config *config, const dataset *data
     augment_stream(&stream, (uint64_t)config->seed, 0, (uint32_t)chosen);
     augment_picture(config, &target, data->pixels + sheet->rows[chosen] * area, (int)data->height, (int)data->width,
                     &stream, scratch, sheet->input);
+    float share = 1;
+    augment_mix mix = augment_draw_mix(config, config->mix_until > 0, &stream, &share);
+    if (mix != AUGMENT_ALONE) {
+        size_t second = random_below(&stream, (uint32_t)sheet->row_count);
+        augment_picture(config, &target, data->pixels + sheet->rows[second] * area, (int)data->height, (int)data->width,
+                        &stream, scratch, scratch->mixed);
+        augment_apply_mix(mix, &target, &stream, scratch->mixed, sheet->input, &share);
+    }
     mien_image square = samples_square(&sheet->image, number, (size_t)arch->width, (size_t)arch->height, sheet->side);
     samples_fill(&square, sheet->input, arch->channels, 1, 0);
 }
