@@ -13,6 +13,7 @@
 #include "commands.h"
 #include "eval_faces.h"
 #include "eval_output.h"
+#include "eval_predictions.h"
 #include "pipeline/shipped.h"
 #include "train/calibrate.h"
 #include "train/report.h"
@@ -23,7 +24,7 @@ static const float eval_duplicate = 0.98f;
 enum { EVAL_PERMUTATIONS = 2000 };
 
 typedef struct eval_arguments {
-    const char *models[EVAL_MOST], *data[EVAL_MOST], *votes, *groups, *report, *calibrate;
+    const char *models[EVAL_MOST], *data[EVAL_MOST], *votes, *groups, *report, *calibrate, *predictions;
     size_t model_count, data_count;
     bool json, ensemble, duplicates, find_faces;
     double risk;
@@ -48,7 +49,7 @@ static void eval_print_help(void)
         "  --find-faces       pictures of files show people: the surest face of each answers, as in training\n"
         "  --ensemble         also the mean of all the models\n"
         "  --groups FILE      CSV with a column `group`, one line for each picture: figures per group, the gap\n"
-        "  --duplicates       nearly equal pictures, above all those in two splits; needs no model\n"
+        "  --duplicates       nearly equal pictures, above all those in two splits (--json: all); needs no model\n"
         "  --precision P      f32 (default), bf16 or int8 (ranges from the model or from Training rows)\n"
         "  --output N         which output answers; default 0, and for FER+'s truth the one that learnt the votes\n"
         "  --threads N        pictures answered at once (default 1)\n"
@@ -56,6 +57,7 @@ static void eval_print_help(void)
         "  --calibrate FILE   fit temperature and threshold of doubt, and write the model with them as FILE\n"
         "  --risk SHARE       of wrong answers that the threshold of doubt allows (default 0.2)\n"
         "  --json             JSON instead of tables\n"
+        "  --predictions FILE every answer as a line of CSV: row, truth, probability of each class\n"
         "  --report FILE      a page (HTML) with curves, matrices and the surest mistakes\n"
         "  -h, --help         this text\n\n"
         "Exit status: 0 done, 1 something failed, 2 wrong usage.\n\n"
@@ -90,6 +92,7 @@ static mien_status eval_set_text(eval_arguments *a, const char *name, const char
                       : !strcmp(name, "votes")  ? &a->votes
                       : !strcmp(name, "groups") ? &a->groups
                       : !strcmp(name, "report") ? &a->report
+                      : *name == 'p'            ? &a->predictions
                                                 : &a->calibrate;
     *to = value;
     return MIEN_OK;
@@ -133,16 +136,14 @@ static mien_status eval_set(eval_arguments *a, int kind, const char *name, const
 /* Returns -1 to go on, or an exit status. */
 static int eval_read_arguments(int argc, char **argv, eval_arguments *a)
 {
-    static const struct option options[] = {{"data", 1, NULL, 't'},       {"split", 1, NULL, 't'},
-                                            {"model", 1, NULL, 't'},      {"votes", 1, NULL, 't'},
-                                            {"groups", 1, NULL, 't'},     {"report", 1, NULL, 't'},
-                                            {"calibrate", 1, NULL, 't'},  {"truth", 1, NULL, 'c'},
-                                            {"tta", 1, NULL, 'c'},        {"precision", 1, NULL, 'c'},
-                                            {"threads", 1, NULL, 'n'},    {"bootstrap", 1, NULL, 'n'},
-                                            {"risk", 1, NULL, 'n'},       {"output", 1, NULL, 'n'},
-                                            {"ensemble", 0, NULL, 'e'},   {"duplicates", 0, NULL, 'd'},
-                                            {"find-faces", 0, NULL, 'f'}, {"json", 0, NULL, 'j'},
-                                            {"help", 0, NULL, 'h'},       {0}};
+    static const struct option options[] = {
+        {"data", 1, NULL, 't'},      {"split", 1, NULL, 't'},       {"model", 1, NULL, 't'},
+        {"votes", 1, NULL, 't'},     {"groups", 1, NULL, 't'},      {"report", 1, NULL, 't'},
+        {"calibrate", 1, NULL, 't'}, {"predictions", 1, NULL, 't'}, {"truth", 1, NULL, 'c'},
+        {"tta", 1, NULL, 'c'},       {"precision", 1, NULL, 'c'},   {"threads", 1, NULL, 'n'},
+        {"bootstrap", 1, NULL, 'n'}, {"risk", 1, NULL, 'n'},        {"output", 1, NULL, 'n'},
+        {"ensemble", 0, NULL, 'e'},  {"duplicates", 0, NULL, 'd'},  {"find-faces", 0, NULL, 'f'},
+        {"json", 0, NULL, 'j'},      {"help", 0, NULL, 'h'},        {0}};
     mien_error error = {0};
     int index = 0;
     optind = 1;
@@ -160,8 +161,13 @@ static int eval_read_arguments(int argc, char **argv, eval_arguments *a)
             return EXIT_USAGE;
         }
     }
-    bool needs_model = a->calibrate || !a->duplicates;
-    if (optind < argc || !a->data_count || (needs_model && !a->model_count) || (a->calibrate && a->model_count > 1)) {
+    bool needs_model = a->calibrate || !a->duplicates, several = a->model_count > 1 || a->data_count > 1;
+    if (a->calibrate && (a->options.views || a->options.output > 0)) {
+        fprintf(stderr, "mien eval: --calibrate fits what serves: the first output at one look, so without --tta and "
+                        "--output\n");
+        return EXIT_USAGE;
+    }
+    if (optind < argc || !a->data_count || (needs_model && !a->model_count) || (a->calibrate && several)) {
         fprintf(stderr, "mien eval: needs --data and --model (one of each to calibrate); see `mien eval --help`\n");
         return EXIT_USAGE;
     }
@@ -214,13 +220,16 @@ static mien_status eval_models(const eval_arguments *a, const char *path, eval_r
     return status;
 }
 
-static mien_status eval_duplicates(const eval_arguments *a, const dataset *data, mien_error *error)
+static mien_status eval_duplicates(const eval_arguments *a, eval_results *results, mien_error *error)
 {
+    const dataset *data = &results->data[results->data_count - 1];
     duplicates_pair *pairs = NULL;
     size_t count = 0;
     mien_status status = duplicates_find(data, eval_duplicate, &pairs, &count, error);
-    if (!status)
-        eval_print_duplicates(data, pairs, count, a->json);
+    if (!status && a->json)
+        eval_keep_duplicates(results, a->data[results->data_count - 1], pairs, count);
+    else if (!status)
+        eval_print_duplicates(data, pairs, count);
     memory_free(pairs);
     return status;
 }
@@ -266,7 +275,7 @@ static mien_status eval_data_set(const eval_arguments *a, const char *path, eval
         return status;
     results->data_count++;
     if (a->duplicates)
-        status = eval_duplicates(a, &results->data[results->data_count - 1], error);
+        status = eval_duplicates(a, results, error);
     return status ? status : eval_models(a, path, results, error);
 }
 
@@ -338,12 +347,16 @@ static mien_status eval_calibrate(const eval_arguments *a, const dataset *data, 
 static mien_status eval_go(eval_arguments *a, eval_results *results, mien_error *error)
 {
     mien_status status = MIEN_OK;
-    if (a->calibrate)
+    if (a->calibrate) {
         a->options.temperature = 1;
+        a->options.output = 0; /* it answers when the model serves, whatever is true here */
+    }
     for (size_t i = 0; !status && i < a->data_count; i++)
         status = eval_data_set(a, a->data[i], results, error);
     if (!status && a->calibrate)
         status = eval_calibrate(a, &results->data[0], &results->list[0], error);
+    if (!status && a->predictions)
+        status = eval_predictions_write(a->predictions, results, error);
     if (!status && a->report)
         status = eval_write_report(a, results, error);
     return status;
@@ -359,6 +372,8 @@ static void eval_free(eval_results *results)
         groups_done(&results->grouping[i]);
         dataset_done(&results->data[i]);
     }
+    if (results)
+        json_decref(results->duplicates);
     memory_free(results);
 }
 
@@ -379,7 +394,7 @@ int cmd_eval(int argc, char **argv)
     if (status) {
         fprintf(stderr, "mien eval: %s\n", error.message);
         exit_status = EXIT_FAILURE;
-    } else if (arguments.json && results->count) {
+    } else if (arguments.json) {
         exit_status = eval_print_json(results);
     } else {
         eval_print_tables(results);

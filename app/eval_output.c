@@ -26,12 +26,25 @@ static void eval_print_groups(const groups_result *result)
     printf("\n\n");
 }
 
+/* A share of nothing is no number. */
+static void eval_print_share(double share, size_t of)
+{
+    if (of)
+        printf(" %9.4f", share);
+    else
+        printf(" %9s", "-");
+}
+
 static void eval_print_classes(const metrics *m)
 {
     printf("  %-10s %9s %9s %9s %9s\n", "", "precision", "recall", "F1", "support");
-    for (int c = 0; c < DATASET_CLASSES; c++)
-        printf("  %-10s %9.4f %9.4f %9.4f %9zu\n", mien_emotion_name((mien_emotion)c), m->classes[c].precision,
-               m->classes[c].recall, m->classes[c].f1, m->classes[c].support);
+    for (int c = 0; c < DATASET_CLASSES; c++) {
+        printf("  %-10s", mien_emotion_name((mien_emotion)c));
+        eval_print_share(m->classes[c].precision, m->classes[c].said);
+        eval_print_share(m->classes[c].recall, m->classes[c].support);
+        eval_print_share(m->classes[c].f1, m->classes[c].support);
+        printf(" %9zu\n", m->classes[c].support);
+    }
     printf("\n  %-11s", "true \\ said");
     for (int c = 0; c < DATASET_CLASSES; c++)
         printf(" %8s", mien_emotion_name((mien_emotion)c));
@@ -48,7 +61,7 @@ static void eval_print_one(const evaluation *e)
     const metrics *m = &e->figures;
     printf("%s on %s, %s: %zu pictures; %s\n", e->model, e->data, e->split, e->count, e->manner);
     printf("  top-1 %.4f", m->top1);
-    if (e->high > 0)
+    if (e->resampled)
         printf(" (95 %%: %.4f to %.4f)", e->low, e->high);
     printf("   macro F1 %.4f   balanced %.4f\n", m->macro_f1, m->balanced);
     printf("  loss %.4f   Brier %.4f   ECE %.4f", m->loss, m->brier, m->ece);
@@ -100,6 +113,8 @@ int eval_print_json(const eval_results *results)
         json_array_append_new(models, eval_json_one(results, i));
     json_t *out = results->count == 1 ? json_copy(json_array_get(models, 0)) : json_object();
     json_object_set_new(out, "models", models);
+    if (results->duplicates)
+        json_object_set(out, "duplicates", results->duplicates);
     char *text = out ? json_dumps(out, JSON_REAL_PRECISION(9)) : NULL;
     json_decref(out);
     if (!text) {
@@ -111,26 +126,61 @@ int eval_print_json(const eval_results *results)
     return EXIT_SUCCESS;
 }
 
-void eval_print_duplicates(const dataset *data, const duplicates_pair *pairs, size_t count, bool json)
+/* What a row is called: its file, where it has one. */
+static void eval_print_row(const dataset *data, size_t row)
 {
-    size_t across = 0, differ = 0;
+    if (data->paths && data->paths[row])
+        printf("%s", data->paths[row]);
+    else
+        printf("row %zu", row);
+    printf(" (%s, %s)", dataset_split_name((dataset_split)data->splits[row]),
+           mien_emotion_name((mien_emotion)data->labels[row]));
+}
+
+void eval_print_duplicates(const dataset *data, const duplicates_pair *pairs, size_t count)
+{
+    size_t across = 0, differ = 0, shown = 0;
     for (size_t i = 0; i < count; i++) {
         across += pairs[i].across;
         differ += !pairs[i].same_label;
     }
-    /* beside JSON the account goes where people look */
-    FILE *to = json ? stderr : stdout;
-    fprintf(to, "%zu pairs of nearly equal pictures: %zu across splits, %zu with different labels\n", count, across,
-            differ);
-    for (size_t i = 0, shown = 0; i < count && shown < EVAL_SHOWN_PAIRS; i++) {
+    printf("%zu pairs of nearly equal pictures: %zu across splits, %zu with different labels\n", count, across, differ);
+    for (size_t i = 0; i < count && shown < EVAL_SHOWN_PAIRS; i++) {
         if (!pairs[i].across)
             continue;
         shown++;
-        fprintf(to, "  rows %zu (%s, %s) and %zu (%s, %s): %.4f\n", pairs[i].a,
-                dataset_split_name((dataset_split)data->splits[pairs[i].a]),
-                mien_emotion_name((mien_emotion)data->labels[pairs[i].a]), pairs[i].b,
-                dataset_split_name((dataset_split)data->splits[pairs[i].b]),
-                mien_emotion_name((mien_emotion)data->labels[pairs[i].b]), (double)pairs[i].correlation);
+        printf("  ");
+        eval_print_row(data, pairs[i].a);
+        printf(" and ");
+        eval_print_row(data, pairs[i].b);
+        printf(": %.4f\n", (double)pairs[i].correlation);
     }
-    fprintf(to, "\n");
+    if (shown < count)
+        printf("  %zu more across splits, %zu within one; --json lists them all\n", across - shown, count - across);
+    printf("\n");
+}
+
+static json_t *eval_json_row(const dataset *data, size_t row)
+{
+    json_t *one = json_pack("{s:I, s:s, s:s}", "row", (json_int_t)row, "split",
+                            dataset_split_name((dataset_split)data->splits[row]), "label",
+                            mien_emotion_name((mien_emotion)data->labels[row]));
+    if (data->paths && data->paths[row])
+        json_object_set_new(one, "file", evaluate_json_name(data->paths[row]));
+    return one;
+}
+
+void eval_keep_duplicates(eval_results *results, const char *name, const duplicates_pair *pairs, size_t count)
+{
+    const dataset *data = &results->data[results->data_count - 1];
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list,
+                              json_pack("{s:f, s:b, s:b, s:[o, o]}", "correlation", (double)pairs[i].correlation,
+                                        "across_splits", pairs[i].across, "same_label", pairs[i].same_label, "pictures",
+                                        eval_json_row(data, pairs[i].a), eval_json_row(data, pairs[i].b)));
+    if (!results->duplicates)
+        results->duplicates = json_array();
+    json_array_append_new(results->duplicates,
+                          json_pack("{s:o, s:o}", "data", evaluate_json_name(name), "pairs", list));
 }

@@ -16,11 +16,14 @@ typedef struct eval_results {
     size_t data_of[EVAL_MOST_RESULTS];
     groups_result *groups[EVAL_MOST_RESULTS]; /* NULL = none */
     size_t count;
+    json_t *duplicates; /* one object for each data set; NULL without --duplicates --json */
 } eval_results;
 
 void eval_print_tables(const eval_results *results);
-/** One result: its object; several: {"models": […]}. Returns an exit status. */
+/** {"models": […]}, a single model's figures beside it, and "duplicates". Returns an exit status. */
 int eval_print_json(const eval_results *results);
-void eval_print_duplicates(const dataset *data, const duplicates_pair *pairs, size_t count, bool json);
+void eval_print_duplicates(const dataset *data, const duplicates_pair *pairs, size_t count);
+/** The same for eval_print_json: all of the last data set's pairs. */
+void eval_keep_duplicates(eval_results *results, const char *name, const duplicates_pair *pairs, size_t count);
 
 #endif

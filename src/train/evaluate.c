@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/memory.h"
@@ -146,7 +147,8 @@ static void evaluate_figures(const dataset *data, const evaluate_options *option
 {
     metrics_compute(e->probabilities, e->truth, e->count, &e->figures);
     e->soft_loss = evaluate_soft_loss(data, e);
-    if (options->bootstrap)
+    e->resampled = options->bootstrap > 0;
+    if (e->resampled)
         evaluate_interval(e->probabilities, e->truth, e->count, options->bootstrap, options->seed, &e->low, &e->high);
 }
 
@@ -302,17 +304,33 @@ static json_t *evaluate_json_risk(const evaluation *e)
     return all;
 }
 
+json_t *evaluate_json_name(const char *name)
+{
+    json_t *string = json_string(name);
+    buffer clean = {0};
+    for (; !string && *name; name++)
+        if ((signed char)*name < 0)
+            buffer_append_text(&clean, "\xef\xbf\xbd");
+        else
+            buffer_append_byte(&clean, (uint8_t)*name);
+    if (!string)
+        string = json_string(buffer_text(&clean));
+    buffer_done(&clean);
+    return string;
+}
+
 json_t *evaluation_to_json(const evaluation *e)
 {
     const metrics *m = &e->figures;
-    json_t *out = json_pack("{s:s, s:s, s:s, s:I, s:f, s:f, s:o, s:o}", "model", e->model, "data", e->data, "split",
-                            e->split, "count", (json_int_t)e->count, "top1", m->top1, "macro_f1", m->macro_f1,
-                            "per_class", evaluate_json_classes(m), "confusion", evaluate_json_confusion(m));
+    json_t *out = json_pack("{s:o, s:o, s:s, s:I, s:f, s:f, s:o, s:o}", "model", evaluate_json_name(e->model), "data",
+                            evaluate_json_name(e->data), "split", e->split, "count", (json_int_t)e->count, "top1",
+                            m->top1, "macro_f1", m->macro_f1, "per_class", evaluate_json_classes(m), "confusion",
+                            evaluate_json_confusion(m));
     if (!out)
         return NULL;
     json_object_set_new(out, "manner", json_string(e->manner));
     json_object_set_new(out, "balanced_accuracy", json_real(m->balanced));
-    if (e->high > 0)
+    if (e->resampled)
         json_object_set_new(out, "top1_interval", json_pack("[f, f]", e->low, e->high));
     json_object_set_new(out, "loss", json_real(m->loss));
     json_object_set_new(out, "brier", json_real(m->brier));

@@ -34,7 +34,8 @@ typedef struct evaluation {
     char *training;   /* what the model says of how it was trained; NULL = nothing */
     char manner[128]; /* how it was measured: "against labels, one look, f32" */
     metrics figures;
-    double low, high;    /* 95 % interval of top-1; both 0 without bootstrap */
+    bool resampled;      /* there is an interval */
+    double low, high;    /* 95 % interval of top-1 */
     double soft_loss;    /* cross-entropy against FER+'s votes; negative without them */
     double milliseconds; /* wall-clock per picture, all threads */
     uint64_t parameters, multiply_adds;
@@ -55,6 +56,8 @@ mien_status evaluate_ensemble(const evaluation *members, size_t count, const dat
                               const evaluate_options *options, evaluation *out, mien_error *error);
 void evaluation_done(evaluation *e);
 
+/** A name of a file, which may hold bytes that are not UTF-8: JSON cannot, so those become U+FFFD. */
+json_t *evaluate_json_name(const char *name);
 /** {"model","data","split","count","top1","macro_f1","per_class","confusion", …}; NULL when memory is short. */
 json_t *evaluation_to_json(const evaluation *e);
 

@@ -1,5 +1,5 @@
-/* The usual definitions (those of scikit-learn's classification report), from one confusion matrix; calibration as in
- * Guo et al. 2017 with equal-width bins. */
+/* The usual definitions (those of scikit-learn's classification report, but a class without rows takes no part in macro
+ * F1 even where it was said), from one confusion matrix; calibration as in Guo et al. 2017 with equal-width bins. */
 #include "train/metrics.h"
 
 #include <math.h>
@@ -26,6 +26,7 @@ static void metrics_from_confusion(metrics *m)
         }
         metrics_class *out = &m->classes[c];
         out->support = support;
+        out->said = predicted;
         out->precision = predicted ? (double)hit / (double)predicted : 0;
         out->recall = support ? (double)hit / (double)support : 0;
         out->f1 = predicted + support ? 2 * (double)hit / (double)(predicted + support) : 0;

@@ -6,7 +6,7 @@
 
 typedef struct metrics_class {
     double precision, recall, f1;
-    size_t support;
+    size_t support, said; /* rows of this class, and answers with it */
 } metrics_class;
 
 typedef struct metrics {

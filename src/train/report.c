@@ -2,6 +2,7 @@
 #include "train/report.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/base64.h"
 #include "base/error.h"
@@ -9,6 +10,7 @@
 #include "train/calibrate.h"
 
 enum { REPORT_MISTAKES = 24 };
+static const double REPORT_SHADE = 0.7; /* of a whole row: more would leave too little contrast to the number */
 
 static const char report_style[] =
     "body{max-width:80em}.m td{border:1px solid Canvas;min-width:2.6em}.m td:first-child{min-width:0}"
@@ -18,9 +20,11 @@ static const char report_style[] =
 static const char report_meaning[] =
     "<p>A label is the expression that a face appears to show, not what a person feels.</p>\n";
 static const char report_terms[] =
-    "<p class=\"t\">Interval: of top-1, from pictures drawn again with replacement. Macro F1 and balanced: means over "
+    "<p class=\"t\">Top-1: share of the pictures whose surest answer is the true class. Interval: of top-1, from "
+    "pictures drawn again with replacement. Macro F1 and balanced: means over "
     "the classes that occur, of F1 and of recall. Loss: cross-entropy in nats. Brier: summed over the classes, 0 to 2. "
-    "ECE: expected calibration error, 15 bins of equal width. ms a picture: on the machine that measured.</p>\n";
+    "ECE: expected calibration error, 15 bins of equal width, 0 to 1. M: million. ms a picture: on the machine that "
+    "measured.</p>\n";
 
 static void report_comparison(buffer *out, const report_entry *entries, size_t count)
 {
@@ -37,23 +41,38 @@ static void report_comparison(buffer *out, const report_entry *entries, size_t c
         report_text(out, e->data);
         buffer_append_text(out, ", ");
         report_text(out, e->split);
-        buffer_append_format(out,
-                             "<td>%zu<td>%.4f<td>%.4f–%.4f<td>%.4f<td>%.4f<td>%.4f<td>%.4f<td>%.4f<td>%.2f<td>%.1f"
-                             "<td>%.2f</tr>\n",
-                             e->count, m->top1, e->low, e->high, m->macro_f1, m->balanced, m->loss, m->brier, m->ece,
-                             (double)e->parameters / 1e6, (double)e->multiply_adds / 1e6, e->milliseconds);
+        buffer_append_format(out, "<td>%zu<td>%.4f<td>", e->count, m->top1);
+        if (e->resampled)
+            buffer_append_format(out, "%.4f–%.4f", e->low, e->high);
+        else
+            buffer_append_text(out, "–");
+        buffer_append_format(out, "<td>%.4f<td>%.4f<td>%.4f<td>%.4f<td>%.4f<td>%.2f<td>%.1f<td>%.2f</tr>\n",
+                             m->macro_f1, m->balanced, m->loss, m->brier, m->ece, (double)e->parameters / 1e6,
+                             (double)e->multiply_adds / 1e6, e->milliseconds);
     }
     buffer_append_text(out, "</table></div>\n");
     buffer_append_text(out, report_terms);
 }
 
+/* A share of nothing is no number. */
+static void report_share(buffer *out, double share, size_t of)
+{
+    if (of)
+        buffer_append_format(out, "<td>%.4f", share);
+    else
+        buffer_append_text(out, "<td>–");
+}
+
 static void report_classes(buffer *out, const metrics *m)
 {
     buffer_append_text(out, "<table><tr><th>class<th>precision<th>recall<th>F1<th>support</tr>\n");
-    for (int c = 0; c < DATASET_CLASSES; c++)
-        buffer_append_format(out, "<tr><td>%s<td>%.4f<td>%.4f<td>%.4f<td>%zu</tr>\n",
-                             mien_emotion_name((mien_emotion)c), m->classes[c].precision, m->classes[c].recall,
-                             m->classes[c].f1, m->classes[c].support);
+    for (int c = 0; c < DATASET_CLASSES; c++) {
+        buffer_append_format(out, "<tr><td>%s", mien_emotion_name((mien_emotion)c));
+        report_share(out, m->classes[c].precision, m->classes[c].said);
+        report_share(out, m->classes[c].recall, m->classes[c].support);
+        report_share(out, m->classes[c].f1, m->classes[c].support);
+        buffer_append_format(out, "<td>%zu</tr>\n", m->classes[c].support);
+    }
     buffer_append_text(out, "</table>\n");
 }
 
@@ -69,7 +88,7 @@ static void report_confusion(buffer *out, const metrics *m)
             size_t support = m->classes[c].support;
             double share = support ? (double)m->confusion[c][k] / (double)support : 0;
             buffer_append_format(out, "<td style=\"background:rgba(%s,%.2f)\">%zu", c == k ? "0,130,60" : "200,60,0",
-                                 share, m->confusion[c][k]);
+                                 REPORT_SHADE * share, m->confusion[c][k]);
         }
     }
     buffer_append_text(out, "</tr></table>\n");
@@ -148,6 +167,19 @@ static mien_status report_picture(buffer *out, const dataset *data, size_t row, 
     return MIEN_OK;
 }
 
+/* A file by its name and folder: the whole path would fill the page. */
+static void report_row(buffer *out, const dataset *data, size_t row)
+{
+    const char *path = data->paths ? data->paths[row] : NULL, *name = path ? path + strlen(path) : NULL;
+    if (!path) {
+        buffer_append_format(out, "row %zu", row);
+        return;
+    }
+    for (int slashes = 0; name > path && (name[-1] != '/' || ++slashes < 2);)
+        name--;
+    report_text(out, name);
+}
+
 static mien_status report_mistakes(buffer *out, const report_entry *entry, mien_error *error)
 {
     const evaluation *e = entry->result;
@@ -163,16 +195,20 @@ static mien_status report_mistakes(buffer *out, const report_entry *entry, mien_
             list[count++] = (report_mistake){p[said], i};
     }
     qsort(list, count, sizeof(*list), report_compare);
-    buffer_append_text(out, "<h3>The surest mistakes</h3><div class=\"w\">\n");
+    buffer_append_text(out,
+                       count ? "<h3>The surest mistakes</h3><p>What each was labelled, and how sure the model was of "
+                               "another answer.</p><div class=\"w\">\n"
+                             : "<h3>No mistakes</h3><div class=\"w\">\n");
     for (size_t k = 0; k < count && k < REPORT_MISTAKES && !status; k++) {
         size_t i = list[k].index;
         const float *p = e->probabilities + i * DATASET_CLASSES;
         buffer_append_text(out, "<figure>");
         status = report_picture(out, entry->data, e->rows[i], error);
-        buffer_append_format(out, "<figcaption>row %zu: %s, said %s %.2f</figcaption></figure>\n", e->rows[i],
-                             mien_emotion_name((mien_emotion)e->truth[i]),
-                             mien_emotion_name((mien_emotion)metrics_argmax(p, DATASET_CLASSES)),
-                             (double)list[k].confidence);
+        buffer_append_text(out, "<figcaption>");
+        report_row(out, entry->data, e->rows[i]);
+        buffer_append_format(
+            out, ": %s, said %s %.2f</figcaption></figure>\n", mien_emotion_name((mien_emotion)e->truth[i]),
+            mien_emotion_name((mien_emotion)metrics_argmax(p, DATASET_CLASSES)), (double)list[k].confidence);
     }
     buffer_append_text(out, "</div>\n");
     memory_free(list);
@@ -181,7 +217,7 @@ static mien_status report_mistakes(buffer *out, const report_entry *entry, mien_
 
 static void report_groups(buffer *out, const groups_result *result)
 {
-    buffer_append_text(out, "<div class=\"c\"><table><tr><th>group<th>pictures<th>top-1<th>macro "
+    buffer_append_text(out, "<h3>By group</h3><div class=\"c\"><table><tr><th>group<th>pictures<th>top-1<th>macro "
                             "F1<th>balanced<th>loss<th>Brier<th>ECE</tr>\n");
     for (size_t i = 0; i < result->count; i++) {
         buffer_append_text(out, "<tr><td>");

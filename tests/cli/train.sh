@@ -34,6 +34,8 @@ check "absent data is named" err_has "absent.csv"
 run "${train[@]}" --out "$work/unmade" --show-samples "$work/samples.png"
 check "samples are drawn" status_is 0
 check "the sheet is a PNG" test "$(head -c 4 "$work/samples.png" | tail -c 3)" = PNG
+run "${train[@]}" --show-samples "$work/mixed.png" --mixup 1
+check "mixed pictures are drawn mixed" bash -c '! cmp -s "$0" "$1"' "$work/samples.png" "$work/mixed.png"
 check "drawing samples begins no run" test ! -e "$work/unmade"
 
 run "${train[@]}" --epochs 2 --out "$work/run"
@@ -47,6 +49,15 @@ done
 check "the log is JSON, one line for each epoch" python3 -c 'import json,sys; assert len([json.loads(l) for l in open(sys.argv[1])]) == 2' "$work/run/log.jsonl"
 run "${train[@]}" --epochs 2 --out "$work/run"
 check "a run is not replaced unasked" status_is 2
+run "${train[@]}" --epochs 9 --lr 0 --patience 1 --progress 0.001 --out "$work/early"
+check "the first lines tell the settings" out_has "settings: epochs 9, batch 16, sgd, learning rate 0 (cosine), f32, threads: 2"
+check "a file gets lines of progress with speed and time" grep -qE '^epoch 1/9 step [0-9]+/7  [0-9]+ images/s  [0-9]+:[0-9]{2}:[0-9]{2} left' "$work/err"
+check "progress is plain text where there is no terminal" bash -c '! grep -q "[[:cntrl:]]" "$0"' "$work/err"
+check "a run that ends early says why" out_has "no later epoch was better than epoch"
+run "${train[@]}" --epochs 1 --progress 0 --out "$work/silent"
+check "progress can be left out" test ! -s "$work/err"
+run "${train[@]}" --epochs 1 --progress often --out "$work/silent"
+check "a wrong pace is wrong usage" status_is 2
 run "$MIEN" train --config "$work/run/config.txt" --out "$work/again" --quiet
 figures() { sed 's/,"seconds".*//' "$1/log.jsonl"; }
 check "a run's own configuration repeats it" test "$(figures "$work/run")" = "$(figures "$work/again")"
@@ -86,6 +97,33 @@ run "$MIEN" eval --data "$work/data.csv" --model "$work/run/best.onnx" --model "
   --tta flip --json --report "$work/report.html"
 check "several models give a list" json 'len(d[0]["models"]) == 3 and d[0]["models"][2]["model"] == "ensemble"'
 check "the report is a page" grep -q "</html>" "$work/report.html"
+run "$MIEN" eval --data "$work/data.csv" --model "$work/run/best.onnx" --predictions "$work/answers.csv" --bootstrap 0 --json
+check "figures can be computed again from the answers" python3 -c 'import csv, json, math, sys
+d = json.load(open(sys.argv[1])); rows = list(csv.DictReader(open(sys.argv[2]))); names = list(d["per_class"])
+right = sum(r["truth"] == r["said"] for r in rows)
+loss = -sum(math.log(max(float(r[r["truth"]]), 1e-12)) for r in rows) / len(rows)
+brier = sum((float(r[c]) - (c == r["truth"])) ** 2 for r in rows for c in names) / len(rows)
+bins = [[0, 0] for _ in range(15)]
+for r in rows:
+    p = float(r[r["said"]]); bin = bins[min(14, int(p * 15))]; bin[0] += p; bin[1] += r["truth"] == r["said"]
+ece = sum(abs(a - b) for a, b in bins) / len(rows)
+f1 = []
+for c in names:
+    true, said = sum(r["truth"] == c for r in rows), sum(r["said"] == c for r in rows)
+    if true: f1.append(2 * sum(r["truth"] == r["said"] == c for r in rows) / (true + said))
+for name, value in dict(count=len(rows), top1=right / len(rows), loss=loss, brier=brier, ece=ece, macro_f1=sum(f1) / len(f1)).items():
+    assert abs(d[name] - value) < 1e-6, (name, d[name], value)' "$work/out" "$work/answers.csv"
+check "without resampling there is no interval" json '"top1_interval" not in d[0]'
+cp "$work/data.csv" "$work/$(printf 'b\351d.csv')"
+run "$MIEN" eval --data "$work/$(printf 'b\351d.csv')" --model "$work/run/best.onnx" --json
+check "a name that is not UTF-8 loses no figures" json 'd[0]["data"].endswith("b\ufffdd.csv") and len(d[0]["models"]) == 1'
+{ cat "$work/data.csv"; sed -n 2p "$work/data.csv" | sed 's/Training/PublicTest/'; } >"$work/twice.csv"
+run "$MIEN" eval --data "$work/twice.csv" --duplicates --json
+check "duplicates are JSON as well" json 'any(p["across_splits"] and p["pictures"][1]["row"] == 140 for p in d[0]["duplicates"][0]["pairs"])'
+for what in "--tta flip" "--output 1" "--data $work/twice.csv" "--model mien-small"; do
+  run "$MIEN" eval --data "$work/data.csv" --model "$work/run/best.onnx" --calibrate "$work/wrong.onnx" $what
+  check "to calibrate with $what is wrong usage" status_is 2
+done
 run "$MIEN" eval --data "$work/data.csv" --model "$work/run/best.onnx" --calibrate "$work/calibrated.onnx" --json
 check "a model is calibrated" status_is 0
 run "$MIEN" eval --data "$work/data.csv" --model "$work/calibrated.onnx" --json
