@@ -184,6 +184,12 @@ float *sketch_input_copy(onnx_sketch *w, int slot, nn_shape shape)
 
 void sketch_input_ones(onnx_sketch *w, const char *what, int64_t count)
 {
+    enum { MOST_ONES = 1 << 20 }; /* a tiny file may ask for an axis of a thousand million */
+    if (count > MOST_ONES && !w->status)
+        w->status = error_set(w->error, MIEN_ELIMIT, "node %.80s: more than %d scales would have to be written",
+                              w->at->name, MOST_ONES);
+    if (w->status)
+        return;
     const char *name = sketch_join(w, w->at->name, what);
     float *ones = sketch_take(w, count > 0 ? (size_t)count : 1, sizeof *ones);
     onnx_tensor *tensor = add_tensor(w, name);
