@@ -52,19 +52,23 @@ static mien_status config_unquote(char *value, mien_error *error)
 static mien_status config_parse_line(train_config *config, char *line, mien_error *error)
 {
     char *equals = strchr(line, '='), *value = equals ? equals + 1 + strspn(equals + 1, " \t") : NULL;
-    mien_status status = MIEN_OK;
     bool quoted = value && *value == '"' && strcspn(line, "#") > (size_t)(equals - line);
-    if (quoted)
-        status = config_unquote(value, error);
-    else
+    if (quoted) {
+        mien_status status = config_unquote(value, error);
+        if (status)
+            return status;
+    } else {
         config_cut_comment(line, line);
-    char *key = config_trim(line);
-    if (status || !*key)
-        return status;
-    if (!equals || (!quoted && !strchr(key, '=')))
-        return error_set(error, MIEN_EFORMAT, "'%s' is not of the form key = value", key);
+        line = config_trim(line);
+        if (!*line)
+            return MIEN_OK;
+        equals = strchr(line, '=');
+        if (!equals)
+            return error_set(error, MIEN_EFORMAT, "'%s' is not of the form key = value", line);
+        value = config_trim(equals + 1);
+    }
     *equals = '\0';
-    return config_set(config, config_trim(key), quoted ? value : config_trim(value), error);
+    return config_set(config, config_trim(line), value, error);
 }
 
 mien_status config_parse(train_config *config, const char *text, const char *path, mien_error *error)
