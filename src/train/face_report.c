@@ -131,6 +131,6 @@ mien_status face_report_html(const face_report_entry *entries, size_t count, con
         face_report_sizes(out, entries[i].metrics);
         face_report_gallery(out, entries[i].gallery);
     }
-    buffer_append_text(out, "</body></html>\n");
+    buffer_append_text(out, "</main></body></html>\n");
     return buffer_status(out, error);
 }

@@ -79,7 +79,7 @@ static void report_classes(buffer *out, const metrics *m)
 static void report_confusion(buffer *out, const metrics *m)
 {
     buffer_append_text(out, "<table class=\"m\"><caption>Confusion matrix: rows are true, columns are said; the shade "
-                            "is the share of the row</caption><tr><th>");
+                            "is the share of the row</caption><tr><th>true \\ said");
     for (int c = 0; c < DATASET_CLASSES; c++)
         buffer_append_format(out, "<th>%s", mien_emotion_name((mien_emotion)c));
     for (int c = 0; c < DATASET_CLASSES; c++) {
@@ -282,6 +282,6 @@ mien_status report_html(const report_entry *entries, size_t count, buffer *out, 
     report_comparison(out, entries, count);
     for (size_t i = 0; i < count && !status; i++)
         status = report_entry_part(out, &entries[i], i, error);
-    buffer_append_text(out, "</body></html>\n");
+    buffer_append_text(out, "</main></body></html>\n");
     return status ? status : buffer_status(out, error);
 }

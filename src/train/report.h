@@ -21,7 +21,6 @@ mien_status report_html(const report_entry *entries, size_t count, buffer *out, 
 typedef struct report_axes {
     const char *title, *x_label, *y_label;
     double x_most, y_most;
-    bool names_below; /* the curves' names at the bottom, where the curves are at the top */
 } report_axes;
 
 typedef enum report_look { REPORT_LOOK_LINE = 0, REPORT_LOOK_POINTS, REPORT_LOOK_BARS } report_look;

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 
-enum { PLOT_SIDE = 260, PLOT_MARGIN = 40, PLOT_LOG_MOST = 64 << 20, PLOT_PATH = 4096 };
+enum { PLOT_SIDE = 260, PLOT_MARGIN = 40, PLOT_LINE = 14, PLOT_LOG_MOST = 64 << 20, PLOT_PATH = 4096 };
 
 /* Follows the reader's choice of light or dark; what is wider than a telephone scrolls by itself, not the page. */
 static const char plot_style[] =
@@ -21,14 +21,14 @@ static const char plot_style[] =
     "table{border-collapse:collapse;margin:1em 0;font-variant-numeric:tabular-nums}th,td{padding:.25em "
     ".5em;text-align:right;border-bottom:1px solid var(--line);overflow-wrap:normal}"
     "th:first-child,td:first-child{text-align:left}.c{overflow-x:auto}"
-    ".w{display:flex;flex-wrap:wrap;gap:1em}.w>*{max-width:100%}figure{margin:0;font-size:12px}svg{height:auto}";
+    ".w{display:flex;flex-wrap:wrap;gap:1em}.w>*{max-width:100%}figure{margin:0;font-size:12px}svg{height:auto;align-self:flex-start}";
 
 void report_begin(buffer *out, const char *title, const char *style)
 {
     buffer_append_format(out,
                          "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
                          "content=\"width=device-width, initial-scale=1\"><title>mien: %s</title><style>%s%s</style>"
-                         "</head><body><h1>%s</h1>\n",
+                         "</head><body><main><h1>%s</h1>\n",
                          title, plot_style, style, title);
 }
 
@@ -69,11 +69,11 @@ static double plot_most(double most)
     return most > 0 ? most : 1;
 }
 
-static void plot_axes(buffer *out, const report_axes *axes)
+static void plot_axes(buffer *out, const report_axes *axes, size_t names)
 {
     int whole = PLOT_SIDE + 2 * PLOT_MARGIN;
     buffer_append_format(out, "<svg width=\"%d\" viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", whole, whole,
-                         whole);
+                         whole + PLOT_LINE * (int)names);
     report_text(out, axes->title);
     buffer_append_text(out, "\"><g font-size=\"11\" fill=\"currentColor\">");
     buffer_append_format(out, "<text x=\"%d\" y=\"18\" font-weight=\"bold\">", PLOT_MARGIN);
@@ -121,15 +121,16 @@ static void plot_line(buffer *out, const report_curve *curve, double x_scale, do
 
 void report_plot(buffer *out, const report_axes *axes, const report_curve *curves, size_t count)
 {
-    plot_axes(out, axes);
+    static const char *const marks[] = {"—", "–•–", "▮"};
+    plot_axes(out, axes, count);
     for (size_t c = 0; c < count; c++) {
         const report_curve *curve = &curves[c];
         (curve->look == REPORT_LOOK_BARS ? plot_bars : plot_line)(out, curve, 1 / plot_most(axes->x_most),
                                                                   1 / plot_most(axes->y_most));
-        double line =
-            axes->names_below ? plot_y(0) - 8 - 14 * (double)(count - 1 - c) : plot_y(1) + 14 + 14 * (double)c;
-        buffer_append_format(out, "<text font-size=\"11\" x=\"%d\" y=\"%g\" fill=\"%s\">", PLOT_MARGIN + 8, line,
-                             curve->colour);
+        /* below the axes, where no curve can run through it */
+        buffer_append_format(out, "<text font-size=\"11\" x=\"%d\" y=\"%d\" fill=\"%s\">%s ", PLOT_MARGIN,
+                             PLOT_SIDE + 2 * PLOT_MARGIN + PLOT_LINE * (int)c + PLOT_LINE / 2, curve->colour,
+                             marks[curve->look]);
         report_text(out, curve->label);
         buffer_append_text(out, "</text>");
     }
@@ -194,7 +195,6 @@ static void learning_draw(buffer *out, const learning_curves *l)
     axes.title = "Loss";
     axes.y_label = "cross-entropy, nats";
     axes.y_most = learning_round_up(most);
-    axes.names_below = true;
     report_curve losses[] = {{l->epoch, l->training_loss, l->count, "var(--faint)", "training (as minimised)", look},
                              {l->epoch, l->validation_loss, l->count, "var(--blue)", "validation", look}};
     report_plot(out, &axes, losses, 2);

@@ -254,6 +254,10 @@ static void test_report_is_one_whole_page(void **state)
     assert_non_null(strstr(text, "width=device-width")); /* a telephone shows it at its own width */
     assert_non_null(strstr(text, "prefers-color-scheme:dark"));
     assert_null(strstr(text, "http"));
+    /* legends stand below the axes' names, where no curve runs; nothing that was not measured looks like a number */
+    assert_non_null(strstr(text, "y=\"347\" fill=\"var(--faint)\">— perfect"));
+    assert_non_null(strstr(text, "<td>–<td>"));
+    assert_non_null(strstr(text, "</main>"));
     buffer_done(&page);
 }
 
