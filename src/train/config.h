@@ -84,7 +84,8 @@ const config_key *config_keys(size_t *count);
 void config_default(train_config *config);
 /** `name` may have '-' for '_'. MIEN_EINVAL says which key and what it takes; the configuration is untouched then. */
 mien_status config_set(train_config *config, const char *name, const char *value, mien_error *error);
-/** Lines of `key = value`; '#' begins a comment, double quotes keep blanks and '#' in a value. The error names `path` and the line. */
+/** Lines of `key = value`; '#' begins a comment, double quotes keep blanks and '#' in a value. The error names `path`
+ * and the line. */
 mien_status config_parse(train_config *config, const char *text, const char *path, mien_error *error);
 mien_status config_read(train_config *config, const char *path, mien_error *error);
 /** Every key in the table's order, so that what is written can be read again to the same structure. */

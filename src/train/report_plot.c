@@ -21,7 +21,8 @@ static const char plot_style[] =
     "table{border-collapse:collapse;margin:1em 0;font-variant-numeric:tabular-nums}th,td{padding:.25em "
     ".5em;text-align:right;border-bottom:1px solid var(--line);overflow-wrap:normal}"
     "th:first-child,td:first-child{text-align:left}.c{overflow-x:auto}"
-    ".w{display:flex;flex-wrap:wrap;gap:1em}.w>*{max-width:100%}figure{margin:0;font-size:12px}svg{height:auto;align-self:flex-start}";
+    ".w{display:flex;flex-wrap:wrap;gap:1em}.w>*{max-width:100%}figure{margin:0;font-size:12px}svg{height:auto;align-"
+    "self:flex-start}";
 
 void report_begin(buffer *out, const char *title, const char *style)
 {
