@@ -20,7 +20,7 @@ typedef struct train_config {
     char votes[CONFIG_TEXT]; /* FER+ file, "" = none */
     float votes_weight, votes_head;
     bool drop_not_face, find_faces;
-    char init[CONFIG_TEXT]; /* model whose weights are taken over, "" = random */
+    char init[CONFIG_TEXT]; /* models whose weights are taken over, by commas: their mean; "" = random */
     char backbone[CONFIG_TEXT];
     bool freeze_backbone;
     int freeze; /* leading convolutions and dense layers kept as they are */

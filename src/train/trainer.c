@@ -45,9 +45,16 @@ mien_status trainer_load_model(const trainer *t, const char *name, model *out, m
     return t->load ? t->load(name, out, error) : model_load(name, NULL, out, error);
 }
 
+/* The mean of what was taken before, from `times` models, and of this one. */
+static void trainer_take_weight(nn_weight *to, const nn_weight *from, int times)
+{
+    for (size_t i = 0; i < to->count; i++)
+        to->data[i] = times ? to->data[i] + (from->data[i] - to->data[i]) / (float)(times + 1) : from->data[i];
+}
+
 /* Weights of the same name and shape are taken over from another model: the greater part of them, or it is a model of
- * something else and the run would begin at random without anybody noticing. */
-static mien_status trainer_take_weights(trainer *t, const char *path, mien_error *error)
+ * something else and the run would begin at random without anybody noticing. times[w]: models that had weight w. */
+static mien_status trainer_take_model(trainer *t, const char *path, int *times, mien_error *error)
 {
     model from = {0};
     mien_status status = trainer_load_model(t, path, &from, error);
@@ -61,7 +68,7 @@ static mien_status trainer_take_weights(trainer *t, const char *path, mien_error
             const nn_weight *weight = &from.graph.weights[k];
             if (strcmp(to->name, weight->name) != 0 || !nn_shape_equal(&to->shape, &weight->shape))
                 continue;
-            memcpy(to->data, weight->data, to->count * sizeof(float));
+            trainer_take_weight(to, weight, times[w]++);
             taken += to->count;
             break;
         }
@@ -73,6 +80,21 @@ static mien_status trainer_take_weights(trainer *t, const char *path, mien_error
                      "init: of the %zu numbers of %s, %s has %zu in weights of the same name "
                      "and shape",
                      all, t->config.arch, path, taken);
+}
+
+/* Models that grew out of one another lie in one valley of the loss, where the mean of their weights is as good as the
+ * mean of their answers, if the statistics of normalisation are measured anew for it (Wortsman et al. 2022, "model
+ * soups"; Jordan et al. 2022, "REPAIR"). */
+static mien_status trainer_take_weights(trainer *t, mien_error *error)
+{
+    int *times = memory_zeroed((size_t)t->network.graph.weight_count, sizeof *times);
+    char *list = memory_text(t->config.init), *rest = NULL;
+    mien_status status = times && list ? MIEN_OK : error_no_memory(error, strlen(t->config.init));
+    for (char *path = status ? NULL : strtok_r(list, ",", &rest); path && !status; path = strtok_r(NULL, ",", &rest))
+        status = trainer_take_model(t, path + strspn(path, " "), times, error);
+    memory_free(list);
+    memory_free(times);
+    return status;
 }
 
 /* The weights of the first `freeze` layers that have any, or of all of a backbone that is to stay as it is. */
@@ -140,7 +162,7 @@ static mien_status trainer_open(trainer *t, mien_error *error)
     if (!status)
         status = t->task->open(t, error);
     if (!status && *t->config.init)
-        status = trainer_take_weights(t, t->config.init, error);
+        status = trainer_take_weights(t, error);
     if (!status)
         status = trainer_divide(t, error);
     t->outputs = t->network.graph.output_count;

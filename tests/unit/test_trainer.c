@@ -443,6 +443,42 @@ static const nn_weight *find_weight(const model *m, const char *name)
     return NULL;
 }
 
+/* A run that begins with several models begins with the mean of their weights. */
+static void test_begins_with_the_mean_of_models(void **state)
+{
+    (void)state;
+    dataset data = make_stripes(140);
+    train_config one = small_run("one", 1, 2), other = small_run("other", 1, 2), mean = small_run("mean", 1, 2);
+    strcpy(one.arch, "mien-tiny");
+    strcpy(other.arch, "mien-tiny");
+    strcpy(mean.arch, "mien-tiny");
+    other.seed = one.seed + 1;
+    char first_path[256];
+    snprintf(first_path, sizeof first_path, "%s", testing_path("one/best.onnx"));
+    snprintf(mean.init, sizeof(mean.init), "%s, %s", first_path, testing_path("other/best.onnx"));
+    mean.lr = 1e-9; /* moves nothing that a float shows */
+    mean.ema = 0;
+    training_run(create(&one, &data), NULL);
+    training_run(create(&other, &data), NULL);
+    training_run(create(&mean, &data), NULL);
+    model a = training_best(&one), b = training_best(&other), m = training_best(&mean);
+    const nn_weight *left = find_weight(&a, "stage2.conv1.weight"), *right = find_weight(&b, "stage2.conv1.weight"),
+                    *made = find_weight(&m, "stage2.conv1.weight");
+    assert_true(memcmp(left->data, right->data, left->count * sizeof(float)));
+    for (size_t i = 0; i < made->count; i++)
+        assert_float_equal(made->data[i], (left->data[i] + right->data[i]) / 2, 1e-6);
+    model_done(&a);
+    model_done(&b);
+    model_done(&m);
+    strcat(mean.init, ",/nowhere/third.onnx");
+    trainer *t = NULL;
+    mien_error why = {0};
+    assert_int_equal(trainer_create(&mean, &data, &data, &(trainer_place){.command = "test"}, &t, &why),
+                     MIEN_ENOTFOUND);
+    assert_non_null(strstr(why.message, "/nowhere/third.onnx"));
+    dataset_done(&data);
+}
+
 /* A head on another model's layers: first they stay as they are, then, from that result, they move as well. */
 static void test_transfer_from_a_backbone(void **state)
 {
@@ -836,6 +872,7 @@ int main(void)
         cmocka_unit_test(test_learns),
         cmocka_unit_test(test_sources_networks_are_validated_fairly),
         cmocka_unit_test(test_every_setting_of_the_recipe_has_an_effect),
+        cmocka_unit_test(test_begins_with_the_mean_of_models),
         cmocka_unit_test(test_transfer_from_a_backbone),
         cmocka_unit_test(test_random_mobilenet_stays_awake),
         cmocka_unit_test(test_learns_from_a_teacher),
