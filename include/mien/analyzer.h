@@ -88,8 +88,9 @@ MIEN_API const char *mien_preset_name(mien_preset preset);
 /** The preset of that name. @return MIEN_OK, MIEN_ENOTFOUND, MIEN_EINVAL (NULL). */
 MIEN_API mien_status mien_preset_from_name(const char *name, mien_preset *preset, mien_error *error);
 
-/** Arithmetic of the emotion network. Probabilities of bf16 and int8 differ from f32's by a hundredth or less for
- * nearly all faces; on processors without the instructions (AVX-512 BF16, VNNI) they run as f32. */
+/** Arithmetic of the emotion network. Of 345 faces in photographs int8 moved no probability of the shipped model by
+ * more than 0.04, half of them by 0.002; bf16 is closer still. On processors without the instructions (AVX-512 BF16,
+ * VNNI) both run as f32. */
 typedef enum mien_precision {
     MIEN_PRECISION_AUTO = 0, /**< int8 for a model that carries its ranges, else f32 */
     MIEN_PRECISION_F32,
