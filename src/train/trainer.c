@@ -90,8 +90,13 @@ static mien_status trainer_take_weights(trainer *t, mien_error *error)
     int *times = memory_zeroed((size_t)t->network.graph.weight_count, sizeof *times);
     char *list = memory_text(t->config.init), *rest = NULL;
     mien_status status = times && list ? MIEN_OK : error_no_memory(error, strlen(t->config.init));
-    for (char *path = status ? NULL : strtok_r(list, ",", &rest); path && !status; path = strtok_r(NULL, ",", &rest))
+    size_t models = 0;
+    for (char *path = status ? NULL : strtok_r(list, ",", &rest); path && !status; path = strtok_r(NULL, ",", &rest)) {
         status = trainer_take_model(t, path + strspn(path, " "), times, error);
+        models++;
+    }
+    if (!status && !models)
+        status = error_set(error, MIEN_EINVAL, "init: '%.40s' names no model", t->config.init);
     memory_free(list);
     memory_free(times);
     return status;

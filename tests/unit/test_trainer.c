@@ -476,6 +476,9 @@ static void test_begins_with_the_mean_of_models(void **state)
     assert_int_equal(trainer_create(&mean, &data, &data, &(trainer_place){.command = "test"}, &t, &why),
                      MIEN_ENOTFOUND);
     assert_non_null(strstr(why.message, "/nowhere/third.onnx"));
+    strcpy(mean.init, ",");
+    assert_int_equal(trainer_create(&mean, &data, &data, &(trainer_place){.command = "test"}, &t, &why), MIEN_EINVAL);
+    assert_non_null(strstr(why.message, "names no model"));
     dataset_done(&data);
 }
 
