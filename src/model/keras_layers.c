@@ -447,14 +447,7 @@ static mien_status read_global(keras_reader *r, const keras_call *call, nn_op op
 {
     nn_node pool = keras_unary(op, call->inputs[0].node);
     mien_status status = refuse_channels_first(r, call);
-    if (status)
-        return status;
-    if (keras_flag(call, "keepdims", NULL, false))
-        return keras_add(r, call, "", &pool, out);
-    keras_value pooled = {0};
-    status = keras_add(r, call, "/pool", &pool, &pooled);
-    nn_node flat = keras_unary(NN_FLATTEN, pooled.node);
-    return status ? status : keras_add(r, call, "", &flat, out);
+    return status ? status : keras_add_pooled(r, call, &pool, keras_flag(call, "keepdims", NULL, false), out);
 }
 
 static mien_status read_global_average(keras_reader *r, const keras_call *call, keras_value *out)

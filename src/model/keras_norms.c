@@ -131,12 +131,7 @@ mien_status keras_reduce(keras_reader *r, const keras_call *call, bool largest, 
     nn_node node = keras_unary(channels ? (largest ? NN_CHANNEL_MAX : NN_CHANNEL_MEAN)
                                         : (largest ? NN_GLOBAL_MAX_POOL : NN_GLOBAL_AVG_POOL),
                                in->node);
-    if (keep)
-        return keras_add(r, call, "", &node, out);
-    keras_value pooled = {0};
-    mien_status status = keras_add(r, call, "/pool", &node, &pooled);
-    nn_node flat = keras_unary(NN_FLATTEN, pooled.node);
-    return status ? status : keras_add(r, call, "", &flat, out);
+    return keras_add_pooled(r, call, &node, keep, out);
 }
 
 static mien_status read_mean(keras_reader *r, const keras_call *call, keras_value *out)

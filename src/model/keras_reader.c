@@ -305,6 +305,16 @@ mien_status keras_add(keras_reader *r, const keras_call *call, const char *suffi
     return status;
 }
 
+mien_status keras_add_pooled(keras_reader *r, const keras_call *call, nn_node *node, bool keep, keras_value *out)
+{
+    if (keep)
+        return keras_add(r, call, "", node, out);
+    keras_value pooled = {0};
+    mien_status status = keras_add(r, call, "/pool", node, &pooled);
+    nn_node flat = keras_unary(NN_FLATTEN, pooled.node);
+    return status ? status : keras_add(r, call, "", &flat, out);
+}
+
 const nn_shape *keras_shape(const keras_reader *r, const keras_value *value)
 {
     return &r->graph->nodes[value->node].shape;

@@ -91,6 +91,8 @@ mien_status keras_vector(keras_reader *r, const keras_call *call, const char *ki
 nn_node keras_unary(nn_op op, int input);
 /** Add under "<call name><suffix>". */
 mien_status keras_add(keras_reader *r, const keras_call *call, const char *suffix, nn_node *node, keras_value *out);
+/** Add what leaves one number a channel, [N,C,1,1], and unless these axes are kept make it [N,C]. */
+mien_status keras_add_pooled(keras_reader *r, const keras_call *call, nn_node *node, bool keep, keras_value *out);
 const nn_shape *keras_shape(const keras_reader *r, const keras_value *value);
 /** The value in Keras's order: a flattened picture is transposed. */
 mien_status keras_ordered(keras_reader *r, const keras_call *call, const keras_value *in, keras_value *out);

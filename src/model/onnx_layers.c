@@ -119,17 +119,28 @@ static mien_status read_window(onnx_reader *r, nn_node *node)
     return node->op == NN_CONV_TRANSPOSE ? MIEN_OK : automatic_padding(r, in, node);
 }
 
-static mien_status read_conv(onnx_reader *r)
+/* What a convolution works on, and its kernel, whose layout the error names. */
+static mien_status read_conv_inputs(onnx_reader *r, const char *layout, nn_node *node, const onnx_tensor **out)
 {
-    nn_node node = onnx_unary(NN_CONV, 0);
     const onnx_tensor *kernel = NULL;
-    mien_status status = onnx_activation(r, 0, &node.inputs[0]);
+    mien_status status = onnx_activation(r, 0, &node->inputs[0]);
     if (!status)
         status = onnx_constant(r, 1, &kernel);
     if (status)
         return status;
     if (kernel->whole || kernel->rank != 4 || kernel->dim[2] > NN_MAX_ATTRIBUTE || kernel->dim[3] > NN_MAX_ATTRIBUTE)
-        return onnx_fail(r, MIEN_EUNSUPPORTED, "the kernel \"%.60s\" is not [O, I, h, w]", kernel->name);
+        return onnx_fail(r, MIEN_EUNSUPPORTED, "the kernel \"%.60s\" is not %s", kernel->name, layout);
+    *out = kernel;
+    return MIEN_OK;
+}
+
+static mien_status read_conv(onnx_reader *r)
+{
+    nn_node node = onnx_unary(NN_CONV, 0);
+    const onnx_tensor *kernel = NULL;
+    mien_status status = read_conv_inputs(r, "[O, I, h, w]", &node, &kernel);
+    if (status)
+        return status;
     int group = 1;
     int64_t groups = onnx_attribute_int(r, "group", 1);
     if (groups < 1 || groups > NN_MAX_ATTRIBUTE)
@@ -200,14 +211,10 @@ static mien_status read_conv_transpose(onnx_reader *r)
 {
     nn_node node = onnx_unary(NN_CONV_TRANSPOSE, 0);
     const onnx_tensor *kernel = NULL;
-    mien_status status = onnx_activation(r, 0, &node.inputs[0]);
-    if (!status)
-        status = onnx_constant(r, 1, &kernel);
+    mien_status status = read_conv_inputs(r, "[I, O, h, w]", &node, &kernel);
     if (status)
         return status;
     int64_t groups = onnx_attribute_int(r, "group", 1);
-    if (kernel->whole || kernel->rank != 4 || kernel->dim[2] > NN_MAX_ATTRIBUTE || kernel->dim[3] > NN_MAX_ATTRIBUTE)
-        return onnx_fail(r, MIEN_EUNSUPPORTED, "the kernel \"%.60s\" is not [I, O, h, w]", kernel->name);
     if (groups < 1 || groups > NN_MAX_ATTRIBUTE || kernel->dim[0] % groups || !kernel->count)
         return onnx_fail(r, MIEN_EFORMAT, "%lld groups", (long long)groups);
     node.groups = (int)groups;

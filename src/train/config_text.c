@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "train/quoted.h"
 
 enum { CONFIG_FILE_MOST = 1 << 20, CONFIG_LINE_MOST = 2048 };
 
@@ -35,17 +36,13 @@ static void config_cut_comment(char *text, const char *line)
 /* A value in double quotes keeps its blanks and its #; a quote inside is doubled. */
 static mien_status config_unquote(char *value, mien_error *error)
 {
-    char *to = value, *at = value + 1;
-    for (; *at && (*at != '"' || at[1] == '"'); at++) {
-        at += *at == '"';
-        *to++ = *at;
-    }
-    if (!*at)
+    bool closed;
+    char *rest = quoted_read(value, &closed);
+    if (!closed)
         return error_set(error, MIEN_EFORMAT, "the closing quote is missing");
-    config_cut_comment(at + 1, NULL);
-    if (*config_trim(at + 1))
+    config_cut_comment(rest, NULL);
+    if (*config_trim(rest))
         return error_set(error, MIEN_EFORMAT, "something stands behind the closing quote");
-    *to = '\0';
     return MIEN_OK;
 }
 

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "emotion/emotion.h"
 #include "train/dataset_builder.h"
+#include "train/quoted.h"
 
 enum { DATASET_SIDE = 48, DATASET_MOST_SIDE = 4096, DATASET_FIELDS = 32, DATASET_FIRST_ROWS = 1024 };
 /* Models that have this class answer "disgust" with it; pictures of it must not teach disgust. */
@@ -103,26 +104,13 @@ mien_status dataset_builder_add(dataset_builder *builder, uint8_t label, uint8_t
     return MIEN_OK;
 }
 
-/* The field in double quotes that begins at `text`, a quote inside being doubled (RFC 4180); returns where it ends. */
-static char *dataset_unquote(char *text)
-{
-    char *to = text, *at = text + 1;
-    for (; *at && (*at != '"' || at[1] == '"'); at++) {
-        at += *at == '"';
-        *to++ = *at;
-    }
-    char *end = *at ? at + 1 : at;
-    *to = '\0';
-    return end;
-}
-
 int dataset_split_fields(char *line, char **fields, int capacity)
 {
     int count = 0;
     for (char *at = line; at; count++) {
         if (count < capacity)
             fields[count] = at;
-        char *comma = strchr(*at == '"' ? dataset_unquote(at) : at, ',');
+        char *comma = strchr(*at == '"' ? quoted_read(at, NULL) : at, ',');
         if (comma)
             *comma = '\0';
         at = comma ? comma + 1 : NULL;

@@ -1,5 +1,6 @@
 /* Guards the pipeline behind every front door: the presets' boxes on photographs as OpenCV gives them, raw frames and
  * encoded pictures agree, given boxes, limits and options out of range, sessions in several threads. */
+#include "folder.h"
 #include "testing.h"
 
 #include <jansson.h>
@@ -215,6 +216,29 @@ static void test_bad_options_are_refused(void **state)
     mien_session_destroy(&session);
 }
 
+static mien_analyzer *analyzer_of(const char *model_path, mien_precision precision)
+{
+    const mien_analyzer_options options = {.threads = 1, .model_path = model_path, .precision = precision};
+    mien_analyzer *made = NULL;
+    assert_ok(mien_analyzer_create(&options, &made, &error), &error);
+    return made;
+}
+
+/* What the analyser, which is destroyed, says of a picture of one face. */
+static mien_face last_face_of(mien_analyzer *made, const buffer *picture)
+{
+    mien_session *session = NULL;
+    mien_result result = {0};
+    assert_ok(mien_session_create(made, &session, &error), &error);
+    assert_ok(mien_analyze_bytes(session, picture->data, picture->length, NULL, &result, &error), &error);
+    assert_int_equal(result.face_count, 1);
+    mien_face face = result.faces[0];
+    mien_result_done(&result);
+    mien_session_destroy(&session);
+    mien_analyzer_destroy(&made);
+    return face;
+}
+
 /* What a model is called outside is what it calls itself, and every precision says the same of a clear face. */
 static void test_shipped_models_by_name_and_precision(void **state)
 {
@@ -225,26 +249,14 @@ static void test_shipped_models_by_name_and_precision(void **state)
     for (size_t i = 0; mien_shipped_model(i); i++) {
         float first = 0;
         for (mien_precision precision = MIEN_PRECISION_AUTO; mien_precision_name(precision); precision++) {
-            const mien_analyzer_options options = {
-                .threads = 1, .model_path = mien_shipped_model(i), .precision = precision};
-            mien_analyzer *named = NULL;
-            mien_session *session = NULL;
-            mien_result result = {0};
-            mien_error error = {0};
-            assert_ok(mien_analyzer_create(&options, &named, &error), &error);
+            mien_analyzer *named = analyzer_of(mien_shipped_model(i), precision);
             assert_string_equal(classifier_info(analyzer_classifier(named))->name, mien_shipped_model(i));
             assert_string_equal(nn_precision_name(analyzer_precision(named)),
                                 precision == MIEN_PRECISION_AUTO ? "int8" : mien_precision_name(precision));
-            assert_ok(mien_session_create(named, &session, &error), &error);
-            assert_ok(mien_analyze_bytes(session, bytes.data, bytes.length, NULL, &result, &error), &error);
-            assert_int_equal(result.face_count, 1);
-            float happy = result.faces[0].probabilities[MIEN_EMOTION_HAPPY];
+            float happy = last_face_of(named, &bytes).probabilities[MIEN_EMOTION_HAPPY];
             first = precision == MIEN_PRECISION_AUTO ? happy : first;
             assert_true(happy > 0.5f);
             assert_float_equal(happy, first, 0.05f);
-            mien_result_done(&result);
-            mien_session_destroy(&session);
-            mien_analyzer_destroy(&named);
         }
     }
     buffer_done(&bytes);
@@ -255,25 +267,6 @@ static void test_shipped_models_by_name_and_precision(void **state)
     assert_non_null(strstr(error.message, "mien-small"));
     const mien_analyzer_options odd = {.threads = 1, .precision = (mien_precision)7};
     assert_int_equal(mien_analyzer_create(&odd, &none, &error), MIEN_EINVAL);
-}
-
-/* What a model with these options says of the astronaut. */
-static mien_face astronaut_by(const char *model_path, mien_precision precision, const buffer *bytes)
-{
-    const mien_analyzer_options options = {.threads = 1, .model_path = model_path, .precision = precision};
-    mien_analyzer *made = NULL;
-    mien_session *session = NULL;
-    mien_result result = {0};
-    mien_error error = {0};
-    assert_ok(mien_analyzer_create(&options, &made, &error), &error);
-    assert_ok(mien_session_create(made, &session, &error), &error);
-    assert_ok(mien_analyze_bytes(session, bytes->data, bytes->length, NULL, &result, &error), &error);
-    assert_int_equal(result.face_count, 1);
-    mien_face face = result.faces[0];
-    mien_result_done(&result);
-    mien_session_destroy(&session);
-    mien_analyzer_destroy(&made);
-    return face;
 }
 
 static void assert_same_probabilities(const mien_face *one, const mien_face *other)
@@ -287,25 +280,20 @@ static void test_auto_precision(void **state)
     (void)state;
     static const char key[] = "mien.int8.ranges";
     buffer picture = {0}, file = {0};
-    mien_error error = {0};
     read_photo("astronaut.png", &picture);
-    mien_face chosen = astronaut_by(NULL, MIEN_PRECISION_AUTO, &picture);
-    mien_face eight = astronaut_by(NULL, MIEN_PRECISION_INT8, &picture);
+    mien_face chosen = last_face_of(analyzer_of(NULL, MIEN_PRECISION_AUTO), &picture);
+    mien_face eight = last_face_of(analyzer_of(NULL, MIEN_PRECISION_INT8), &picture);
     assert_same_probabilities(&chosen, &eight);
 
     assert_ok(file_read(MIEN_SOURCE_DIR "/models/emotion.onnx", 64 << 20, &file, &error), &error);
     char *found = memmem(file.data, file.length, key, strlen(key));
     assert_non_null(found);
     found[strlen("mien.")] = 'x'; /* a property that nobody knows */
-    char path[] = "/tmp/mien-test-XXXXXX.onnx";
-    int descriptor = mkstemps(path, 5);
-    assert_true(descriptor >= 0);
-    close(descriptor);
-    assert_ok(file_write(path, file.data, file.length, &error), &error);
-    chosen = astronaut_by(path, MIEN_PRECISION_AUTO, &picture);
-    mien_face exact = astronaut_by(path, MIEN_PRECISION_F32, &picture);
+    testing_put("without.onnx", file.data, file.length);
+    const char *path = testing_path("without.onnx");
+    chosen = last_face_of(analyzer_of(path, MIEN_PRECISION_AUTO), &picture);
+    mien_face exact = last_face_of(analyzer_of(path, MIEN_PRECISION_F32), &picture);
     assert_same_probabilities(&chosen, &exact);
-    unlink(path);
     buffer_done(&file);
     buffer_done(&picture);
 }
@@ -475,7 +463,7 @@ int main(void)
         cmocka_unit_test(test_bad_options_are_refused),
         cmocka_unit_test(test_null_where_something_is_needed),
         cmocka_unit_test(test_shipped_models_by_name_and_precision),
-        cmocka_unit_test(test_auto_precision),
+        unit_test_in_folder(test_auto_precision),
         cmocka_unit_test(test_models_share_a_finder),
         cmocka_unit_test(test_sessions_run_side_by_side),
     };
